@@ -1,0 +1,55 @@
+"""The errors that reach a person: each says what happened and the way out.
+
+The command line turns every one of them into one message and the exit code
+of its class; nothing else in the program decides about exit codes.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class OutboxError(Exception):
+    """A failure that a person has to hear of, with the way out of it.
+
+    `message` says what is wrong, `way_out` what to do about it. Neither ever
+    holds a password.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, way_out: str = "") -> None:
+        """Keep both parts apart, so that each output can lay them out."""
+        super().__init__(message)
+        self.message = message
+        self.way_out = way_out
+
+    def __str__(self) -> str:
+        """Both parts on one line."""
+        return f"{self.message}. {self.way_out}" if self.way_out else self.message
+
+
+class WorkFailedError(OutboxError):
+    """The command ran, and what it was to do did not succeed."""
+
+
+class HistoryLostError(OutboxError):
+    """The table no longer holds the history that was published from it."""
+
+
+class SettingsError(OutboxError):
+    """Wrong usage or settings."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class UnreachableError(OutboxError):
+    """The database or the broker cannot be reached, or refuses us."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class SchemaVersionError(OutboxError):
+    """The schema is older or newer than this program."""
+
+    exit_code: ClassVar[int] = 4
