@@ -1,0 +1,1 @@
+"""Plugins of pytest that hold the rules of this test suite."""
