@@ -1,0 +1,265 @@
+"""Kafka clients as the guarantee needs them: properties, their limits, the anchor topic.
+
+The librdkafka properties that exactly-once rests on are set here and refused
+by name in the user's file.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from outbox_worker import settings as numbers
+from outbox_worker.errors import SettingsError, UnreachableError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from outbox_worker.settings import Settings, TopicShape
+
+Config: TypeAlias = dict[str, Any]
+
+METADATA_S: Final = 5.0
+"""Time for one question about topics."""
+
+CREATE_S: Final = 15.0
+"""Time for a new topic to be made and known."""
+
+OURS: Final = frozenset(
+    {
+        "acks",
+        "auto.offset.reset",
+        "bootstrap.servers",
+        "delivery.report.only.error",
+        "enable.auto.commit",
+        "enable.auto.offset.store",
+        "enable.gapless.guarantee",
+        "enable.idempotence",
+        "group.id",
+        "group.instance.id",
+        "group.protocol",
+        "isolation.level",
+        "max.in.flight",
+        "max.in.flight.requests.per.connection",
+        "max.poll.interval.ms",
+        "message.timeout.ms",
+        "delivery.timeout.ms",
+        "metadata.broker.list",
+        "partition.assignment.strategy",
+        "partitioner",
+        "queue.buffering.max.messages",
+        "queue.buffering.max.kbytes",
+        "request.required.acks",
+        "retries",
+        "message.send.max.retries",
+        "session.timeout.ms",
+        "test.mock.num.brokers",
+        "transaction.timeout.ms",
+        "transactional.id",
+    }
+)
+"""Properties that the guarantee rests on, or that are settings of their own."""
+
+
+def read_properties(path: Path | None) -> Config:
+    """The user's further properties; `SettingsError` names a line or a property that cannot be."""
+    if path is None:
+        return {}
+    found: Config = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        text = line.strip()
+        if not text or text[0] in "#!":
+            continue
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or not name:
+            raise SettingsError(
+                f"OUTBOX_KAFKA_PROPERTIES {path}, line {number}: no key=value",
+                "Write one librdkafka property on a line, for example security.protocol=SASL_SSL",
+            )
+        if name in OURS:
+            raise SettingsError(
+                f"OUTBOX_KAFKA_PROPERTIES {path}, line {number}: {name} may not be set",
+                "The guarantee rests on it, or it has a setting of its own; take the line out",
+            )
+        found[name] = value
+    return found
+
+
+def client_config(settings: Settings) -> Config:
+    """What every client shares."""
+    forward = logging.getLogger("librdkafka")
+    if not forward.handlers:
+        forward.addHandler(_Forward())
+        forward.setLevel(logging.DEBUG)
+        forward.propagate = False
+    return {
+        "client.id": "outbox-worker",
+        "socket.keepalive.enable": True,
+        "reconnect.backoff.ms": 50,
+        "reconnect.backoff.max.ms": 2_000,
+        "logger": forward,
+        **read_properties(settings.kafka_properties),
+        "bootstrap.servers": settings.need_kafka(),
+    }
+
+
+def producer_config(settings: Settings, transactional_id: str) -> Config:
+    """A transactional producer that batches well and loses no time between transactions."""
+    return {
+        "linger.ms": 2,
+        "compression.type": "lz4",
+        "retry.backoff.ms": numbers.RETRY_BACKOFF_MS,
+        "retry.backoff.max.ms": 100,
+        # Larger than any topic allows: the topic's own limit decides, and says so.
+        "message.max.bytes": 100_000_000,
+        "topic.metadata.propagation.max.ms": 1_000,
+        **client_config(settings),
+        "transactional.id": transactional_id,
+        "transaction.timeout.ms": numbers.TRANSACTION_TIMEOUT_MS,
+        "partitioner": "murmur2_random",
+        "delivery.report.only.error": True,
+        # A batch fits, whatever its size: batches are bounded by our own settings.
+        "queue.buffering.max.messages": 2 * max(settings.batch_rows, 100_000),
+        "queue.buffering.max.kbytes": 2_097_151,
+    }
+
+
+def group_config(settings: Settings) -> Config:
+    """The member of the group of workers; it never fetches a record."""
+    return {
+        "heartbeat.interval.ms": numbers.HEARTBEAT_MS,
+        **_without_producer(client_config(settings)),
+        "group.id": settings.group,
+        "partition.assignment.strategy": "cooperative-sticky",
+        "session.timeout.ms": numbers.SESSION_TIMEOUT_MS,
+        "max.poll.interval.ms": numbers.MAX_POLL_INTERVAL_MS,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "isolation.level": "read_committed",
+    }
+
+
+def reader_config(settings: Settings, *, group: str, isolation: str) -> Config:
+    """A consumer outside the workers' group, or one that only asks for its offsets."""
+    return {
+        **_without_producer(client_config(settings)),
+        "group.id": group,
+        "enable.auto.commit": False,
+        "auto.offset.reset": "earliest",
+        "isolation.level": isolation,
+    }
+
+
+def make_producer(config: Config) -> Producer:
+    """A producer; `SettingsError` where librdkafka refuses a property."""
+    try:
+        return Producer(config)
+    except KafkaException as error:
+        raise _refused(error) from error
+
+
+def make_consumer(config: Config) -> Consumer:
+    """A consumer; `SettingsError` where librdkafka refuses a property."""
+    try:
+        return Consumer(config)
+    except KafkaException as error:
+        raise _refused(error) from error
+
+
+def make_admin(settings: Settings) -> AdminClient:
+    """An admin client; `SettingsError` where librdkafka refuses a property."""
+    try:
+        return AdminClient(_without_producer(client_config(settings)))
+    except KafkaException as error:
+        raise _refused(error) from error
+
+
+def ensure_anchor_topic(admin: AdminClient) -> None:
+    """See that the anchor topic is there with its 16 partitions, or make it.
+
+    Raises `UnreachableError` where the broker is away or refuses it, with the
+    line that an administrator runs, and `SettingsError` where it has another
+    number of partitions.
+    """
+    found = partitions_of(admin, numbers.ANCHOR_TOPIC)
+    if found == 0:
+        # -1: the broker's own default replication.
+        create_topic(admin, numbers.ANCHOR_TOPIC, numbers.SHARDS, -1)
+    elif found != numbers.SHARDS:
+        raise SettingsError(
+            f"Topic {numbers.ANCHOR_TOPIC} has {found} partitions, not {numbers.SHARDS}",
+            f"It is always empty: delete it, then start again or run: {_by_hand(numbers.SHARDS)}",
+        )
+
+
+def partitions_of(client: AdminClient | Consumer, topic: str) -> int:
+    """How many partitions `topic` has, 0 where it does not exist; `UnreachableError`."""
+    try:
+        metadata = client.list_topics(topic, timeout=METADATA_S).topics[topic]
+    except KafkaException as error:
+        raise unreachable(error.args[0]) from error
+    if metadata.error is None:
+        return len(metadata.partitions)
+    if metadata.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+        return 0
+    raise unreachable(metadata.error)
+
+
+def create_topic(admin: AdminClient, topic: str, partitions: int, replication: int) -> None:
+    """Make `topic`; it may be there already. `UnreachableError` where the broker refuses."""
+    order = NewTopic(topic, num_partitions=partitions, replication_factor=replication)
+    try:
+        admin.create_topics([order], request_timeout=CREATE_S)[topic].result(CREATE_S)
+    except KafkaException as error:
+        fault = error.args[0]
+        if fault.code() != KafkaError.TOPIC_ALREADY_EXISTS:
+            raise UnreachableError(
+                f"Kafka did not make topic {topic}: {fault.str()}",
+                f"Let an administrator run: {_by_hand(partitions, topic)}",
+            ) from error
+
+
+def create_shape(admin: AdminClient, topic: str, shape: TopicShape) -> None:
+    """Make a topic for events in the shape of OUTBOX_CREATE_TOPICS."""
+    create_topic(admin, topic, shape.partitions, shape.replication)
+
+
+def unreachable(fault: KafkaError) -> UnreachableError:
+    """The error for a person of a broker that is away or refuses us."""
+    return UnreachableError(
+        f"Kafka cannot be reached or refuses us: {fault.name()}: {fault.str()}",
+        "Check OUTBOX_KAFKA_BOOTSTRAP_SERVERS, the security properties and this user's rights",
+    )
+
+
+def _by_hand(partitions: int, topic: str = numbers.ANCHOR_TOPIC) -> str:
+    return (
+        "kafka-topics.sh --bootstrap-server BROKER:9092 --create "
+        f"--topic {topic} --partitions {partitions}"
+    )
+
+
+def _refused(error: KafkaException) -> SettingsError:
+    return SettingsError(
+        f"librdkafka refuses a property: {error.args[0].str()}",
+        "Correct the file that OUTBOX_KAFKA_PROPERTIES names",
+    )
+
+
+PRODUCER_ONLY: Final = ("linger.ms", "compression.type", "compression.codec", "batch.size")
+
+
+def _without_producer(config: Config) -> Config:
+    """One file serves all clients; a consumer would warn of what is a producer's."""
+    return {name: value for name, value in config.items() if name not in PRODUCER_ONLY}
+
+
+class _Forward(logging.Handler):
+    """librdkafka's own lines, at debug: what they mean is said by ours, once per change."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        structlog.get_logger("librdkafka").debug("librdkafka", line=record.getMessage())

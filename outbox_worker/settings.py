@@ -1,0 +1,184 @@
+"""Every setting and every number that steers the program, each with its reason.
+
+Settings come from the environment (`OUTBOX_*`, docs: README). The constants
+below them are not settings: the guarantee or the measured behaviour rests on
+them (source: design of the relay, measured on Apache Kafka 4.1).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from outbox_worker.errors import SettingsError
+
+SHARDS: Final = 16
+"""Shards of the outbox table; more useful workers than one Postgres can feed. Fixed by the schema."""
+
+ANCHOR_TOPIC: Final = "outbox.shards"
+"""The empty topic whose partitions stand for the shards; Kafka assigns them to workers."""
+
+SESSION_TIMEOUT_MS: Final = 6_000
+"""How soon Kafka notices a dead worker: the least that a broker accepts by default."""
+
+HEARTBEAT_MS: Final = 1_500
+"""A quarter of the session, so that one lost heartbeat does not cost the membership."""
+
+MAX_POLL_INTERVAL_MS: Final = 60_000
+"""The relay serves its group between batches; a batch is bounded by the transaction time-out."""
+
+TRANSACTION_TIMEOUT_MS: Final = 10_000
+"""How long a dead worker's open transaction may hold up readers where nobody takes it over."""
+
+KAFKA_CALL_S: Final = 12.0
+"""Bound of one blocking call to Kafka, above the transaction time-out: the broker decides first."""
+
+RETRY_BACKOFF_MS: Final = 2
+"""librdkafka's default of 100 costs 100 ms whenever the coordinator is still closing the transaction before."""
+
+IDLE_POLL_MIN_S: Final = 0.002
+IDLE_POLL_MAX_S: Final = 0.020
+"""Pause between polls that find nothing, doubled from the least to the most: one poll costs Postgres 0.3 ms."""
+
+BACKOFF_MIN_S: Final = 0.1
+BACKOFF_MAX_S: Final = 5.0
+"""Pause between attempts to reach a neighbour that is away, doubled from the least to the most."""
+
+MIRROR_INTERVAL_S: Final = 1.0
+"""How often positions that changed are written to Postgres, for status, purge and as a fallback."""
+
+PARTITIONS_AHEAD_DAYS: Final = 14
+"""Partitions made ahead: a worker may be away for two weeks before rows meet the default partition."""
+
+LEAST_RECORD_BYTES: Final = 1_000
+
+Role = Literal["relay", "commands", "all"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+class TopicShape(BaseModel, frozen=True):
+    """How missing topics are made: `partitions:replication`."""
+
+    partitions: Annotated[int, Field(ge=1, le=10_000)]
+    replication: Annotated[int, Field(ge=1, le=32)]
+
+
+class Settings(BaseSettings):
+    """The settings of the environment, checked.
+
+    Build it with `load()`, which turns what is wrong into a `SettingsError`
+    that names the variable.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="OUTBOX_", frozen=True, extra="ignore", env_ignore_empty=False)
+
+    database_url: Annotated[
+        SecretStr, Field(description="any libpq URL or key=value string of the primary (several hosts are fine)")
+    ] = SecretStr("")
+    kafka_bootstrap_servers: Annotated[str, Field(description="host:port[,host:port]")] = ""
+    kafka_properties: Annotated[
+        Path | None, Field(description="path of a key=value file with further librdkafka properties")
+    ] = None
+    group: Annotated[str, Field(description="consumer group of the workers", min_length=1, max_length=200)] = (
+        "outbox-worker"
+    )
+    instance_id: Annotated[
+        str, Field(description="a name of this process that outlives it (stateful sets)", max_length=100)
+    ] = ""
+    topic_prefix: Annotated[str, Field(description="prefix of the domain's topics")] = "huleedu."
+    source: Annotated[str, Field(description="CloudEvents source", min_length=1)] = "/outbox-worker"
+    create_topics: Annotated[
+        TopicShape | None, NoDecode, Field(description="partitions:replication of topics to make when absent")
+    ] = None
+    batch_rows: Annotated[int, Field(ge=1, le=100_000, description="events in one transaction at most")] = 10_000
+    batch_bytes: Annotated[
+        int, Field(ge=LEAST_RECORD_BYTES, le=1_000_000_000, description="payload bytes in one transaction at most")
+    ] = 8_000_000
+    http_address: Annotated[str, Field(description="metrics and health, host:port; empty = off")] = "127.0.0.1:9464"
+    log_level: LogLevel = "info"
+    command_threads: Annotated[int, Field(ge=1, le=128, description="threads that execute commands")] = 4
+    association_timeout_hours: Annotated[float, Field(gt=0)] = 24.0
+    association_min_score: Annotated[float, Field(ge=0, le=1)] = 0.7
+
+    @field_validator("kafka_properties", mode="before")
+    @classmethod
+    def _empty_path_is_none(cls, value: object) -> object:
+        return value or None
+
+    @field_validator("create_topics", mode="before")
+    @classmethod
+    def _parse_shape(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        if value in {"", "off"}:
+            return None
+        partitions, colon, replication = value.partition(":")
+        if not (colon and partitions.isdigit() and replication.isdigit()):
+            message = "is `partitions:replication`, for example 8:3"
+            raise ValueError(message)
+        return {"partitions": int(partitions), "replication": int(replication)}
+
+    @field_validator("group", "instance_id")
+    @classmethod
+    def _printable(cls, value: str) -> str:
+        if not value.isprintable() or " " in value:
+            message = "may hold neither spaces nor control characters"
+            raise ValueError(message)
+        return value
+
+    @field_validator("http_address")
+    @classmethod
+    def _host_and_port(cls, value: str) -> str:
+        if value:
+            split_address(value)
+        return value
+
+    @model_validator(mode="after")
+    def _properties_file_exists(self) -> Settings:
+        if self.kafka_properties is not None and not self.kafka_properties.is_file():
+            message = f"OUTBOX_KAFKA_PROPERTIES names no file: {self.kafka_properties}"
+            raise ValueError(message)
+        return self
+
+    def need_database(self) -> str:
+        """The database URL; `SettingsError` where it is not set."""
+        url = self.database_url.get_secret_value()
+        if not url:
+            message = "OUTBOX_DATABASE_URL is not set"
+            raise SettingsError(message, "Set it to a libpq URL, for example postgresql://user@host:5432/database")
+        return url
+
+    def need_kafka(self) -> str:
+        """The bootstrap servers; `SettingsError` where they are not set."""
+        if not self.kafka_bootstrap_servers:
+            message = "OUTBOX_KAFKA_BOOTSTRAP_SERVERS is not set"
+            raise SettingsError(message, "Set it to the brokers' addresses, for example kafka-1:9092,kafka-2:9092")
+        return self.kafka_bootstrap_servers
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """`host:port` (IPv6 in brackets) in two parts; `ValueError` where it is not one."""
+    parts = urlsplit(f"//{address}")
+    if parts.hostname is None or parts.port is None:
+        message = "is host:port, for example 0.0.0.0:9464"
+        raise ValueError(message)
+    return parts.hostname, parts.port
+
+
+def load() -> Settings:
+    """Read the environment; `SettingsError` names each variable that is wrong and why."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = "; ".join(_fault(item["loc"], item["msg"]) for item in error.errors(include_input=False))
+        raise SettingsError(faults, "See `outbox-worker run --help` for the settings") from None
+
+
+def _fault(location: tuple[int | str, ...], text: str) -> str:
+    text = text.removeprefix("Value error, ")
+    name = "_".join(str(part) for part in location).upper()
+    return f"OUTBOX_{name}: {text}" if name else text
