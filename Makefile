@@ -1,0 +1,80 @@
+# `make` alone names the targets. Nothing else has to be installed or run
+# before: each target brings its environment (see `setup`) up to date first.
+
+VENV := .venv
+RUN := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+# The first of these that is new enough makes the environment; `make setup PYTHON=...` chooses.
+PYTHON ?= python3.13 python3.12 python3.11 python3
+
+MINUTES ?= 10
+HISTORIES ?= 100000
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test check format bench soak model upgrade clean
+
+help: ## name the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: $(INSTALLED) ## make .venv and install the pinned packages into it
+
+demo: $(INSTALLED) ## Postgres, Kafka, the worker: events in, events out, a summary
+	@$(VENV)/bin/outbox-worker demo
+
+test: $(INSTALLED) ## every test, on a real Postgres and a real Kafka broker
+	@$(RUN) -m pytest --durations=15
+
+check: $(INSTALLED) ## linter, types, import contracts, rules of the house, every SQL statement
+	@$(RUN) -m ruff check
+	@$(RUN) -m ruff format --check
+	@$(RUN) -m mypy
+	@$(VENV)/bin/lint-imports
+	@$(RUN) -m pytest -m "not slow" tests/project tests/sql
+
+format: $(INSTALLED) ## bring the code into the form that `make check` wants
+	@$(RUN) -m ruff check --fix
+	@$(RUN) -m ruff format
+
+bench: $(INSTALLED) ## measure everything (QUICK=1: in under three minutes)
+	@$(RUN) -m bench $(if $(QUICK),--quick)
+
+soak: $(INSTALLED) ## exactly-once under random faults for MINUTES=10 (SEED=n repeats one)
+	@$(RUN) -m tests.exactly_once.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+model: $(INSTALLED) ## the model of the positions on HISTORIES=100000 random histories
+	@OUTBOX_MODEL_HISTORIES=$(HISTORIES) $(RUN) -m pytest --timeout=0 tests/model
+
+upgrade: ## move constraints.txt to the newest packages (then run the tests)
+	@$(find_python) && .ci/upgrade "$$python"
+
+clean: ## remove the environment and everything that was made by tools
+	rm -rf $(VENV) dist bench/results .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Sets `python`, or says what to install. Debian keeps venv apart from Python.
+find_python = \
+	python=; \
+	for name in $(PYTHON); do \
+	  if "$$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
+	  then python=$$name; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo 'error: no Python 3.11 or newer (with its module venv) among: $(PYTHON)' >&2; \
+	  echo '  way out: Debian, Ubuntu: apt-get install python3 python3-venv' >&2; \
+	  echo '           Fedora: dnf install python3      macOS: brew install python' >&2; \
+	  exit 2; \
+	fi
+
+# Written last, so that an installation that was cut off is begun again. An
+# environment without a working pip (cut off, or its Python is gone) is made anew.
+$(INSTALLED): pyproject.toml constraints.txt
+	@if ! $(RUN) -m pip --version >/dev/null 2>&1; then \
+	  $(find_python); \
+	  echo "Making $(VENV) with $$("$$python" --version)"; \
+	  "$$python" -m venv --clear $(VENV); \
+	fi
+	@echo 'Installing the packages of constraints.txt'
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt hatchling editables
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-build-isolation -c constraints.txt -e '.[dev]'
+	@touch $@
