@@ -1,0 +1,145 @@
+"""Rules of the house that no linter holds.
+
+A place where a rule makes things worse says so: `# long: reason` on the first
+line of the function or module (`-- long: reason` in SQL).
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.project.tree import PRODUCT, ROOT, files, name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MODULE_LINES = 350
+FUNCTION_LINES = 40
+STATEMENT_LINES = 60
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+# Addresses of package registries and image registries, and settings that name one.
+REGISTRY = re.compile(
+    r"""\b(?:pypi|pythonhosted|npmjs|crates|(?:repo\d?\.)?maven(?:\.apache)?|quay|ghcr|docker|gcr)
+        \.(?:org|io|com)\b
+        |https?://\S*(?:/simple\b|/maven2|registry)
+        |--(?:extra-)?index-url|--find[-]links""",
+    re.VERBOSE,
+)
+# Folders of a person or of one machine.
+MACHINE_PATH = re.compile(r"(?<![\w.$}/-])/(?:home|root|Users|work)/[\w.-]+")
+
+
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=name(path))
+
+
+def excused(path: Path, line: int) -> bool:
+    """Whether the line gives a reason for being the beginning of something long."""
+    return "long: " in path.read_text(encoding="utf-8").splitlines()[line - 1]
+
+
+def functions() -> Iterator[tuple[Path, Function]]:
+    for path in files(".py"):
+        for node in ast.walk(parse(path)):
+            if isinstance(node, Function):
+                yield path, node
+
+
+def body_lines(function: Function) -> int:
+    """Lines of the body, the docstring not counted."""
+    documented = ast.get_docstring(function) is not None
+    body = function.body[1:] if documented else function.body
+    return (function.end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+def in_product(path: Path) -> bool:
+    return path.relative_to(ROOT).parts[0] in PRODUCT
+
+
+def test_no_module_is_longer_than_350_lines() -> None:
+    sizes = {path: path.read_text(encoding="utf-8").count("\n") for path in files(".py")}
+    long = {
+        name(path): lines
+        for path, lines in sizes.items()
+        if lines > MODULE_LINES and not excused(path, 1)
+    }
+    assert long == {}
+
+
+def test_no_function_body_is_longer_than_40_lines() -> None:
+    long = [
+        f"{name(path)}:{node.lineno} {node.name}: {body_lines(node)} lines"
+        for path, node in functions()
+        if body_lines(node) > FUNCTION_LINES and not excused(path, node.lineno)
+    ]
+    assert long == []
+
+
+def test_no_statement_is_longer_than_60_lines() -> None:
+    sizes = {
+        path: path.read_text(encoding="utf-8").count("\n")
+        for path in files(".sql")
+        if "migrations" not in path.parts
+    }
+    long = {
+        name(path): lines
+        for path, lines in sizes.items()
+        if lines > STATEMENT_LINES and not excused(path, 1)
+    }
+    assert long == {}
+
+
+def mutable(value: ast.expr | None) -> bool:
+    """Whether the expression makes a list, a dict or a set."""
+    match value:
+        case ast.List() | ast.Dict() | ast.Set() | ast.ListComp() | ast.DictComp() | ast.SetComp():
+            return True
+        case ast.Call(func=ast.Name(id=called)):
+            return called in {"list", "dict", "set", "defaultdict", "deque", "bytearray"}
+        case _:
+            return False
+
+
+def test_no_module_of_the_product_holds_mutable_state() -> None:
+    held = [
+        f"{name(path)}:{node.lineno}"
+        for path in files(".py")
+        if in_product(path)
+        for node in parse(path).body
+        if isinstance(node, ast.Assign | ast.AnnAssign)
+        and mutable(node.value)
+        and "__all__" not in ast.unparse(node)
+    ]
+    assert held == [], "use a tuple, a frozenset or types.MappingProxyType, or pass it around"
+
+
+@pytest.mark.parametrize(
+    "rule", [REGISTRY, MACHINE_PATH], ids=["registry address", "path of one machine"]
+)
+def test_no_file_names_a_place_that_others_do_not_have(rule: re.Pattern[str]) -> None:
+    found = [
+        f"{name(path)}:{number}: {match[0]}"
+        for path in files()
+        if path.suffix not in {".svg", ".png"} and path.name != "LICENSE"
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if (match := rule.search(line))
+    ]
+    assert found == []
+
+
+def test_no_file_names_the_folder_of_this_clone() -> None:
+    places = {str(ROOT), str(ROOT.parent) + "/"} - {"/", "//"}
+    found = [
+        name(path)
+        for path in files()
+        if path.suffix != ".png"
+        and any(place in path.read_text(encoding="utf-8") for place in places)
+    ]
+    assert found == []
