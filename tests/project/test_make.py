@@ -1,0 +1,116 @@
+"""`make` and `.ci/run`: the targets are named, and what is missing is said at once."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.project.tree import ROOT, clean_environment, copy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TARGETS = frozenset(
+    {"help", "setup", "demo", "test", "check", "format", "bench", "soak", "model", "upgrade"}
+    | {"clean"}
+)
+# All that the Makefile and .ci/run need before there is an environment.
+TOOLS = ("awk", "bash", "cat", "dirname", "env", "make", "sed", "sh", "timeout", "touch", "uname")
+
+
+@pytest.fixture
+def bare_machine(tmp_path: Path) -> dict[str, str]:
+    """The environment of a machine with a shell and make: no Python, no Java, no Docker."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for tool in TOOLS:
+        found = subprocess.run(["which", tool], check=True, capture_output=True, text=True)
+        (programs / tool).symlink_to(found.stdout.strip())
+    return clean_environment() | {"PATH": str(programs)}
+
+
+def run(
+    command: list[str], folder: Path, environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Run it to its end, with nothing to read from."""
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def test_make_alone_names_every_target_and_what_it_does() -> None:
+    said = run(["make"], ROOT, clean_environment()).stdout
+    lines = dict(re.findall(r"^  make (\w+) +(\S.*)$", said, re.MULTILINE))
+    assert set(lines) == TARGETS
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    phony = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    assert phony
+    assert set(phony[1].split()) == TARGETS
+
+
+@pytest.mark.parametrize("changed", [None, "pyproject.toml", "constraints.txt"])
+def test_setup_is_repeated_only_when_what_it_installs_has_changed(
+    tmp_path: Path, changed: str | None
+) -> None:
+    clone = copy(tmp_path)
+    stamp = clone / ".venv" / ".installed"
+    stamp.parent.mkdir()
+    stamp.touch()
+    os.utime(stamp, (time.time() + 60,) * 2)
+    if changed:
+        os.utime(clone / changed, (time.time() + 120,) * 2)
+    done = run(["make", "--question", "setup"], clone, clean_environment())
+    assert done.returncode == (1 if changed else 0)
+
+
+def test_setup_without_python_names_what_to_install(
+    tmp_path: Path, bare_machine: dict[str, str]
+) -> None:
+    done = run(["make", "setup"], copy(tmp_path / "clone"), bare_machine)
+    assert done.returncode != 0
+    assert "no Python 3.11 or newer" in done.stderr
+    assert "apt-get install python3 python3-venv" in done.stderr
+
+
+def test_setup_passes_over_a_python_that_is_too_old(
+    tmp_path: Path, bare_machine: dict[str, str]
+) -> None:
+    old = tmp_path / "bin" / "python3"
+    old.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    old.chmod(0o755)
+    done = run(["make", "setup"], copy(tmp_path / "clone"), bare_machine)
+    assert "no Python 3.11 or newer" in done.stderr
+
+
+def test_ci_without_a_way_to_run_kafka_says_so_before_it_begins(
+    tmp_path: Path, bare_machine: dict[str, str]
+) -> None:
+    done = run(["bash", ".ci/run"], copy(tmp_path / "clone"), bare_machine)
+    assert done.returncode == 2
+    assert "Java 17 with Maven" in done.stderr
+    assert "apt-get install openjdk-17" in done.stderr
+    assert "==" not in done.stdout, "no step was begun"
+
+
+def test_ci_does_not_outlast_thirty_minutes() -> None:
+    text = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    limits = [int(limit) for limit in re.findall(r"^step (\d+) make", text, re.MULTILINE)]
+    assert len(limits) == 3
+    assert sum(limits) < 30 * 60
+
+
+@pytest.mark.parametrize("script", [".ci/run", ".ci/upgrade"])
+def test_scripts_are_executable_and_parse(script: str) -> None:
+    assert (ROOT / script).stat().st_mode & 0o111
+    assert run(["bash", "-n", script], ROOT, clean_environment()).returncode == 0

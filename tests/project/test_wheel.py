@@ -1,0 +1,95 @@
+"""The wheel holds all that the program needs, and works where only it is installed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+import outbox_worker
+from tests.project.tree import PRODUCT, ROOT, clean_environment, copy, files
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# Packages come over the network the first time.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+def run(*command: str | Path) -> str:
+    """The standard output of a command that succeeds."""
+    done = subprocess.run(
+        list(map(str, command)),
+        check=False,
+        capture_output=True,
+        text=True,
+        env=clean_environment(),
+        cwd="/",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel built from a fresh copy of the project, with the pinned build tool."""
+    source = copy(tmp_path_factory.mktemp("source"))
+    target = tmp_path_factory.mktemp("wheel")
+    run(
+        *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"),
+        *("--wheel-dir", target, source),
+    )
+    (built,) = target.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `bin` of an environment with the wheel and what the wheel asks for, nothing else."""
+    place = tmp_path_factory.mktemp("environment")
+    run(sys.executable, "-m", "venv", place)
+    pip = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    run(place / "bin" / "python", *pip, "-c", ROOT / "constraints.txt", wheel)
+    return place / "bin"
+
+
+def test_wheel_holds_every_module_statement_and_marker(wheel: Path) -> None:
+    names = {path.relative_to(ROOT).as_posix() for path in files(".py", ".sql", "py.typed")}
+    wanted = {name for name in names if name.split("/")[0] in PRODUCT}
+    with zipfile.ZipFile(wheel) as archive:
+        held = set(archive.namelist())
+    assert {f"{package}/py.typed" for package in PRODUCT} <= wanted
+    assert wanted - held == set()
+
+
+def test_wheel_holds_the_licence_and_nothing_of_the_tests(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        held = archive.namelist()
+    assert [name for name in held if name.endswith(".dist-info/licenses/LICENSE")]
+    tops = {name.split("/")[0] for name in held}
+    assert {top for top in tops if not top.endswith(".dist-info")} == set(PRODUCT)
+
+
+def test_installed_command_starts_and_names_its_version(installed: Path) -> None:
+    assert "Usage: outbox-worker" in run(installed / "outbox-worker", "--help")
+    assert outbox_worker.__version__ in run(installed / "outbox-worker", "--version")
+
+
+def test_every_installed_module_of_the_worker_imports_without_the_extras(installed: Path) -> None:
+    # What the extra `demo` brings may be needed when a server is started, not before.
+    walk = (
+        "import importlib, pkgutil, outbox_worker, domain, sql\n"
+        "for package in (outbox_worker, domain, sql):\n"
+        "    for found in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):\n"
+        "        if not found.name.endswith('__main__'):\n"
+        "            importlib.import_module(found.name)\n"
+    )
+    run(installed / "python", "-W", "error", "-c", walk)
+
+
+def test_installed_loader_finds_its_statements(installed: Path) -> None:
+    listing = run(installed / "python", "-c", "import sql; print(*sql.names(), sep='\\n')")
+    assert "outbox/read_tail" in listing.splitlines()
