@@ -1,0 +1,92 @@
+"""What the pages name exists: files, targets of make, commands, settings."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import outbox_worker
+from outbox_worker.settings import Settings
+from tests.project.documents import RUNNABLE, SHOWN, WORDS, blocks, code, links, pages
+from tests.project.tree import ROOT, clean_environment, files, name
+
+PAGES = pages()
+NAMES = [name(page) for page in PAGES]
+README_LINES = 120
+
+
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_links_lead_somewhere(page: Path) -> None:
+    assert [link for link in links(read(page)) if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_blocks_are_marked_so_that_none_escapes_the_tests(page: Path) -> None:
+    odd = [
+        f"line {block.line}: {block.language or 'no language'} {' '.join(block.words)}"
+        for block in blocks(read(page))
+        if block.language not in RUNNABLE | SHOWN or not block.words <= WORDS
+    ]
+    assert odd == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_targets_of_make_exist(page: Path) -> None:
+    named = set(re.findall(r"^(?:\$ )?make ([a-z]+)", code(read(page)), re.MULTILINE))
+    makefile = re.search(r"^\.PHONY: (.*)$", read(ROOT / "Makefile"), re.MULTILINE)
+    assert makefile
+    assert named - set(makefile[1].split()) == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_settings_exist(page: Path) -> None:
+    named = set(re.findall(r"\bOUTBOX_[A-Z_]+[A-Z]\b", read(page)))
+    settings = {f"OUTBOX_{field.upper()}" for field in Settings.model_fields}
+    elsewhere = "".join(map(read, [*files(".py"), ROOT / "Makefile", ROOT / ".ci" / "run"]))
+    assert [unknown for unknown in named - settings if unknown not in elsewhere] == []
+
+
+def test_commands_exist() -> None:
+    every = "\n".join(code(read(page)) for page in PAGES)
+    named = set(re.findall(r"^(?:.* )?outbox-worker ([a-z][a-z-]*)\b(?!=)", every, re.MULTILINE))
+    command = Path(sys.executable).parent / "outbox-worker"
+    unknown = {
+        sub
+        for sub in named
+        if subprocess.run(
+            [command, sub, "--help"], env=clean_environment(), capture_output=True, check=False
+        ).returncode
+    }
+    assert unknown == set()
+
+
+def test_readme_stays_short() -> None:
+    assert read(ROOT / "README.md").count("\n") <= README_LINES
+
+
+def test_every_decision_is_in_the_list_of_decisions() -> None:
+    folder = ROOT / "docs" / "decisions"
+    written = sorted(path.name for path in folder.glob("[0-9]*.md"))
+    assert links(read(folder / "README.md")) == written
+    numbers = [int(found.partition("-")[0]) for found in written]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_every_decision_says_why_what_was_rejected_and_when_to_look_again() -> None:
+    wanted = ("## Decision", "## Why", "## Rejected", "## Look again when")
+    for page in (ROOT / "docs" / "decisions").glob("[0-9]*.md"):
+        assert [part for part in wanted if part not in read(page)] == [], page.name
+
+
+def test_changelog_begins_with_what_is_not_released_or_with_this_version() -> None:
+    newest = re.search(r"^## \[(.+?)\]", read(ROOT / "CHANGELOG.md"), re.MULTILINE)
+    assert newest
+    assert newest[1] in {"Unreleased", outbox_worker.__version__}
