@@ -1,0 +1,1 @@
+"""Every committed event is read exactly once and in order, whatever dies on the way."""

@@ -1,0 +1,81 @@
+"""The judge of all these tests notices each way in which a promise can be broken."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from tests.harness.checker import Row, Verdict, judge, longest_gaps
+from tests.harness.subscriber import Received
+
+HISTORY = [("a", "k", 1), ("b", "k", 2), ("c", "m", 1), ("d", None, 1)]
+
+
+def payload(number: int) -> bytes:
+    return json.dumps({"n": number}).encode()
+
+
+@pytest.fixture
+def rows() -> dict[str, Row]:
+    return {
+        event_id: Row(n, event_id, n % 2, "t", key, payload(number))
+        for n, (event_id, key, number) in enumerate(HISTORY)
+    }
+
+
+@pytest.fixture
+def received() -> list[Received]:
+    return [
+        Received("t", 0, offset, key, event_id, payload(number), (), float(offset))
+        for offset, (event_id, key, number) in enumerate(HISTORY)
+    ]
+
+
+def test_all_promises_kept(rows: dict[str, Row], received: list[Received]) -> None:
+    assert judge(rows, received).kept
+
+
+def test_a_lost_event_is_noticed(rows: dict[str, Row], received: list[Received]) -> None:
+    assert judge(rows, received[1:]) == Verdict(("a",), (), (), (), ())
+
+
+def test_an_event_read_twice_is_noticed(rows: dict[str, Row], received: list[Received]) -> None:
+    again = replace(received[3], offset=9)
+    assert judge(rows, [*received, again]) == Verdict((), ("d",), (), (), ())
+
+
+def test_an_event_that_was_rolled_back_is_noticed(
+    rows: dict[str, Row], received: list[Received]
+) -> None:
+    ghost = replace(received[3], event_id="ghost", offset=9)
+    assert judge(rows, [*received, ghost]) == Verdict((), (), ("ghost",), (), ())
+    assert judge(rows, [*received, ghost], excused={"ghost"}).kept
+
+
+def test_a_changed_payload_is_noticed(rows: dict[str, Row], received: list[Received]) -> None:
+    received[0] = replace(received[0], value=b"{}")
+    assert judge(rows, received).changed == ("a",)
+
+
+def test_events_of_a_key_in_the_wrong_order_are_noticed(
+    rows: dict[str, Row], received: list[Received]
+) -> None:
+    received[0], received[1] = replace(received[0], offset=1), replace(received[1], offset=0)
+    verdict = judge(rows, received)
+    assert len(verdict.out_of_order) == 1
+    assert not verdict.kept
+    assert "out of order: 1" in str(verdict)
+
+
+def test_a_key_in_two_partitions_is_noticed(rows: dict[str, Row], received: list[Received]) -> None:
+    received[1] = replace(received[1], partition=1)
+    assert judge(rows, received).out_of_order == ("t/k: in several partitions",)
+
+
+def test_the_longest_gap_is_counted_from_the_beginning_and_to_the_end(
+    rows: dict[str, Row], received: list[Received]
+) -> None:
+    # Shard 0 is heard at 0 and 2, shard 1 at 1 and 3.
+    assert longest_gaps(rows, received, 0.0, 7.0) == {0: 5.0, 1: 4.0}

@@ -1,0 +1,1 @@
+"""What tests are made with: writers, workers, a subscriber, faults, and judges of the outcome."""

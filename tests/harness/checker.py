@@ -1,0 +1,128 @@
+"""What the table says was committed against what a subscriber read: the three promises."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from tests.harness.subscriber import Received
+
+SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of `outbox.event`, as far as a subscriber can see it."""
+
+    id: int
+    event_id: str
+    shard: int
+    topic: str
+    key: str | None
+    payload: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is wrong; all empty where the promises were kept."""
+
+    lost: tuple[str, ...]
+    duplicated: tuple[str, ...]
+    invented: tuple[str, ...]
+    changed: tuple[str, ...]
+    out_of_order: tuple[str, ...]
+
+    @property
+    def kept(self) -> bool:
+        """Whether every promise was kept."""
+        return not (
+            self.lost or self.duplicated or self.invented or self.changed or self.out_of_order
+        )
+
+    @override
+    def __str__(self) -> str:
+        faults = {
+            "lost": self.lost,
+            "duplicated": self.duplicated,
+            "rolled back or never written, but read": self.invented,
+            "changed on the way": self.changed,
+            "out of order": self.out_of_order,
+        }
+        return "; ".join(
+            f"{name}: {len(found)}, for example {list(found[:SHOWN])}"
+            for name, found in faults.items()
+            if found
+        )
+
+
+def judge(
+    rows: Mapping[str, Row], received: Sequence[Received], excused: Collection[str] = ()
+) -> Verdict:
+    """Compare `rows` by event id (the truth) with all that was read.
+
+    `excused` are ids that the table lost after they were published (a fail-over
+    that lost history): they may have been read, and do not count in the order.
+    """
+    known = [record for record in received if record.event_id in rows]
+    times = Counter(record.event_id for record in known)
+    others = {record.event_id for record in received} - rows.keys()
+    return Verdict(
+        lost=tuple(sorted(rows.keys() - times.keys())),
+        duplicated=tuple(event_id for event_id, count in times.items() if count > 1),
+        invented=tuple(sorted(others - set(excused))),
+        changed=tuple(each.event_id for each in known if not _same(rows[each.event_id], each)),
+        out_of_order=tuple(_out_of_order(rows, known)),
+    )
+
+
+def _same(row: Row, record: Received) -> bool:
+    return (row.topic, row.key, row.payload) == (record.topic, record.key, record.value)
+
+
+def _out_of_order(rows: Mapping[str, Row], known: Sequence[Received]) -> list[str]:
+    """Keys whose counters do not rise along their partition, or that sit in two partitions."""
+    by_key: defaultdict[tuple[str, str], list[Received]] = defaultdict(list)
+    for record in known:
+        if record.key is not None:
+            by_key[record.topic, record.key].append(record)
+    faults = []
+    for (topic, key), records in by_key.items():
+        if len({record.partition for record in records}) > 1:
+            faults.append(f"{topic}/{key}: in several partitions")
+        records.sort(key=lambda record: record.offset)
+        for one, other in pairwise(records):
+            if not _number(rows[one.event_id]) < _number(rows[other.event_id]):
+                faults.append(f"{topic}/{key}: {one} before {other}")
+    return faults
+
+
+def _number(row: Row) -> int:
+    """The counter that the writer raised under the row lock; the id where the event has none."""
+    counter = json.loads(row.payload).get("n") if row.payload else None
+    return row.id if counter is None else int(counter)
+
+
+def longest_gaps(
+    rows: Mapping[str, Row], received: Sequence[Received], since: float, until: float
+) -> dict[int, float]:
+    """By shard, the longest time without an event at the subscriber, in seconds.
+
+    Counted between `since` and `until` (monotonic), of a workload that writes to
+    every shard all the time.
+    """
+    times: defaultdict[int, list[float]] = defaultdict(lambda: [since, until])
+    for record in received:
+        if record.event_id in rows and since <= record.at <= until:
+            times[rows[record.event_id].shard].append(record.at)
+    return {
+        shard: max(later - sooner for sooner, later in pairwise(sorted(found)))
+        for shard, found in times.items()
+    }

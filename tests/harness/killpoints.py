@@ -1,0 +1,138 @@
+"""Starts the worker with a Kafka producer that kills the process at one point.
+
+    python -m tests.harness.killpoints POINT NTH [arguments of outbox-worker]
+
+POINT is `before` or `after` and one of the steps of a transaction, joined by a
+dash. It is reached in the NTH transaction that has at least four records. The
+product knows nothing of it: `confluent_kafka.Producer` is another class here.
+
+How many records a transaction has is known at its last step only, so its
+records are kept back until then and handed to librdkafka one by one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+import confluent_kafka
+from confluent_kafka import Producer
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+STEPS: Final = ("begin", "first-record", "half-of-the-records", "last-record", "offsets", "commit")
+POINTS: Final = tuple(f"{side}-{step}" for step in STEPS for side in ("before", "after"))
+
+LEAST_RECORDS: Final = 4
+FLUSH_S: Final = 5.0
+
+
+class KillPoint:
+    """Where this process is to die."""
+
+    def __init__(self, point: str, nth: int) -> None:
+        """Die at `point` of the `nth` transaction of at least four records."""
+        if point not in POINTS:
+            message = f"no such point: {point}"
+            raise ValueError(message)
+        self._point = point
+        self._left = nth
+
+    @property
+    def near(self) -> bool:
+        """Whether the transaction that begins or runs now may be the one."""
+        return self._left <= 1
+
+    def count(self, records: int) -> bool:
+        """Take note of a transaction's size; whether it is the one."""
+        if records < LEAST_RECORDS:
+            return False
+        self._left -= 1
+        return self._left <= 0
+
+    def reach(self, point: str) -> None:
+        """Die here, if this is the place."""
+        if point == self._point:
+            sys.stderr.write(json.dumps({"event": "killed", "point": point}) + "\n")
+            sys.stderr.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class MortalProducer(Producer):
+    """A producer that dies at the kill point, and else does what it always does."""
+
+    target: KillPoint
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        """Be made as the product makes it."""
+        super().__init__(config)
+        self._kept: list[Callable[[], None]] = []
+        self._chosen = False
+
+    @override
+    def begin_transaction(self, *arguments: Any) -> None:
+        """Die around `begin` of the transaction after the last one that counted."""
+        self._kept.clear()
+        if self.target.near:
+            self.target.reach("before-begin")
+        super().begin_transaction(*arguments)
+        if self.target.near:
+            self.target.reach("after-begin")
+
+    @override
+    def produce(self, *arguments: Any, **more: Any) -> None:
+        """Keep the record back until it is known how many there are."""
+        produce = super().produce
+        self._kept.append(lambda: produce(*arguments, **more))
+
+    @override
+    def send_offsets_to_transaction(self, *arguments: Any) -> None:
+        """Hand over the records, then the positions."""
+        self._chosen = self.target.count(len(self._kept))
+        self._hand_over()
+        send = super().send_offsets_to_transaction
+        self._around("offsets", lambda: send(*arguments))
+
+    @override
+    def commit_transaction(self, *arguments: Any) -> None:
+        """Commit."""
+        commit = super().commit_transaction
+        self._around("commit", lambda: commit(*arguments))
+
+    def _hand_over(self) -> None:
+        steps = {1: "first-record", len(self._kept) // 2: "half-of-the-records"}
+        steps[len(self._kept)] = "last-record"
+        for number, produce in enumerate(self._kept, 1):
+            self._around(steps.get(number, ""), produce)
+
+    def _around(self, step: str, call: Callable[[], None]) -> None:
+        if not (self._chosen and step):
+            call()
+            return
+        self.target.reach(f"before-{step}")
+        call()
+        if step.endswith(("record", "records")):
+            # What was handed over is to lie in the broker's log when we die.
+            self.flush(FLUSH_S)
+        self.target.reach(f"after-{step}")
+
+
+def main() -> None:
+    """Put the mortal producer in place, then run the command."""
+    point, nth, *arguments = sys.argv[1:]
+    MortalProducer.target = KillPoint(point, int(nth))
+    # The product takes the name from the package when it is imported, below.
+    setattr(confluent_kafka, Producer.__name__, MortalProducer)
+    sys.argv = ["outbox-worker", *arguments]
+    from outbox_worker.cli import main as command  # noqa: PLC0415
+
+    command()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""Worker processes: the installed command, its log in a file, signals, exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+COMMAND: Final = str(Path(sys.executable).parent / "outbox-worker")
+
+STOP_S: Final = 5.0
+"""The contract's time from SIGTERM to exit."""
+
+HTTP_S: Final = 3.0
+
+
+class Worker:
+    """One process that was started for a test."""
+
+    def __init__(self, name: str, log: Path, arguments: Sequence[str], **settings: str) -> None:
+        """Start it. `settings` are the OUTBOX_ variables without their prefix, in lower case."""
+        self.name = name
+        self.log = log
+        self.http_address = settings.get("http_address", "")
+        with log.open("ab") as sink:
+            self.process = subprocess.Popen(
+                arguments,
+                cwd=ROOT,
+                env=environment(settings),
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+            )
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process is there (it may be stopped)."""
+        return self.process.poll() is None
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        self.process.kill()
+        self.process.wait()
+
+    def pause(self) -> None:
+        """SIGSTOP."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        self.process.send_signal(signal.SIGCONT)
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit code, or fails where it takes longer than the contract says."""
+        self.process.terminate()
+        return self.process.wait(STOP_S + 1)
+
+    def end(self) -> None:
+        """See that it is gone, whatever it was doing."""
+        if self.alive:
+            self.resume()
+            self.kill()
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What it logged so far, line by line; text that is not JSON as `{"event": text}`."""
+        text = self.log.read_text(encoding="utf-8", errors="replace")
+        return [_line(line) for line in text.splitlines()]
+
+    def said(self, event: str, **fields: object) -> bool:
+        """Whether a log line has this event and these fields."""
+        return any(
+            line.get("event") == event
+            and all(line.get(name) == value for name, value in fields.items())
+            for line in self.lines()
+        )
+
+    @property
+    def shards(self) -> frozenset[int]:
+        """The shards that it last said are its own."""
+        owned: frozenset[int] = frozenset()
+        for line in self.lines():
+            if line.get("event") == "shards_assigned":
+                owned = frozenset(line["shards"])
+            elif line.get("event") == "no_shards":
+                owned = frozenset()
+        return owned
+
+    def ready(self) -> tuple[int, str]:
+        """Status and body of `/readyz`."""
+        request = f"http://{self.http_address}/readyz"
+        try:
+            with urllib.request.urlopen(request, timeout=HTTP_S) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+
+def environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """Our environment with these settings, and no other settings of the worker."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("OUTBOX_")}
+    return kept | {f"OUTBOX_{name.upper()}": value for name, value in settings.items()}
+
+
+def _line(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {"event": text}
+    return found if isinstance(found, dict) else {"event": text}
