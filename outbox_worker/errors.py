@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from typing_extensions import override
+
 
 class OutboxError(Exception):
     """A failure that a person has to hear of, with the way out of it.
@@ -24,6 +26,7 @@ class OutboxError(Exception):
         self.message = message
         self.way_out = way_out
 
+    @override
     def __str__(self) -> str:
         """Both parts on one line."""
         return f"{self.message}. {self.way_out}" if self.way_out else self.message

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+from typing_extensions import override
 
 from outbox_worker import settings as numbers
 from outbox_worker.errors import SettingsError, UnreachableError
@@ -261,5 +263,6 @@ def _without_producer(config: Config) -> Config:
 class _Forward(logging.Handler):
     """librdkafka's own lines, at debug: what they mean is said by ours, once per change."""
 
+    @override
     def emit(self, record: logging.LogRecord) -> None:
         structlog.get_logger("librdkafka").debug("librdkafka", line=record.getMessage())

@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from outbox_worker.errors import SettingsError
 
 SHARDS: Final = 16
-"""Shards of the outbox table; more useful workers than one Postgres can feed. Fixed by the schema."""
+"""Shards of the table, fixed by the schema: more useful workers than one Postgres can feed."""
 
 ANCHOR_TOPIC: Final = "outbox.shards"
 """The empty topic whose partitions stand for the shards; Kafka assigns them to workers."""
@@ -38,11 +38,13 @@ KAFKA_CALL_S: Final = 12.0
 """Bound of one blocking call to Kafka, above the transaction time-out: the broker decides first."""
 
 RETRY_BACKOFF_MS: Final = 2
-"""librdkafka's default of 100 costs 100 ms whenever the coordinator is still closing the transaction before."""
+"""The default of 100 costs 100 ms whenever the coordinator still ends the transaction before."""
 
 IDLE_POLL_MIN_S: Final = 0.002
 IDLE_POLL_MAX_S: Final = 0.020
-"""Pause between polls that find nothing, doubled from the least to the most: one poll costs Postgres 0.3 ms."""
+"""Pause between polls that find nothing, doubled from the least to the most.
+
+One poll costs Postgres 0.3 ms."""
 
 BACKOFF_MIN_S: Final = 0.1
 BACKOFF_MAX_S: Final = 5.0
@@ -52,7 +54,7 @@ MIRROR_INTERVAL_S: Final = 1.0
 """How often positions that changed are written to Postgres, for status, purge and as a fallback."""
 
 PARTITIONS_AHEAD_DAYS: Final = 14
-"""Partitions made ahead: a worker may be away for two weeks before rows meet the default partition."""
+"""Partitions made ahead: a worker may be away for two weeks before rows meet the default one."""
 
 LEAST_RECORD_BYTES: Final = 1_000
 
@@ -74,33 +76,55 @@ class Settings(BaseSettings):
     that names the variable.
     """
 
-    model_config = SettingsConfigDict(env_prefix="OUTBOX_", frozen=True, extra="ignore", env_ignore_empty=False)
+    model_config = SettingsConfigDict(
+        env_prefix="OUTBOX_", frozen=True, extra="ignore", env_ignore_empty=False
+    )
 
     database_url: Annotated[
-        SecretStr, Field(description="any libpq URL or key=value string of the primary (several hosts are fine)")
+        SecretStr,
+        Field(
+            description="any libpq URL or key=value string of the primary (several hosts are fine)"
+        ),
     ] = SecretStr("")
     kafka_bootstrap_servers: Annotated[str, Field(description="host:port[,host:port]")] = ""
     kafka_properties: Annotated[
-        Path | None, Field(description="path of a key=value file with further librdkafka properties")
+        Path | None,
+        Field(description="path of a key=value file with further librdkafka properties"),
     ] = None
-    group: Annotated[str, Field(description="consumer group of the workers", min_length=1, max_length=200)] = (
-        "outbox-worker"
-    )
+    group: Annotated[
+        str, Field(description="consumer group of the workers", min_length=1, max_length=200)
+    ] = "outbox-worker"
     instance_id: Annotated[
-        str, Field(description="a name of this process that outlives it (stateful sets)", max_length=100)
+        str,
+        Field(
+            description="a name of this process that outlives it (stateful sets)", max_length=100
+        ),
     ] = ""
     topic_prefix: Annotated[str, Field(description="prefix of the domain's topics")] = "huleedu."
     source: Annotated[str, Field(description="CloudEvents source", min_length=1)] = "/outbox-worker"
     create_topics: Annotated[
-        TopicShape | None, NoDecode, Field(description="partitions:replication of topics to make when absent")
+        TopicShape | None,
+        NoDecode,
+        Field(description="partitions:replication of topics to make when absent"),
     ] = None
-    batch_rows: Annotated[int, Field(ge=1, le=100_000, description="events in one transaction at most")] = 10_000
+    batch_rows: Annotated[
+        int, Field(ge=1, le=100_000, description="events in one transaction at most")
+    ] = 10_000
     batch_bytes: Annotated[
-        int, Field(ge=LEAST_RECORD_BYTES, le=1_000_000_000, description="payload bytes in one transaction at most")
+        int,
+        Field(
+            ge=LEAST_RECORD_BYTES,
+            le=1_000_000_000,
+            description="payload bytes in one transaction at most",
+        ),
     ] = 8_000_000
-    http_address: Annotated[str, Field(description="metrics and health, host:port; empty = off")] = "127.0.0.1:9464"
+    http_address: Annotated[
+        str, Field(description="metrics and health, host:port; empty = off")
+    ] = "127.0.0.1:9464"
     log_level: LogLevel = "info"
-    command_threads: Annotated[int, Field(ge=1, le=128, description="threads that execute commands")] = 4
+    command_threads: Annotated[
+        int, Field(ge=1, le=128, description="threads that execute commands")
+    ] = 4
     association_timeout_hours: Annotated[float, Field(gt=0)] = 24.0
     association_min_score: Annotated[float, Field(ge=0, le=1)] = 0.7
 
@@ -149,14 +173,18 @@ class Settings(BaseSettings):
         url = self.database_url.get_secret_value()
         if not url:
             message = "OUTBOX_DATABASE_URL is not set"
-            raise SettingsError(message, "Set it to a libpq URL, for example postgresql://user@host:5432/database")
+            raise SettingsError(
+                message, "Set it to a libpq URL, for example postgresql://user@host:5432/database"
+            )
         return url
 
     def need_kafka(self) -> str:
         """The bootstrap servers; `SettingsError` where they are not set."""
         if not self.kafka_bootstrap_servers:
             message = "OUTBOX_KAFKA_BOOTSTRAP_SERVERS is not set"
-            raise SettingsError(message, "Set it to the brokers' addresses, for example kafka-1:9092,kafka-2:9092")
+            raise SettingsError(
+                message, "Set it to the brokers' addresses, for example kafka-1:9092,kafka-2:9092"
+            )
         return self.kafka_bootstrap_servers
 
 
@@ -174,7 +202,9 @@ def load() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        faults = "; ".join(_fault(item["loc"], item["msg"]) for item in error.errors(include_input=False))
+        faults = "; ".join(
+            _fault(item["loc"], item["msg"]) for item in error.errors(include_input=False)
+        )
         raise SettingsError(faults, "See `outbox-worker run --help` for the settings") from None
 
 

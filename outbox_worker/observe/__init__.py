@@ -1,0 +1,1 @@
+"""What a worker shows from outside: metrics and health."""

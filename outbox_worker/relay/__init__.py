@@ -1,0 +1,1 @@
+"""From committed rows to Kafka: group, reader, transaction, position."""

@@ -1,0 +1,99 @@
+"""The command line `outbox-worker`: commands, and errors as messages with exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Final
+
+import click
+import psycopg
+from typing_extensions import override
+
+from outbox_worker import __version__
+from outbox_worker.errors import OutboxError, UnreachableError
+
+COMMANDS: Final = {
+    "migrate": "Make or update the schema in the database.",
+    "run": "Publish committed events until a signal comes.",
+    "status": "Show each shard: owner, position, lag.",
+    "purge": "Remove what is published and old.",
+    "verify": "Compare the table with the topics: lost, duplicated, out of order.",
+    "rebase": "Find out by event id what is published, and set new positions.",
+    "tail": "Print the events of a topic as they come.",
+    "demo": "Start servers, write events, show what a subscriber gets.",
+}
+"""By name the line of `--help`. Each command is `command` in the module of its name."""
+
+
+class Commands(click.Group):
+    """Imports a command's module only when it is asked for: `--help` answers at once."""
+
+    @override
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    @override
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"outbox_worker.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    @override
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="outbox-worker")
+def group() -> None:
+    """Events committed in Postgres reach Kafka exactly once and in order.
+
+    Settings are read from the environment; `outbox-worker run --help` lists them.
+    """
+
+
+def main() -> None:
+    """The console script: run a command, end with the exit code of the contract."""
+    try:
+        code = group.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(1)
+    except BrokenPipeError:
+        # The reader of our output went away; Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except psycopg.Error as error:
+        _fail(_of_database(error))
+    except OutboxError as error:
+        _fail(error)
+    else:
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(error: OutboxError) -> None:
+    click.echo(f"error: {error.message}", err=True)
+    if error.way_out:
+        click.echo(f"  way out: {error.way_out}", err=True)
+    sys.exit(error.exit_code)
+
+
+def _of_database(error: psycopg.Error) -> OutboxError:
+    """What Postgres said in the middle of a command, for a person."""
+    words = " ".join(str(error).split())
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return UnreachableError(
+            f"The database refuses us: {words}",
+            "Grant this user the role outbox_worker (or run `outbox-worker migrate` as an owner)",
+        )
+    return UnreachableError(
+        f"The database failed us: {words} (SQLSTATE {error.sqlstate or 'none'})",
+        "See the log of the database server; run the command again when it is well",
+    )

@@ -1,0 +1,130 @@
+"""`outbox-worker run`: wiring, one thread for each loop, signals, exit.
+
+The main thread waits for a signal or for a loop that ended; every loop is a
+`run_once()` and the few lines here around it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from prometheus_client import CollectorRegistry
+from typing_extensions import override
+
+from outbox_worker.errors import WorkFailedError
+from outbox_worker.observe.health import Health
+from outbox_worker.observe.http import HttpServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    from outbox_worker.settings import Settings
+
+STOP_S: Final = 4.5
+"""Time for the loops to end: the contract promises exit within 5 s of the signal."""
+
+AT_ONCE: Final = 1
+"""Exit code after a second signal: nothing is lost, the open transaction aborts."""
+
+log = structlog.get_logger("worker")
+
+
+class Loop(threading.Thread):
+    """Calls `step` until told to stop; what it raises ends the program.
+
+    `step` does one piece of work and returns how many seconds to wait before
+    the next one. `end` is called on the same thread when the loop is over.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        step: Callable[[], float],
+        end: Callable[[], None],
+        health: Health,
+        ended: threading.Event,
+    ) -> None:
+        """Be ready to `start`; `ended` is set when the loop is over, whatever way."""
+        super().__init__(name=name, daemon=True)
+        self._step = step
+        self._end = end
+        self._health = health
+        self._ended = ended
+        self.stopping = threading.Event()
+        self.failure: Exception | None = None
+
+    @override
+    def run(self) -> None:
+        try:
+            while not self.stopping.is_set():
+                self._health.beat(self.name)
+                pause = self._step()
+                if pause:
+                    self.stopping.wait(pause)
+            self._end()
+        except Exception as error:  # noqa: BLE001  the main thread raises it
+            self.failure = error
+        finally:
+            self._ended.set()
+
+
+class Daemon:
+    """The loops of one worker process, from start to the exit code."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Hold the settings; nothing is reached before `run`."""
+        self._settings = settings
+        self.health = Health()
+        self.registry = CollectorRegistry()
+        self._ended = threading.Event()
+        self._signals = 0
+        self._loops: list[Loop] = []
+
+    def add(self, name: str, step: Callable[[], float], end: Callable[[], None]) -> None:
+        """Add a loop; it starts with `run`."""
+        self._loops.append(Loop(name, step, end, self.health, self._ended))
+
+    def run(self) -> None:
+        """Until a signal: then the loops end and this returns. A loop's error is raised."""
+        with ExitStack() as stack:
+            if self._settings.http_address:
+                server = HttpServer(self._settings.http_address, self.health, self.registry)
+                stack.callback(server.close)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, self._on_signal)
+            for loop in self._loops:
+                loop.start()
+            self._ended.wait()
+            self._stop()
+        for loop in self._loops:
+            if loop.failure is not None:
+                raise loop.failure
+
+    def _stop(self) -> None:
+        """End all loops within the time of the contract; `WorkFailedError` where one does not."""
+        deadline = time.monotonic() + STOP_S
+        for loop in self._loops:
+            loop.stopping.set()
+        for loop in self._loops:
+            loop.join(max(0.0, deadline - time.monotonic()))
+        stuck = [loop.name for loop in self._loops if loop.is_alive()]
+        if stuck and not any(loop.failure for loop in self._loops):
+            raise WorkFailedError(
+                f"Did not end in time: {', '.join(stuck)}",
+                "Nothing is lost: Kafka aborts the open transaction",
+            )
+        log.info("stopped")
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        self._signals += 1
+        if self._signals > 1:
+            os._exit(AT_ONCE)
+        log.info("stopping", signal=signal.Signals(number).name)
+        self._ended.set()

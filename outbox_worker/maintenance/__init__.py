@@ -1,0 +1,1 @@
+"""What keeps the outbox tidy beside the relay: partitions, mirror, purge."""

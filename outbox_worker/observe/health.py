@@ -1,0 +1,44 @@
+"""What `/livez` and `/readyz` answer, told by the loops themselves."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Final
+
+LIVE_S: Final = 45.0
+"""A loop that has not moved for so long is stuck: above every bounded wait of the loops."""
+
+
+class Health:
+    """Beats and conditions, written by the loops and read by the HTTP server."""
+
+    def __init__(self) -> None:
+        """Begin with no loops and no conditions."""
+        self._lock = threading.Lock()
+        self._beats: dict[str, float] = {}
+        self._conditions: dict[str, str] = {}
+
+    def beat(self, loop: str) -> None:
+        """Say that `loop` moved."""
+        self._beats[loop] = time.monotonic()
+
+    def lacks(self, part: str, why: str) -> None:
+        """Say that `part` (database, schema, broker, group) is not as it must be, and why."""
+        with self._lock:
+            self._conditions[part] = why
+
+    def has(self, part: str) -> None:
+        """Say that `part` is as it must be."""
+        with self._lock:
+            self._conditions[part] = ""
+
+    def stuck(self) -> list[str]:
+        """The loops that have not moved lately."""
+        now = time.monotonic()
+        return [name for name, beat in dict(self._beats).items() if now - beat > LIVE_S]
+
+    def lacking(self) -> dict[str, str]:
+        """By part, what is not as it must be."""
+        with self._lock:
+            return {part: why for part, why in self._conditions.items() if why}

@@ -1,0 +1,70 @@
+"""What a running worker counts, for Prometheus. No label ever holds an id or a key."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+SECONDS: Final = (
+    *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
+    *(1, 2.5, 5, 10, 30, 60, 300, 3600),
+)
+SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 100_000)
+
+
+class RelayMetrics:
+    """The relay's counters, in a registry of their own so that two never mix."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Register every metric in `registry`."""
+        self.published = Counter(
+            "outbox_events_published", "Events committed to Kafka", ["topic"], registry=registry
+        )
+        self.batch_events = Histogram(
+            "outbox_batch_events", "Events in one transaction", buckets=SIZES, registry=registry
+        )
+        self.transaction_seconds = Histogram(
+            "outbox_transaction_seconds",
+            "Begin to outcome of one Kafka transaction",
+            ["outcome"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.insert_to_commit_seconds = Histogram(
+            "outbox_insert_to_commit_seconds",
+            "Insert in Postgres to commit in Kafka of the oldest event of each transaction",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.read_seconds = Histogram(
+            "outbox_read_seconds", "One read of the table", buckets=SECONDS, registry=registry
+        )
+        self.unpublished = Gauge(
+            "outbox_unpublished_events", "Events not yet published, all shards", registry=registry
+        )
+        self.oldest_seconds = Gauge(
+            "outbox_oldest_unpublished_age_seconds",
+            "Age of the oldest event not yet published, all shards",
+            registry=registry,
+        )
+        self.shards_owned = Gauge(
+            "outbox_shards_owned", "Shards that Kafka gave this worker", registry=registry
+        )
+        self.shards_held = Gauge(
+            "outbox_shards_held",
+            "Shards of this worker that wait for a person: topic missing or record refused",
+            registry=registry,
+        )
+        self.rebalances = Counter(
+            "outbox_rebalances", "Changes of the group that reached us", registry=registry
+        )
+        self.takeovers = Counter(
+            "outbox_takeovers", "Open transactions of dead workers aborted by us", registry=registry
+        )
+        self.aborts = Counter(
+            "outbox_aborts", "Transactions that were not committed", ["reason"], registry=registry
+        )
+        self.reconnects = Counter(
+            "outbox_reconnects", "Connections made anew", ["peer"], registry=registry
+        )

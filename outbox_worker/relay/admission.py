@@ -1,0 +1,170 @@
+"""Before a shard is served: its position held against the table, and made ours.
+
+After a fail-over to a standby that lagged, a restore or a dump, transaction ids
+are used a second time, and new rows would look published. So on every connection
+and assignment the positions are checked; see `history` for the rules.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from outbox_worker.errors import HistoryLostError, SettingsError
+from outbox_worker.relay import history
+from outbox_worker.relay.codec import decode
+from outbox_worker.relay.cohorts import Cohort, Stand
+from outbox_worker.relay.position import Place, Position, advance, summarize, system_digest
+from outbox_worker.relay.recovery import Stored
+from outbox_worker.stores import mirror, outbox, server
+from outbox_worker.stores.outbox import Gap
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from outbox_worker.database import Connection
+    from outbox_worker.relay.reader import TableReader
+    from outbox_worker.stores.outbox import EventRow, Limits
+
+log = structlog.get_logger("relay")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A shard that may be served: its position to be, and rows that go out with it.
+
+    `is_claim` says that Kafka has to hear of the position before the shard is
+    served: it names us as the owner, so that whoever takes over knows whom to fence.
+    """
+
+    shard: int
+    stored: Stored
+    is_claim: bool
+    stragglers: list[EventRow]
+
+    @property
+    def cohort(self) -> Cohort:
+        """The shard alone at its place."""
+        position = self.stored.position
+        backlog = position.backlog
+        cursor = position.floor if backlog is None else backlog.cursor
+        stand = Stand(position.seen, position.floor, cursor)
+        return Cohort({self.shard: stand}, None if backlog is None else backlog.upper)
+
+
+class Admission:
+    """Checks positions for one group and one owner."""
+
+    def __init__(self, group: str, owner: str) -> None:
+        """`owner` is our transactional id."""
+        self._group = group
+        self._owner = owner
+
+    def examine(self, reader: TableReader, known: Mapping[int, Stored | None]) -> list[Entry]:
+        """Entries for all shards of `known`.
+
+        Raises `HistoryLostError` where the table has lost what was published,
+        `SettingsError` where another group publishes it.
+        """
+        connection = reader.connection
+        held = self._fill_in(connection, known)
+        ids = sorted({w.id for each in held.values() for w in each.position.witnesses})
+        identity = server.read_identity(connection)
+        table = history.Table(
+            system=system_digest(identity.system),
+            fresh=identity.fresh,
+            found={id_: (xid, e) for id_, xid, e in outbox.find_witness(connection, ids)},
+            purged_id=identity.purged_id,
+            purged_xid=identity.purged_xid,
+        )
+        for shard, stored in held.items():
+            reason = history.lost(stored.position, table)
+            if reason:
+                raise HistoryLostError(
+                    f"Shard {shard}: {reason}. A fail-over, restore or dump lost what was "
+                    "published, so that new events would be taken for published ones; "
+                    "nothing is published",
+                    "Stop writing if you can, then run `outbox-worker rebase` (it shows its "
+                    "plan) and `outbox-worker rebase --execute`",
+                )
+        return [
+            self._entry(connection, shard, stored, table, reader.limits)
+            for shard, stored in held.items()
+        ]
+
+    def _entry(
+        self,
+        connection: Connection,
+        shard: int,
+        stored: Stored,
+        table: history.Table,
+        limits: Limits,
+    ) -> Entry:
+        position = history.reconnect(stored.position, table.fresh)
+        rows: list[EventRow] = []
+        if position.backlog is not None:
+            rows = _stragglers(connection, shard, position, stored, table, limits)
+            if not limits.reached_by(rows):
+                position = _with_stragglers(history.reborder(position, table.fresh), shard, rows)
+            else:
+                rows = []
+        position = replace(position, owner=self._owner, system=table.system)
+        is_claim = stored.position.owner != self._owner or bool(rows)
+        batch = stored.batch + 1 if is_claim else stored.batch
+        return Entry(shard, Stored(batch, position), is_claim, rows)
+
+    def _fill_in(
+        self, connection: Connection, known: Mapping[int, Stored | None]
+    ) -> dict[int, Stored]:
+        """Positions for shards of which Kafka knows none: from the mirror, or from the start."""
+        held = {shard: stored for shard, stored in known.items() if stored is not None}
+        unknown = sorted(known.keys() - held.keys())
+        if not unknown:
+            return held
+        mirrored = {row.shard: row for row in mirror.list_positions(connection)}
+        for shard in unknown:
+            row = mirrored.get(shard)
+            if row is None:
+                held[shard] = Stored(0, Position(b"", ""))
+                continue
+            if row.group_name != self._group:
+                raise SettingsError(
+                    f"The events of this database are published by group {row.group_name}, "
+                    f"and Kafka knows no positions of OUTBOX_GROUP {self._group}",
+                    f"Set OUTBOX_GROUP={row.group_name}; to rename the group, stop its workers "
+                    "and run `outbox-worker rebase --execute` with the new name",
+                )
+            log.warning(
+                "positions_from_mirror",
+                shard=shard,
+                written_at=row.updated_at.isoformat(),
+                meaning="Kafka forgot the group; events published after that moment, if any, "
+                "are repeated (none after a clean stop)",
+            )
+            held[shard] = Stored(row.batch, decode(row.position))
+        return held
+
+
+def _stragglers(
+    connection: Connection,
+    shard: int,
+    position: Position,
+    stored: Stored,
+    table: history.Table,
+    limits: Limits,
+) -> list[EventRow]:
+    old = stored.position.backlog
+    if old is None:
+        return []
+    gap = Gap(position.seen, old.upper, table.fresh, position.floor, old.cursor)
+    return outbox.read_stragglers(connection, shard, gap, limits.rows)
+
+
+def _with_stragglers(position: Position, shard: int, rows: list[EventRow]) -> Position:
+    if not rows or position.backlog is None:
+        return position
+    backlog = position.backlog
+    place = Place(position.seen, backlog.upper, backlog.cursor, position.floor)
+    return advance(position, summarize(rows)[shard], place)

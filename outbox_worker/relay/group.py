@@ -1,0 +1,167 @@
+"""Membership in the group of workers: Kafka says which shards are ours, and when no longer.
+
+The anchor topic's partitions are assigned at their end and paused: nothing is
+ever fetched. For one thread only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
+
+from outbox_worker import kafka
+from outbox_worker.settings import ANCHOR_TOPIC
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MEMBER_MARK: Final = b"CGMDv2:"
+"""librdkafka's serialized group metadata: this mark, then the generation in four bytes."""
+
+GENERATION: Final = slice(len(MEMBER_MARK), len(MEMBER_MARK) + 4)
+
+log = structlog.get_logger("group")
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a poll of the group brought: shards that came, shards that went."""
+
+    assigned: set[int] = field(default_factory=set)
+    revoked: set[int] = field(default_factory=set)
+    rebalanced: bool = False
+
+
+class Group:
+    """Our membership. `join()`, then `poll()` at least once a minute, then `close()`."""
+
+    def __init__(self, config: kafka.Config) -> None:
+        """Take librdkafka's configuration of the member."""
+        self._consumer: Consumer = kafka.make_consumer({**config, "error_cb": self._note_error})
+        self._owned: set[int] = set()
+        self._changes = Changes()
+        self._assigned = False
+        self._last_error: str | None = None
+
+    @property
+    def owned(self) -> frozenset[int]:
+        """The shards that are ours as of the last poll."""
+        return frozenset(self._owned)
+
+    @property
+    def is_member(self) -> bool:
+        """Whether the broker has given us a share, be it an empty one."""
+        return self._assigned
+
+    @property
+    def trouble(self) -> str:
+        """What keeps us from the broker, as far as the group notices; empty where nothing does."""
+        return self._last_error or ""
+
+    @property
+    def member_id(self) -> str:
+        """The id that the broker gave us; empty while we are no member."""
+        return self._consumer.memberid() or ""
+
+    def join(self) -> None:
+        """Ask for a share of the shards; they come with a later poll."""
+        self._consumer.subscribe(
+            [ANCHOR_TOPIC],
+            on_assign=self._on_assign,
+            on_revoke=self._on_revoke,
+            on_lost=self._on_revoke,
+        )
+
+    def leave(self) -> None:
+        """Give all shards back and stay out until the next `join`."""
+        self._consumer.unsubscribe()
+        self._assigned = False
+        self._changes.revoked |= self._owned
+        self._owned.clear()
+
+    def poll(self, timeout: float) -> Changes:
+        """Serve the group, waiting up to `timeout` seconds for something to happen."""
+        message = self._consumer.poll(timeout)
+        fault = message.error() if message is not None else None
+        if fault is not None:
+            self._note_error(fault)
+        changes, self._changes = self._changes, Changes()
+        return changes
+
+    def member(self) -> bytes | None:
+        """What fences us out of a commit once we are no member any more; None while we are none.
+
+        A commit without member and generation would pass the broker unchecked
+        (it takes it for a client from before KIP-447): it must never be sent.
+        """
+        member = bytes(self._consumer.consumer_group_metadata())
+        if not member.startswith(MEMBER_MARK) or not self.member_id:
+            return None
+        generation = int.from_bytes(member[GENERATION], byteorder="little", signed=True)
+        return member if generation >= 0 else None
+
+    def topic_fault(self, topic: str) -> KafkaError | None:
+        """Why `topic` takes no events, None where it does; `KafkaException` without an answer."""
+        found = self._consumer.list_topics(topic, timeout=kafka.METADATA_S)
+        fault: KafkaError | None = found.topics[topic].error
+        return fault
+
+    def close(self) -> None:
+        """Leave the group, so that others need not wait for our session to end."""
+        self._consumer.close()
+        self._owned.clear()
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        places = [TopicPartition(ANCHOR_TOPIC, each.partition, OFFSET_END) for each in partitions]
+        consumer.incremental_assign(places)
+        if places:
+            consumer.pause(places)
+        came = {each.partition for each in partitions}
+        self._owned |= came
+        self._changes.assigned |= came
+        self._changes.rebalanced = True
+        self._assigned = True
+        self._last_error = None
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        consumer.incremental_unassign(partitions)
+        went = {each.partition for each in partitions}
+        self._owned -= went
+        self._changes.assigned -= went
+        self._changes.revoked |= went
+        self._changes.rebalanced = True
+
+    def _note_error(self, fault: KafkaError) -> None:
+        """One line for each new kind of trouble: librdkafka repeats itself while it lasts."""
+        if fault.name() != self._last_error:
+            self._last_error = fault.name()
+            log.warning("kafka_trouble", error=fault.name(), detail=fault.str())
+
+
+class PositionReader:
+    """Asks for the positions of the group, beside its membership.
+
+    A client of its own: calls on one client wait for each other, and the
+    member's is busy polling. As `read_committed` it answers stable positions
+    only, as `read_uncommitted` those before a transaction that is still open.
+    """
+
+    def __init__(self, config: kafka.Config) -> None:
+        """Take librdkafka's configuration with the group and the isolation level."""
+        self._consumer: Consumer = kafka.make_consumer(config)
+
+    def committed(self, shards: Iterable[int], timeout: float) -> list[TopicPartition]:
+        """The positions; `KafkaException` with _TIMED_OUT while a transaction holds them."""
+        places = [TopicPartition(ANCHOR_TOPIC, shard) for shard in sorted(shards)]
+        found = self._consumer.committed(places, timeout=timeout)
+        for place in found:
+            if place.error is not None:
+                raise KafkaException(place.error)
+        return found
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._consumer.close()

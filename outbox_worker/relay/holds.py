@@ -1,0 +1,106 @@
+"""Events that cannot go out now: their shard waits, the others flow, nothing is skipped.
+
+A topic that takes no events is found before the transaction. A record that
+Kafka refuses is found by halving: each shard of the batch goes on alone with
+half of its rows, until the record stands alone and its shard is held. What
+becomes of a held record beyond that (a dead letter) is decided in `hold`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import replace
+from operator import itemgetter
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+if TYPE_CHECKING:
+    from outbox_worker.relay.cohorts import Cohort, Cohorts
+    from outbox_worker.relay.reader import Batch
+    from outbox_worker.relay.topics import Topics
+    from outbox_worker.stores.outbox import EventRow
+
+SHARD: Final = itemgetter(2)
+TOPIC: Final = itemgetter(4)
+
+FIRST_HOLD_S: Final = 0.25
+LONGEST_HOLD_S: Final = 5.0
+"""Pause before a held record is tried again, doubled from the first to the longest."""
+
+SAY_EVERY: Final = 6
+"""A held shard is told of at once, then at every sixth try (half a minute)."""
+
+TOPIC_WAY_OUT: Final = (
+    "Create the topic (kafka-topics.sh --create --topic NAME) or let the worker do it "
+    "with OUTBOX_CREATE_TOPICS=partitions:replication; nothing is skipped meanwhile"
+)
+RECORD_WAY_OUT: Final = (
+    "Let the topic take it (for its size: max.message.bytes of the topic); "
+    "it is tried again from time to time, and its shard flows on once it is taken"
+)
+
+log = structlog.get_logger("relay")
+
+
+def clear_topics(
+    topics: Topics, cohorts: Cohorts, cohort: Cohort, batch: Batch
+) -> tuple[Cohort, Batch] | None:
+    """The part of the batch whose topics take events; None where nothing of it can go.
+
+    Shards with a closed topic are parted from the cohort. Alone, such a shard
+    goes on up to the event in question and is held there.
+    """
+    closed = topics.closed(set(map(TOPIC, batch.rows)))
+    if not closed:
+        return cohort, batch
+    if len(cohort.stands) == 1:
+        first = next(n for n, row in enumerate(batch.rows) if row[4] in closed)
+        if first:
+            return cohort, batch.until(first)
+        row = batch.rows[0]
+        hold(cohorts, cohort, batch.start, row, (closed[row[4]], TOPIC_WAY_OUT))
+        return None
+    blocked = {row[2] for row in batch.rows if row[4] in closed}
+    rest = cohort.without(blocked)
+    cohorts.part(cohort, rest, *(batch.start.only({shard}) for shard in sorted(blocked)))
+    if not rest.stands:
+        return None
+    rows = [row for row in batch.rows if row[2] not in blocked]
+    return rest, replace(batch, cohort=rest, rows=rows)
+
+
+def isolate(cohorts: Cohorts, cohort: Cohort, batch: Batch, reason: str) -> None:
+    """After a refusal: smaller batches for each shard of it, or the hold of the one record."""
+    counts = Counter(map(SHARD, batch.rows))
+    singles = [
+        replace(batch.start.only({shard}), rows=max(1, count // 2))
+        for shard, count in sorted(counts.items())
+    ]
+    cohorts.part(cohort, cohort.without(counts), *singles)
+    if len(batch.rows) == 1:
+        alone = replace(singles[0], holds=cohort.holds)
+        hold(cohorts, singles[0], alone, batch.rows[0], (reason, RECORD_WAY_OUT))
+    else:
+        log.warning("record_refused", reason=reason, shards=sorted(counts), rows=len(batch.rows))
+
+
+def hold(
+    cohorts: Cohorts, cohort: Cohort, start: Cohort, row: EventRow, why: tuple[str, str]
+) -> None:
+    """Let the shard of one event wait. Dead letters, once there are any, begin here."""
+    reason, way_out = why
+    if start.holds % SAY_EVERY == 0:
+        log.error(
+            "shard_held",
+            shard=row[2],
+            id=row[0],
+            event_id=row[3],
+            topic=row[4],
+            reason=reason,
+            way_out=way_out,
+        )
+    pause = min(FIRST_HOLD_S * 2**start.holds, LONGEST_HOLD_S)
+    until = time.monotonic() + pause
+    cohorts.part(cohort, replace(start, holds=start.holds + 1, held_until=until))

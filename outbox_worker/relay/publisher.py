@@ -1,0 +1,110 @@
+"""A batch on its way: new positions of its shards, one transaction, what came of it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from operator import itemgetter
+from typing import TYPE_CHECKING, Final
+
+from outbox_worker.relay.codec import encode
+from outbox_worker.relay.position import BY_XID, Place, Summary, advance, summarize
+from outbox_worker.relay.recovery import Stored
+from outbox_worker.relay.transaction import Aborted, Committed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from outbox_worker.observe.metrics import RelayMetrics
+    from outbox_worker.relay.group import Group
+    from outbox_worker.relay.reader import Batch
+    from outbox_worker.relay.transaction import Outcome, Transactions
+    from outbox_worker.stores.outbox import EventRow
+
+PREFETCH_ROWS: Final = 1_000
+"""From this size of batch on the next one is read while Kafka commits. Below it the read comes
+after the commit: its rows are fresher, so that an event waits for one commit and not for two."""
+
+STALE_XIDS: Final = 100_000
+"""How far a shard without events may fall behind before its position is renewed."""
+
+TOPIC: Final = itemgetter(4)
+CREATED_AT: Final = 8
+
+
+def positions_after(batch: Batch, stored: Mapping[int, Stored], floor: int) -> dict[int, Stored]:
+    """The new position of every shard that has rows in the batch.
+
+    A shard without rows keeps the position it has: it stays true. Only where it
+    has fallen far behind is it renewed along with the others, so that whoever
+    takes the shard over need not look through all that happened since. Its
+    witnesses may be rows of any shard: what they prove is true of the table.
+    """
+    whole = None
+    after = {}
+    summaries = summarize(batch.rows)
+    for shard, stand in batch.cohort.stands.items():
+        summary, old = summaries.get(shard), stored[shard]
+        if summary is None:
+            if batch.cut is not None or batch.upper.xmax - old.position.seen.xmax < STALE_XIDS:
+                continue
+            whole = whole or Summary(max(batch.rows, key=BY_XID), batch.rows[-1])
+            summary = whole
+        done = stand.floor if batch.cut is not None else max(stand.floor, floor)
+        place = Place(stand.seen, batch.upper, batch.cut, done)
+        after[shard] = Stored(old.batch + 1, advance(old.position, summary, place))
+    return after
+
+
+class Publisher:
+    """Runs transactions; while a large one commits, the caller may read on."""
+
+    def __init__(self, transactions: Transactions, group: Group, metrics: RelayMetrics) -> None:
+        """Share the worker's producer and its membership."""
+        self._transactions = transactions
+        self._group = group
+        self._metrics = metrics
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
+
+    def publish(
+        self,
+        rows: Sequence[EventRow],
+        positions: Mapping[int, Stored],
+        meanwhile: Callable[[], None] | None = None,
+    ) -> Outcome:
+        """Commit rows and positions together; calls `meanwhile` while Kafka commits."""
+        offsets = {s: (each.batch, encode(each.position)) for s, each in positions.items()}
+        member = self._group.member()
+        if member is None:
+            return Aborted("not a member of the group")
+        began = time.perf_counter()
+        outcome = self._transactions.produce(rows)
+        if outcome is None and meanwhile is not None and len(rows) >= PREFETCH_ROWS:
+            future = self._thread.submit(self._transactions.finish, offsets, member)
+            try:
+                meanwhile()
+            finally:
+                outcome = future.result()
+        elif outcome is None:
+            outcome = self._transactions.finish(offsets, member)
+        self._observe(rows, outcome, time.perf_counter() - began)
+        return outcome
+
+    def close(self) -> None:
+        """Let go of the thread."""
+        self._thread.shutdown(wait=False)
+
+    def _observe(self, rows: Sequence[EventRow], outcome: Outcome, seconds: float) -> None:
+        name = type(outcome).__name__.lower()
+        self._metrics.transaction_seconds.labels(name).observe(seconds)
+        if not isinstance(outcome, Committed):
+            self._metrics.aborts.labels(name).inc()
+            return
+        if rows:
+            self._metrics.batch_events.observe(len(rows))
+            for topic, count in Counter(map(TOPIC, rows)).items():
+                self._metrics.published.labels(topic).inc(count)
+            age = datetime.now(UTC) - datetime.fromisoformat(rows[0][CREATED_AT])
+            self._metrics.insert_to_commit_seconds.observe(max(0.0, age.total_seconds()))

@@ -1,0 +1,110 @@
+"""Where shards stand according to Kafka, also when their last owner died in a transaction.
+
+Runs in a thread beside the relay: it may take seconds, and our other shards
+keep flowing meanwhile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException
+
+from outbox_worker import kafka
+from outbox_worker.relay.codec import decode
+from outbox_worker.relay.group import PositionReader
+from outbox_worker.relay.position import Position
+from outbox_worker.settings import KAFKA_CALL_S
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from confluent_kafka import TopicPartition
+
+    from outbox_worker.observe.metrics import RelayMetrics
+    from outbox_worker.relay.transaction import Transactions
+    from outbox_worker.settings import Settings
+
+STABLE_S: Final = 1.0
+"""A stable position is answered in milliseconds; longer means that a transaction holds it."""
+
+TIMED_OUT: Final = KafkaError._TIMED_OUT  # noqa: SLF001  librdkafka's own code
+
+log = structlog.get_logger("relay")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A shard's position as Kafka holds it, with its batch counter."""
+
+    batch: int
+    position: Position
+
+
+class Recovery:
+    """Finds positions; opens the producer first where there is none."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        transactions: Transactions,
+        transactional_id: str,
+        metrics: RelayMetrics,
+    ) -> None:
+        """Share the relay's producer; positions are asked through a client of its own."""
+        self._settings = settings
+        self._stable = PositionReader(self._reader_config("read_committed"))
+        self._transactions = transactions
+        self._own_id = transactional_id
+        self._metrics = metrics
+
+    def lookup(self, shards: Iterable[int]) -> dict[int, Stored | None]:
+        """By shard what Kafka holds, None where it holds nothing; `KafkaException` to try again."""
+        wanted = sorted(shards)
+        if not self._transactions.is_open:
+            self._transactions.open()
+        try:
+            found = self._stable.committed(wanted, STABLE_S)
+        except KafkaException as error:
+            if error.args[0].code() != TIMED_OUT:
+                raise
+            self._abort_the_dead(wanted)
+            found = self._stable.committed(wanted, KAFKA_CALL_S)
+        return {place.partition: _stored(place) for place in found}
+
+    def _abort_the_dead(self, shards: list[int]) -> None:
+        """Fence each last owner that left a transaction open; it may be a zombie, never a peer.
+
+        A live owner has no transaction over a shard that was given to us: it
+        ends what is in flight before it lets a shard go.
+        """
+        reader = PositionReader(self._reader_config("read_uncommitted"))
+        try:
+            places = reader.committed(shards, KAFKA_CALL_S)
+        finally:
+            reader.close()
+        known = [stored.position.owner for place in places if (stored := _stored(place))]
+        for owner in sorted(set(known) - {self._own_id, ""}):
+            log.warning("takeover", owner=owner, shards=shards)
+            config = kafka.producer_config(self._settings, owner)
+            producer = kafka.make_producer(config)
+            try:
+                producer.init_transactions(KAFKA_CALL_S)
+            finally:
+                producer.close()
+            self._metrics.takeovers.inc()
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._stable.close()
+
+    def _reader_config(self, isolation: str) -> kafka.Config:
+        return kafka.reader_config(self._settings, group=self._settings.group, isolation=isolation)
+
+
+def _stored(place: TopicPartition) -> Stored | None:
+    if place.offset < 0:
+        return None
+    return Stored(place.offset, decode(place.metadata or ""))

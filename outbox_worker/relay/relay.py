@@ -1,0 +1,306 @@
+"""The relay of one worker: consumer group -> reader -> transaction -> position.
+
+`run_once()` does one step; the daemon's loop around it is a few lines. Nothing
+here sleeps but the wait in the group's poll.
+
+A shard comes to us in four steps: Kafka assigns it (`Group`), Kafka is asked
+where it stands (`Lookups`), the table is asked whether that is still true
+(`admission`), and it is served (`Cohorts`).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, assert_never
+
+import psycopg
+import structlog
+
+from outbox_worker.errors import HistoryLostError, UnreachableError
+from outbox_worker.relay import holds
+from outbox_worker.relay.codec import PositionTooLargeError
+from outbox_worker.relay.cohorts import Cohorts
+from outbox_worker.relay.floor import FloorHistory
+from outbox_worker.relay.publisher import positions_after
+from outbox_worker.relay.reader import BY_ID
+from outbox_worker.relay.transaction import Aborted, Committed, Discarded, Rejected
+from outbox_worker.settings import IDLE_POLL_MAX_S, IDLE_POLL_MIN_S, SHARDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from outbox_worker.observe.metrics import RelayMetrics
+    from outbox_worker.relay.admission import Admission
+    from outbox_worker.relay.cohorts import Cohort
+    from outbox_worker.relay.group import Group
+    from outbox_worker.relay.lookups import Lookups
+    from outbox_worker.relay.publisher import Publisher
+    from outbox_worker.relay.reader import Batch, TableReader
+    from outbox_worker.relay.recovery import Stored
+    from outbox_worker.relay.topics import Topics
+    from outbox_worker.relay.transaction import Transactions
+
+RECHECK_S: Final = 5.0
+"""How often a worker that refused asks whether the positions were mended."""
+
+log = structlog.get_logger("relay")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a relay is wired from."""
+
+    group: Group
+    lookups: Lookups
+    reader: TableReader
+    admission: Admission
+    topics: Topics
+    transactions: Transactions
+    publisher: Publisher
+    metrics: RelayMetrics
+
+
+class Relay:
+    """Publishes what is committed in the table, for the shards that Kafka gives us."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Take the wired parts; nothing is reached before `run_once`."""
+        self._parts = parts
+        self._cohorts = Cohorts()
+        self._floors = FloorHistory()
+        self._stored: dict[int, Stored] = {}
+        self._known: dict[int, Stored | None] = {}
+        self._ahead: tuple[Cohort, Batch] | None = None
+        self._crowded = False
+        self._trouble = ""
+        self._wait = 0.0
+        self._refusal: HistoryLostError | None = None
+        self._recheck_at = 0.0
+
+    @property
+    def refusal(self) -> HistoryLostError | None:
+        """Why nothing is published until a person acts, if so."""
+        return self._refusal
+
+    @property
+    def positions(self) -> Mapping[int, Stored]:
+        """By shard that is served, its committed position."""
+        return dict(self._stored)
+
+    def troubles(self) -> dict[str, str]:
+        """By neighbour (database, broker, group) what is wrong, empty where nothing is."""
+        parts = self._parts
+        refusal = str(self._refusal) if self._refusal else ""
+        member = "" if parts.group.is_member else "not a member of the group yet"
+        return {
+            "database": parts.reader.trouble,
+            "broker": parts.lookups.trouble or parts.group.trouble or self._trouble,
+            "group": refusal or member,
+        }
+
+    def start(self) -> None:
+        """Ask for a share of the shards."""
+        self._parts.group.join()
+
+    def run_once(self) -> None:
+        """Serve the group, then one cohort. Waits a little where there was nothing to do."""
+        self._serve_group()
+        worked = False
+        try:
+            connected = self._parts.reader.connect()
+            if connected:
+                self._recheck_all()
+            if connected is not None:
+                self._admit()
+                worked = self._serve()
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            self._parts.reader.lose(error)
+        except HistoryLostError as error:
+            self._refuse(error)
+        except UnreachableError as error:
+            self._say_trouble(error)
+        self._wait = 0.0 if worked else min(max(self._wait * 2, IDLE_POLL_MIN_S), IDLE_POLL_MAX_S)
+
+    def close(self) -> None:
+        """Leave the group first: what is in flight has ended, and others wait for our shards."""
+        self._parts.group.close()
+        self._parts.lookups.close()
+        self._parts.publisher.close()
+        self._parts.transactions.close()
+        self._parts.reader.close()
+
+    def _say_trouble(self, error: UnreachableError) -> None:
+        """Kafka did not answer a question about a topic; librdkafka is told of by the group."""
+        if self._trouble != error.message:
+            log.warning("kafka_away", error=error.message)
+        self._trouble = error.message
+
+    def _serve_group(self) -> None:
+        parts = self._parts
+        changes = parts.group.poll(self._wait)
+        if changes.rebalanced:
+            parts.metrics.rebalances.inc()
+            parts.metrics.shards_owned.set(len(parts.group.owned))
+            self._drop(changes.revoked)
+            parts.lookups.want(changes.assigned)
+            self._say_assignment()
+        if self._refusal is not None and time.monotonic() >= self._recheck_at:
+            self._recheck_at = time.monotonic() + RECHECK_S
+            parts.lookups.want(range(SHARDS))
+        self._known.update(parts.lookups.collect())
+
+    def _say_assignment(self) -> None:
+        owned = sorted(self._parts.group.owned)
+        if owned:
+            log.info("shards_assigned", shards=owned)
+        else:
+            log.info("no_shards", reason="all 16 shards are with other workers; standing by")
+
+    def _drop(self, shards: Iterable[int]) -> None:
+        gone = set(shards)
+        self._parts.lookups.drop(gone)
+        self._cohorts.drop(gone)
+        self._ahead = None
+        for shard in gone:
+            self._stored.pop(shard, None)
+            self._known.pop(shard, None)
+
+    def _recheck_all(self) -> None:
+        """A new connection may lead to another server: what is in memory counts no more."""
+        self._known = {**self._stored, **self._known}
+        self._stored.clear()
+        self._start_over()
+
+    def _ask_again(self, reason: str) -> None:
+        """Kafka knows where we stand; we no longer do."""
+        log.info("asking_kafka", reason=reason)
+        self._known.clear()
+        self._stored.clear()
+        self._start_over()
+        self._parts.lookups.want(self._parts.group.owned)
+
+    def _start_over(self) -> None:
+        self._cohorts = Cohorts()
+        self._floors = FloorHistory()
+        self._ahead = None
+
+    def _refuse(self, error: HistoryLostError) -> None:
+        """Publish nothing, stay alive, look again from time to time from outside the group."""
+        if self._refusal is None:
+            log.error("history_lost", error=error.message, way_out=error.way_out)
+            self._parts.group.leave()
+        self._refusal = error
+        self._drop(range(SHARDS))
+        self._start_over()
+        self._recheck_at = time.monotonic() + RECHECK_S
+
+    def _admit(self) -> None:
+        """Hold known positions against the table, make them ours, and serve their shards."""
+        if not self._known:
+            return
+        entries = self._parts.admission.examine(self._parts.reader, self._known)
+        if self._refusal is not None:
+            self._mended()
+            return
+        claims = {entry.shard: entry.stored for entry in entries if entry.is_claim}
+        rows = sorted((row for entry in entries for row in entry.stragglers), key=BY_ID)
+        if claims:
+            outcome = self._parts.publisher.publish(rows, claims)
+            if not isinstance(outcome, Committed):
+                self._ask_again(f"claim: {outcome.reason}")
+                return
+        self._known.clear()
+        for entry in entries:
+            self._stored[entry.shard] = entry.stored
+            self._cohorts.add(entry.cohort)
+
+    def _mended(self) -> None:
+        """Somebody ran `outbox-worker rebase`: back into the group."""
+        log.info("history_mended")
+        self._refusal = None
+        self._known.clear()
+        self._parts.group.join()
+
+    def _serve(self) -> bool:
+        """Read and publish one batch; whether to go on at once."""
+        taken = self._take()
+        if taken is None:
+            return False
+        taken = holds.clear_topics(self._parts.topics, self._cohorts, *taken)
+        self._trouble = ""
+        if taken is None:
+            return True
+        cohort, batch = taken
+        if batch.rows:
+            return self._publish(cohort, batch)
+        self._cohorts.moved(cohort, self._settled(batch))
+        return self._cohorts.behind(time.monotonic())
+
+    def _take(self) -> tuple[Cohort, Batch] | None:
+        """The batch that was read ahead, or a new one."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            return ahead
+        cohort = self._cohorts.next(time.monotonic())
+        if cohort is None:
+            return None
+        return cohort, self._parts.reader.read(cohort)
+
+    def _publish(self, cohort: Cohort, batch: Batch) -> bool:
+        self._floors.remember(batch.upper, batch.rows[-1][0])
+        after = self._settled(batch)
+        ahead = self._cohorts.copy()
+        ahead.moved(cohort, after)
+        try:
+            positions = positions_after(batch, self._stored, self._floors.floor(batch.upper) or 0)
+            outcome = self._parts.publisher.publish(
+                batch.rows, positions, lambda: self._read_ahead(ahead)
+            )
+        except PositionTooLargeError as error:
+            self._wait_out(error)
+            return False
+        match outcome:
+            case Committed():
+                self._stored.update(positions)
+                self._cohorts = ahead
+                self._say_flowing(cohort)
+            case Rejected(reason, topics):
+                self._ahead = None
+                self._parts.topics.forget(topics)
+                holds.isolate(self._cohorts, cohort, batch, reason)
+            case Aborted(reason) | Discarded(reason):
+                self._ask_again(reason)
+            case _:
+                assert_never(outcome)
+        return True
+
+    def _read_ahead(self, cohorts: Cohorts) -> None:
+        """Read the next batch while Kafka commits the one before it."""
+        cohort = cohorts.next(time.monotonic())
+        if cohort is None:
+            return
+        try:
+            self._ahead = cohort, self._parts.reader.read(cohort)
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            # The commit goes on: its outcome counts, whatever became of the read.
+            self._parts.reader.lose(error)
+
+    def _settled(self, batch: Batch) -> Cohort:
+        """The cohort after the batch, flowing, its size grown back."""
+        after = batch.after(self._floors.floor(batch.upper) or 0).flowing()
+        rows = after.rows and after.rows * 2
+        if rows is not None and rows >= self._parts.reader.limits.rows:
+            rows = None
+        return replace(after, rows=rows)
+
+    def _say_flowing(self, cohort: Cohort) -> None:
+        if cohort.holds:
+            log.info("shard_flows", shards=sorted(cohort.stands))
+        self._parts.metrics.shards_held.set(self._cohorts.held)
+
+    def _wait_out(self, error: PositionTooLargeError) -> None:
+        """Too many transactions in progress for one position: some of them must end first."""
+        if not self._crowded:
+            log.warning("too_many_transactions_in_progress", detail=str(error))
+        self._crowded = True

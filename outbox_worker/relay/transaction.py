@@ -1,0 +1,186 @@
+"""One batch, one Kafka transaction: the records and the positions, both or neither.
+
+    begin -> produce each -> send_offsets_to_transaction -> commit
+
+A producer whose commit has an unknown outcome is never used again: Kafka is
+asked. librdkafka has no KIP-890, so only a new producer's `init_transactions`
+fences a late end of the old transaction.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+
+from outbox_worker import kafka
+from outbox_worker.relay.record import headers_of
+from outbox_worker.settings import ANCHOR_TOPIC, KAFKA_CALL_S
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from confluent_kafka import Message
+
+    from outbox_worker.stores.outbox import EventRow
+
+STATE_CODES = frozenset(
+    {
+        KafkaError._PURGE_QUEUE,  # noqa: SLF001  librdkafka's own codes begin with an underscore
+        KafkaError._PURGE_INFLIGHT,  # noqa: SLF001
+        KafkaError._TIMED_OUT,  # noqa: SLF001
+        KafkaError._MSG_TIMED_OUT,  # noqa: SLF001
+    }
+)
+"""Failed deliveries that say nothing about the record: the transaction was given up."""
+
+REJECTING_CODES = frozenset(
+    {
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.INVALID_MSG,
+        KafkaError.INVALID_MSG_SIZE,
+        KafkaError.INVALID_RECORD,
+        KafkaError.RECORD_LIST_TOO_LARGE,
+        KafkaError.INVALID_TIMESTAMP,
+        KafkaError.POLICY_VIOLATION,
+        KafkaError.TOPIC_EXCEPTION,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
+        KafkaError._INVALID_ARG,  # noqa: SLF001
+    }
+)
+"""Failed deliveries that lie in the record or its topic: the same again would fail again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """Records and positions are in Kafka."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Aborted:
+    """Nothing is in Kafka, and the producer goes on; our place in the group may be stale."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Nothing is in Kafka, because of records that it does not take; the producer goes on."""
+
+    reason: str
+    topics: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Discarded:
+    """The outcome is unknown or we are fenced: the producer is gone, ask Kafka."""
+
+    reason: str
+
+
+Outcome: TypeAlias = Committed | Aborted | Rejected | Discarded
+Offsets: TypeAlias = "Mapping[int, tuple[int, str]]"
+"""By shard: the batch counter and the encoded position."""
+
+
+class Transactions:
+    """The transactional producer of one worker.
+
+    `open()` before use; after `Discarded` open it again. Not for two threads at
+    once, but `produce` and `finish` of one transaction may run on different ones.
+    """
+
+    def __init__(self, config: kafka.Config, source: str) -> None:
+        """Take librdkafka's configuration and the CloudEvents source of the records."""
+        self._config = {**config, "on_delivery": self._note_failure}
+        self._source = ("ce_source", source)
+        self._producer: Producer | None = None
+        self._failures: list[tuple[KafkaError, str]] = []
+        self._began = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a producer to use."""
+        return self._producer is not None
+
+    def open(self) -> None:
+        """Make the producer and fence every older one of this id; `KafkaException`."""
+        producer = kafka.make_producer(self._config)
+        producer.init_transactions(KAFKA_CALL_S)
+        self._producer = producer
+
+    def produce(self, rows: Sequence[EventRow]) -> Outcome | None:
+        """Begin, and hand all records to librdkafka; an outcome only where that failed."""
+        producer = self._require()
+        self._failures.clear()
+        self._began = time.perf_counter()
+        row = None
+        try:
+            producer.begin_transaction()
+            source, produce = self._source, producer.produce
+            for row in rows:
+                produce(row[4], row[10], row[5], headers=headers_of(row, source))
+            producer.poll(0)
+        except KafkaException as error:
+            fault: KafkaError = error.args[0]
+            if row is not None and fault.code() in REJECTING_CODES:
+                self._failures.append((fault, row[4]))
+            return self._abort(fault)
+        return None
+
+    def finish(self, offsets: Offsets, member: bytes) -> Outcome:
+        """Put the positions in and commit. Blocks, at most about the transaction time-out."""
+        producer = self._require()
+        positions = [
+            TopicPartition(ANCHOR_TOPIC, shard, offset, metadata)
+            for shard, (offset, metadata) in offsets.items()
+        ]
+        try:
+            producer.send_offsets_to_transaction(positions, member, KAFKA_CALL_S)
+            producer.commit_transaction(KAFKA_CALL_S)
+        except KafkaException as error:
+            return self._abort(error.args[0])
+        return Committed(time.perf_counter() - self._began)
+
+    def close(self) -> None:
+        """Let go of the producer; an open transaction is left for Kafka to abort."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.purge()
+            producer.close()
+
+    def _require(self) -> Producer:
+        if self._producer is None:
+            raise RuntimeError("the producer is not open")
+        return self._producer
+
+    def _note_failure(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None and error.code() not in STATE_CODES:
+            self._failures.append((error, message.topic() or ""))
+
+    def _abort(self, fault: KafkaError) -> Outcome:
+        """Abort where librdkafka says that it can be; otherwise give the producer up."""
+        reason = f"{fault.name()}: {fault.str()}"
+        if not fault.txn_requires_abort() and not self._failures:
+            self.close()
+            return Discarded(reason)
+        try:
+            self._require().abort_transaction(KAFKA_CALL_S)
+        except KafkaException as error:
+            self.close()
+            return Discarded(f"{reason}; abort: {error.args[0].str()}")
+        return self._rejection() or Aborted(reason)
+
+    def _rejection(self) -> Rejected | None:
+        """The first failed delivery that lies in a record, if any."""
+        for error, _ in self._failures:
+            if error.code() in REJECTING_CODES:
+                topics = frozenset(topic for _, topic in self._failures)
+                return Rejected(f"{error.name()}: {error.str()}", topics)
+        return None

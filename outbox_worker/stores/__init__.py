@@ -1,0 +1,1 @@
+"""One function for one statement: `stores/folder.py::stem` is `sql/folder/stem.sql`."""

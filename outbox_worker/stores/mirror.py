@@ -1,0 +1,63 @@
+"""Statements over the mirror: positions as Postgres has them, a second late."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import sql
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from outbox_worker.database import Connection
+
+
+class Mirrored(NamedTuple):
+    """One shard as the mirror has it; `position` is encoded as in Kafka."""
+
+    shard: int
+    group_name: str
+    batch: int
+    position: str
+    worker: str
+    updated_at: datetime
+
+
+class Written(NamedTuple):
+    """One shard to be written: the encoded position, and its parts for SQL."""
+
+    shard: int
+    batch: int
+    position: str
+    seen: str
+    upper: str | None
+    cursor: int | None
+    floor: int
+
+
+def list_positions(connection: Connection) -> list[Mirrored]:
+    """What the mirror holds, by shard."""
+    rows = connection.execute(sql.load("mirror/list_positions")).fetchall()
+    return [Mirrored(*row) for row in rows]
+
+
+def write_positions(
+    connection: Connection, group_name: str, worker: str, given: Sequence[Written]
+) -> int:
+    """Keep those that are newer than what stands there; how many those were."""
+    shards, batches, positions, seen, upper, cursors, floors = map(list, zip(*given, strict=True))
+    return connection.execute(
+        sql.load("mirror/write_positions"),
+        {
+            "shards": shards,
+            "group_name": group_name,
+            "batches": batches,
+            "positions": positions,
+            "seen": seen,
+            "upper": upper,
+            "cursors": cursors,
+            "floors": floors,
+            "worker": worker,
+        },
+    ).rowcount

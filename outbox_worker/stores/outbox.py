@@ -1,0 +1,135 @@
+"""Statements over the events: what the relay reads, in its hot path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import sql
+from outbox_worker.relay.snapshot import NOTHING, Snapshot
+from outbox_worker.settings import SHARDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from outbox_worker.database import Connection
+
+EventRow: TypeAlias = tuple[Any, ...]
+"""In this order: id, xid, shard (int), event_id, topic, key or None, type, content_type,
+created_at (RFC 3339, UTC, microseconds), headers or None (JSON; all text), payload (bytes or
+None), size (int, bytes of payload and headers)."""
+
+SIZE: Final = itemgetter(11)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one batch may hold: rows, and bytes of payload and headers."""
+
+    rows: int
+    bytes: int
+
+    def exceeded_by(self, rows: Sequence[EventRow]) -> bool:
+        """Whether these are more than one batch."""
+        return len(rows) > self.rows or sum(map(SIZE, rows)) > self.bytes
+
+    def reached_by(self, rows: Sequence[EventRow]) -> bool:
+        """Whether a read that brought these may have left more behind."""
+        return len(rows) >= self.rows or sum(map(SIZE, rows)) > self.bytes
+
+
+def read_tail(
+    connection: Connection, seen: Mapping[int, Snapshot], limits: Limits
+) -> tuple[Snapshot, list[EventRow]]:
+    """What the shards of `seen` have not seen yet, and the snapshot of the statement.
+
+    In no order; one row too many where that is more than a batch.
+    """
+    xmax = min(snapshot.xmax for snapshot in seen.values())
+    xip = {xid for snapshot in set(seen.values()) for xid in snapshot.xip if xid < xmax}
+    rows = _fetch(
+        connection,
+        "outbox/read_tail",
+        {
+            "seen": _by_shard(seen, NOTHING),
+            "xmax": str(xmax),
+            "xip": _array(sorted(xip)),
+            "shards": sorted(seen),
+            "rows": limits.rows + 1,
+            "bytes": limits.bytes,
+        },
+    )
+    # The row with id 0 comes first: Append keeps the order of its parts.
+    return Snapshot.parse(rows[0][4]), rows[1:]
+
+
+def read_chunk(
+    connection: Connection,
+    seen: Mapping[int, Snapshot],
+    cursors: Mapping[int, int],
+    upper: Snapshot,
+    limits: Limits,
+) -> list[EventRow]:
+    """The next rows of a backlog in id order; `limits.reached_by` says if there may be more."""
+    return _fetch(
+        connection,
+        "outbox/read_chunk",
+        {
+            "seen": _by_shard(seen, NOTHING),
+            "cursors": _by_shard(cursors, 0),
+            "least": min(cursors.values()),
+            "upper": str(upper),
+            "shards": sorted(seen),
+            "rows": limits.rows,
+            "bytes": limits.bytes,
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Where stragglers stand: not `seen`, in progress at `upper`, ended by `fresh`."""
+
+    seen: Snapshot
+    upper: Snapshot
+    fresh: Snapshot
+    floor: int
+    cursor: int
+
+
+def read_stragglers(connection: Connection, shard: int, gap: Gap, rows: int) -> list[EventRow]:
+    """Rows of `shard` between floor and cursor of `gap`, in id order, at most `rows`."""
+    return _fetch(
+        connection,
+        "outbox/read_stragglers",
+        {
+            "xip": _array(gap.upper.xip),
+            "seen": str(gap.seen),
+            "fresh": str(gap.fresh),
+            "floor": gap.floor,
+            "cursor": gap.cursor,
+            "shards": [shard],
+            "rows": rows,
+        },
+    )
+
+
+def find_witness(connection: Connection, ids: list[int]) -> list[tuple[int, int, str]]:
+    """Id, xid and event id of those of `ids` that stand in the table."""
+    return _fetch(connection, "outbox/find_witness", {"ids": ids})
+
+
+def _array(values: Iterable[object]) -> str:
+    """An array of numbers as Postgres reads it."""
+    return f"{{{','.join(map(str, values))}}}"
+
+
+def _by_shard(values: Mapping[int, object], rest: object) -> str:
+    """An array that is indexed by shard; snapshots hold commas, so each stands in quotes."""
+    return "{" + ",".join(f'"{values.get(shard, rest)}"' for shard in range(SHARDS)) + "}"
+
+
+def _fetch(connection: Connection, name: str, parameters: dict[str, object]) -> list[EventRow]:
+    with connection.cursor(binary=True) as cursor:
+        return cursor.execute(sql.load(name), parameters).fetchall()

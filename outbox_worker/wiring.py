@@ -1,0 +1,76 @@
+"""From settings to a daemon: the one place that knows how the parts fit."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from typing import TYPE_CHECKING
+
+import structlog
+
+from outbox_worker import __version__, database, kafka, migrations
+from outbox_worker.daemon import Daemon
+from outbox_worker.maintenance.upkeep import Upkeep
+from outbox_worker.observe.metrics import RelayMetrics
+from outbox_worker.relay.admission import Admission
+from outbox_worker.relay.group import Group
+from outbox_worker.relay.lookups import Lookups
+from outbox_worker.relay.loop import RelayLoop
+from outbox_worker.relay.publisher import Publisher
+from outbox_worker.relay.reader import TableReader
+from outbox_worker.relay.recovery import Recovery
+from outbox_worker.relay.relay import Parts, Relay
+from outbox_worker.relay.topics import Topics
+from outbox_worker.relay.transaction import Transactions
+from outbox_worker.stores.outbox import Limits
+
+if TYPE_CHECKING:
+    from outbox_worker.settings import Role, Settings
+
+log = structlog.get_logger("worker")
+
+
+def build_daemon(settings: Settings, role: Role) -> Daemon:
+    """A worker that is ready to run; raises where a neighbour is away or not as it must be."""
+    url = settings.need_database()
+    owner = transactional_id(settings)
+    daemon = Daemon(settings)
+    with database.connect(url, application="outbox-worker start") as connection:
+        migrations.check(connection)
+    if role in {"relay", "all"}:
+        kafka.ensure_anchor_topic(kafka.make_admin(settings))
+        metrics = RelayMetrics(daemon.registry)
+        relay = build_relay(settings, owner, metrics)
+        relay_loop = RelayLoop(relay, daemon.health)
+        daemon.add("relay", relay_loop.step, relay.close)
+        upkeep = Upkeep(settings, owner, relay, metrics)
+        daemon.add("upkeep", upkeep.run_once, upkeep.close)
+    log.info("started", version=__version__, role=role, group=settings.group, worker=owner)
+    return daemon
+
+
+def build_relay(settings: Settings, owner: str, metrics: RelayMetrics) -> Relay:
+    """A relay with its clients; none of them has been used yet."""
+    group = Group(kafka.group_config(settings))
+    transactions = Transactions(kafka.producer_config(settings, owner), settings.source)
+    recovery = Recovery(settings, transactions, owner, metrics)
+    limits = Limits(settings.batch_rows, settings.batch_bytes)
+    return Relay(
+        Parts(
+            group=group,
+            lookups=Lookups(recovery),
+            reader=TableReader(settings.need_database(), limits, metrics),
+            admission=Admission(settings.group, owner),
+            topics=Topics(settings, group),
+            transactions=transactions,
+            publisher=Publisher(transactions, group, metrics),
+            metrics=metrics,
+        )
+    )
+
+
+def transactional_id(settings: Settings) -> str:
+    """The name under which Kafka fences us: of this process alone, unless it was given one."""
+    if settings.instance_id:
+        return f"{settings.group}.{settings.instance_id}"
+    return f"{settings.group}.{socket.gethostname()[:40]}.{secrets.token_hex(4)}"
