@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
 import psycopg
 import structlog
 
 from outbox_worker import database
 from outbox_worker.errors import UnreachableError
+from outbox_worker.maintenance import partitions
 from outbox_worker.relay.codec import encode
 from outbox_worker.settings import BACKOFF_MAX_S, MIRROR_INTERVAL_S
-from outbox_worker.stores import mirror
+from outbox_worker.stores import lag, mirror
 from outbox_worker.stores.mirror import Written
 
 if TYPE_CHECKING:
@@ -21,6 +23,17 @@ if TYPE_CHECKING:
     from outbox_worker.relay.recovery import Stored
     from outbox_worker.relay.relay import Relay
     from outbox_worker.settings import Settings
+
+MEASURE_INTERVAL_S: Final = 5.0
+"""How often the lag is counted: over a backlog of millions that takes a second."""
+
+PARTITIONS_INTERVAL_S: Final = 3_600.0
+"""How often partitions are looked after; after a lock that was not had, a minute."""
+
+PARTITIONS_RETRY_S: Final = 60.0
+
+OPTIONS: Final = "-c lock_timeout=1s -c statement_timeout=30s -c jit=off"
+"""Upkeep never makes a writer wait for long."""
 
 log = structlog.get_logger("upkeep")
 
@@ -51,14 +64,24 @@ class Upkeep:
         self._metrics = metrics
         self._connection: Connection | None = None
         self._kept: dict[int, Stored] = {}
+        self._measure_at = 0.0
+        self._partitions_at = 0.0
 
     def run_once(self) -> float:
         """One round; seconds until the next."""
+        now = time.monotonic()
         try:
             connection = self._connect()
             self._mirror(connection)
+            if now >= self._measure_at:
+                self._measure_at = now + MEASURE_INTERVAL_S
+                self._measure(connection)
+            if now >= self._partitions_at:
+                self._partitions_at = now + PARTITIONS_INTERVAL_S
+                self._make_partitions(connection)
         except (psycopg.OperationalError, psycopg.InterfaceError, UnreachableError) as error:
-            log.debug("upkeep_waits", error=str(error))
+            # The relay says when the database is away; here the next round tries again.
+            log.debug("upkeep_waits", error=" ".join(str(error).split()))
             self._disconnect()
             return BACKOFF_MAX_S
         return MIRROR_INTERVAL_S
@@ -72,7 +95,7 @@ class Upkeep:
     def _connect(self) -> Connection:
         if self._connection is None:
             self._connection = database.connect(
-                self._settings.need_database(), application="outbox-worker upkeep"
+                self._settings.need_database(), application="outbox-worker upkeep", options=OPTIONS
             )
         return self._connection
 
@@ -93,3 +116,25 @@ class Upkeep:
         if changed:
             mirror.write_positions(connection, self._settings.group, self._owner, changed)
         self._kept = dict(now)
+
+    def _measure(self, connection: Connection) -> None:
+        rows = lag.list_lag(connection)
+        self._metrics.unpublished.set(sum(row.events for row in rows))
+        self._metrics.oldest_seconds.set(max((row.seconds for row in rows), default=0.0))
+
+    def _make_partitions(self, connection: Connection) -> None:
+        try:
+            ahead = partitions.run_once(connection)
+        except psycopg.errors.LockNotAvailable:
+            self._partitions_at = time.monotonic() + PARTITIONS_RETRY_S
+            log.info("partitions_wait", reason="the table is locked; tried again in a minute")
+            return
+        if ahead.made:
+            log.info("partitions_made", days=[str(day) for day in ahead.made])
+        if ahead.blocked:
+            log.warning(
+                "partitions_blocked",
+                days=[str(day) for day in ahead.blocked],
+                reason="events of these days sit in the default partition",
+                way_out="nothing is lost; `outbox-worker purge` removes them once they are old",
+            )

@@ -68,3 +68,82 @@ CREATE TABLE outbox.idempotency_key (
     PRIMARY KEY (topic, key)
 );
 CREATE INDEX idempotency_key_created_at_idx ON outbox.idempotency_key (created_at);
+
+-- publish(): one event in the caller's transaction. It runs as its owner, so that
+-- a writer needs the right to call it and no right on the table of keys.
+CREATE FUNCTION outbox.publish(
+    topic text, key text, type text, payload bytea, event_id uuid DEFAULT NULL,
+    idempotency_key text DEFAULT NULL, headers jsonb DEFAULT NULL,
+    content_type text DEFAULT 'application/json'
+) RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    id uuid := coalesce(publish.event_id, gen_random_uuid());
+    first_id uuid;
+    kept_headers jsonb := publish.headers;
+BEGIN
+    IF publish.idempotency_key IS NOT NULL THEN
+        -- A racing transaction with the same key is waited for here: if it commits,
+        -- its id is returned, if it rolls back, this one writes.
+        LOOP
+            INSERT INTO outbox.idempotency_key AS kept (topic, key, event_id)
+            VALUES (publish.topic, publish.idempotency_key, id)
+            ON CONFLICT DO NOTHING;
+            EXIT WHEN FOUND;
+            SELECT kept.event_id INTO first_id FROM outbox.idempotency_key AS kept
+            WHERE kept.topic = publish.topic AND kept.key = publish.idempotency_key;
+            IF FOUND THEN
+                RETURN first_id;
+            END IF;
+            -- Purged between the two statements: the key is free again.
+        END LOOP;
+        kept_headers := coalesce(kept_headers, '{}'::jsonb)
+            || jsonb_build_object('idempotency-key', publish.idempotency_key);
+    END IF;
+    INSERT INTO outbox.event (topic, key, type, payload, event_id, headers, content_type)
+    VALUES (publish.topic, publish.key, publish.type, publish.payload, id, kept_headers,
+            publish.content_type);
+    RETURN id;
+END $$;
+
+CREATE FUNCTION outbox.publish(
+    topic text, key text, type text, payload jsonb, event_id uuid DEFAULT NULL,
+    idempotency_key text DEFAULT NULL, headers jsonb DEFAULT NULL,
+    content_type text DEFAULT 'application/json'
+) RETURNS uuid LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT outbox.publish($1, $2, $3, convert_to($4::text, 'UTF8'), $5, $6, $7, $8)
+$$;
+
+-- JSON as text: what an untyped literal, parameter or NULL becomes, which would
+-- otherwise fit both forms above.
+CREATE FUNCTION outbox.publish(
+    topic text, key text, type text, payload text, event_id uuid DEFAULT NULL,
+    idempotency_key text DEFAULT NULL, headers jsonb DEFAULT NULL,
+    content_type text DEFAULT 'application/json'
+) RETURNS uuid LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT outbox.publish($1, $2, $3, $4::jsonb, $5, $6, $7, $8)
+$$;
+
+-- By shard what is not published yet, as far as the mirror knows.
+CREATE VIEW outbox.lag AS
+SELECT shard.shard::smallint AS shard,
+       coalesce(waiting.events, 0) AS events,
+       coalesce(extract(epoch FROM clock_timestamp() - waiting.oldest), 0)::float8 AS seconds,
+       position.updated_at AS position_time,
+       position.worker
+FROM generate_series(0, 15) AS shard (shard)
+LEFT JOIN outbox.position USING (shard)
+LEFT JOIN LATERAL (
+    SELECT count(*) AS events, min(created_at) AS oldest
+    FROM (
+        SELECT xid, id, created_at FROM outbox.event
+        WHERE event.shard = shard.shard
+          AND xid >= coalesce(pg_snapshot_xmax(position.seen), '0'::xid8)
+        UNION ALL
+        SELECT xid, id, created_at FROM outbox.event
+        WHERE event.shard = shard.shard
+          AND xid = ANY(ARRAY(SELECT pg_snapshot_xip(position.seen)))
+    ) AS event
+    WHERE position.upper IS NULL OR id > position.cursor
+       OR NOT pg_visible_in_snapshot(xid, position.upper)
+) AS waiting ON true;

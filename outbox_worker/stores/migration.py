@@ -1,0 +1,48 @@
+"""Statements over the record of migrations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import sql
+
+if TYPE_CHECKING:
+    from outbox_worker.database import Connection
+
+
+class Applied(NamedTuple):
+    """A migration that the schema has."""
+
+    number: int
+    name: str
+    checksum: str
+
+
+def find_table(connection: Connection) -> bool:
+    """Whether the schema was ever migrated."""
+    row = connection.execute(sql.load("migration/find_table")).fetchone()
+    return row is not None and bool(row[0])
+
+
+def create_table(connection: Connection) -> None:
+    """Make the schema and the table of migrations where they are missing."""
+    connection.execute(sql.load("migration/create_table"))
+
+
+def lock(connection: Connection) -> None:
+    """Wait until nobody else migrates; held until the transaction ends."""
+    connection.execute(sql.load("migration/lock"))
+
+
+def list_applied(connection: Connection) -> list[Applied]:
+    """The migrations that the schema has, in order."""
+    rows = connection.execute(sql.load("migration/list_applied")).fetchall()
+    return [Applied(*row) for row in rows]
+
+
+def insert_applied(connection: Connection, number: int, name: str, checksum: str) -> None:
+    """Note that a migration was applied."""
+    connection.execute(
+        sql.load("migration/insert_applied"),
+        {"number": number, "name": name, "checksum": checksum},
+    )

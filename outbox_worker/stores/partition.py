@@ -1,0 +1,52 @@
+"""Statements over the days of the event table. Days are UTC."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sql
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+
+    from outbox_worker.database import Connection
+
+
+def list_partitions(connection: Connection) -> list[date]:
+    """The days that have a partition, oldest first."""
+    rows = connection.execute(sql.load("partition/list_partitions")).fetchall()
+    return [row[0] for row in rows]
+
+
+def add_partition(connection: Connection, day: date) -> bool | None:
+    """True where it was made, False where it is there, None where its rows sit in the default."""
+    made: bool | None = _one(connection, "partition/add_partition", {"day": day})[0]
+    return made
+
+
+def drop_partition(connection: Connection, day: date) -> bool:
+    """Drop a day that is published; False where some row of it is not."""
+    return bool(_one(connection, "partition/drop_partition", {"day": day})[0])
+
+
+def count_events(connection: Connection, day: date) -> tuple[int, bool]:
+    """How many events a day holds, and whether some are not published."""
+    events, unpublished = _one(connection, "partition/count_events", {"day": day})
+    return events, unpublished
+
+
+def count_default(connection: Connection, before: datetime) -> int:
+    """How many events `purge_default` would delete in the end."""
+    return int(_one(connection, "partition/count_default", {"before": before})[0])
+
+
+def purge_default(connection: Connection, before: datetime, rows: int) -> int:
+    """Delete up to `rows` published events older than `before`; how many those were."""
+    return int(_one(connection, "partition/purge_default", {"before": before, "rows": rows})[0])
+
+
+def _one(connection: Connection, name: str, parameters: dict[str, object]) -> tuple[Any, ...]:
+    row = connection.execute(sql.load(name), parameters).fetchone()
+    if row is None:
+        raise RuntimeError(f"{name} returned no row")
+    return row
