@@ -36,6 +36,14 @@ def have_java() -> bool:
     return shutil.which("java") is not None and shutil.which("mvn") is not None
 
 
+def need_java() -> None:
+    """`UnreachableError` with what to install where Java or Maven is missing."""
+    if not have_java():
+        raise UnreachableError(
+            "No local Kafka: neither Java with Maven nor Docker is here", INSTALL
+        )
+
+
 def fetch() -> Path:
     """The directory of the jars; fetched first where it is missing, which takes seconds.
 

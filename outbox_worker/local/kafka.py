@@ -61,8 +61,9 @@ class KafkaServer:
         self, *, settings: Mapping[str, str] | None = None, proxied_port: int | None = None
     ) -> None:
         """Take further broker settings; nothing runs before `start`."""
+        jars.need_java()
         self._jars = jars.fetch()
-        self._root = Path(tempfile.mkdtemp(prefix="outbox-kafka-"))
+        self.directory = Path(tempfile.mkdtemp(prefix="outbox-kafka-"))
         self.port = free_port()
         self.behind_proxy = free_port()
         controller = free_port()
@@ -75,12 +76,12 @@ class KafkaServer:
             "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,INSIDE:PLAINTEXT,"
             "BEHIND:PLAINTEXT",
             "controller.quorum.voters": f"1@{HOST}:{controller}",
-            "log.dirs": str(self._root / "data"),
+            "log.dirs": str(self.directory / "data"),
             **(settings or {}),
         }
         self._process: subprocess.Popen[bytes] | None = None
         self._guard = Guard()
-        self._guard.remove(self._root)
+        self._guard.remove(self.directory)
 
     def __enter__(self) -> Self:
         self.start()
@@ -103,7 +104,7 @@ class KafkaServer:
         """Start it, on the data that is there or on new; returns when it answers."""
         if not self._config().exists():
             self._format()
-        with (self._root / "kafka.log").open("ab") as log:
+        with (self.directory / "kafka.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*self._java("-Xms512m", "-Xmx768m"), "kafka.Kafka", str(self._config())],
                 stdout=log,
@@ -140,11 +141,11 @@ class KafkaServer:
 
     def log_text(self) -> str:
         """What it logged so far."""
-        log = self._root / "kafka.log"
+        log = self.directory / "kafka.log"
         return log.read_text(errors="replace") if log.exists() else ""
 
     def _config(self) -> Path:
-        return self._root / "server.properties"
+        return self.directory / "server.properties"
 
     def _java(self, *flags: str) -> list[str]:
         return ["java", *flags, "-cp", f"{self._jars}{os.sep}*"]

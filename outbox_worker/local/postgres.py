@@ -68,12 +68,12 @@ class PostgresServer:
         self._settings = {**SETTINGS, **(settings or {})}
         self._source = source
         self._account = _account()
-        self._root = Path(tempfile.mkdtemp(prefix="outbox-postgres-"))
-        self._bin = _reachable(find_binaries(), self._root, self._account)
-        self._data = self._root / "data"
+        self.directory = Path(tempfile.mkdtemp(prefix="outbox-postgres-"))
+        self._bin = _reachable(find_binaries(), self.directory, self._account)
+        self._data = self.directory / "data"
         self._process: subprocess.Popen[bytes] | None = None
         self._guard = Guard()
-        self._guard.remove(self._root)
+        self._guard.remove(self.directory)
 
     def __enter__(self) -> Self:
         self.start()
@@ -104,7 +104,7 @@ class PostgresServer:
             self._process = subprocess.Popen(
                 [
                     *(self.binary("postgres"), f"-D{self._data}", f"-p{self.port}"),
-                    *(f"-k{self._root}", *options),
+                    *(f"-k{self.directory}", *options),
                 ],
                 stdout=log,
                 stderr=log,
@@ -143,7 +143,7 @@ class PostgresServer:
         return self._log().read_text(errors="replace") if self._log().exists() else ""
 
     def _log(self) -> Path:
-        return self._root / "postgres.log"
+        return self.directory / "postgres.log"
 
     def _make_data(self) -> None:
         if self._source is None:
@@ -164,7 +164,7 @@ class PostgresServer:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            cwd=self._root,
+            cwd=self.directory,
             **self._account,
         )
         if done.returncode:

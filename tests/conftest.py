@@ -1,0 +1,78 @@
+"""Real servers for all tests: one Postgres and one broker, a database for each test.
+
+What is missing on this machine fails the run: a skipped proof is none.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+import pytest
+from psycopg import sql as identifiers
+
+from outbox_worker import database as connections
+from outbox_worker import migrations
+from outbox_worker.local.broker import open_broker
+from outbox_worker.local.kafka import KafkaServer
+from outbox_worker.local.postgres import PostgresServer
+from outbox_worker.maintenance import partitions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from outbox_worker.database import Connection
+
+TEMPLATE: Final = "outbox_template"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A Postgres with a migrated template database."""
+    with PostgresServer() as server:
+        with psycopg.connect(server.url(), autocommit=True) as admin:
+            admin.execute(f"CREATE DATABASE {TEMPLATE}")
+        with connections.connect(server.url(TEMPLATE), application="tests") as link:
+            migrations.apply(link)
+            partitions.run_once(link)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[KafkaServer]:
+    """A broker of our own, for tests that kill it or ask what only it can answer."""
+    with KafkaServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap_servers() -> Iterator[str]:
+    """A real transactional broker that nobody kills."""
+    with open_broker() as bootstrap:
+        yield bootstrap
+
+
+@pytest.fixture
+def database(postgres: PostgresServer) -> Iterator[str]:
+    """The URL of a migrated database of this test alone."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(postgres.url(), autocommit=True) as admin:
+        order = identifiers.SQL("CREATE DATABASE {} TEMPLATE {}")
+        admin.execute(order.format(identifiers.Identifier(name), identifiers.Identifier(TEMPLATE)))
+        yield postgres.url(name)
+        order = identifiers.SQL("DROP DATABASE {} WITH (FORCE)")
+        admin.execute(order.format(identifiers.Identifier(name)))
+
+
+@pytest.fixture
+def migrated_database_url(database: str) -> str:
+    """The same under the name that documents use."""
+    return database
+
+
+@pytest.fixture
+def connection(database: str) -> Iterator[Connection]:
+    """An autocommit connection to the test's database."""
+    with connections.connect(database, application="tests") as link:
+        yield link
