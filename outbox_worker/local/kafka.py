@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
+    from outbox_worker.kafka import Config
+
 VERSION: Final = jars.VERSION
 START_S: Final = 60.0
 STOP_S: Final = 20.0
@@ -172,7 +174,7 @@ class KafkaServer:
         if self._process is not None and self._process.poll() is not None:
             raise UnreachableError(f"The local Kafka ended:\n{self.log_text()[-2000:]}")
         # librdkafka would say on standard error that nobody answers yet.
-        quiet = {"bootstrap.servers": self.bootstrap, "log_level": 0}
+        quiet: Config = {"bootstrap.servers": self.bootstrap, "log_level": 0}
         with suppress(KafkaException):
             return bool(AdminClient(quiet).list_topics(timeout=1).brokers)
         return False

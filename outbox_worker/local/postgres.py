@@ -67,9 +67,11 @@ class PostgresServer:
         self.port = port or free_port()
         self._settings = {**SETTINGS, **(settings or {})}
         self._source = source
-        self._account = _account()
+        self._user: int | None
+        self._group: int | None
+        self._user, self._group = _account()
         self.directory = Path(tempfile.mkdtemp(prefix="outbox-postgres-"))
-        self._bin = _reachable(find_binaries(), self.directory, self._account)
+        self._bin = _reachable(find_binaries(), self.directory, (self._user, self._group))
         self._data = self.directory / "data"
         self._process: subprocess.Popen[bytes] | None = None
         self._guard = Guard()
@@ -110,7 +112,8 @@ class PostgresServer:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
-                **self._account,
+                user=self._user,
+                group=self._group,
             )
         self._guard.watch(self._process.pid, signal.SIGQUIT)
         if not wait_until_ready(self._is_ready, START_S):
@@ -159,32 +162,34 @@ class PostgresServer:
 
     def _run(self, program: str, *arguments: str) -> None:
         done = subprocess.run(
-            [self.binary(program), *arguments],
+            [str(self.binary(program)), *arguments],
             check=False,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd=self.directory,
-            **self._account,
+            user=self._user,
+            group=self._group,
         )
         if done.returncode:
             words = done.stdout.decode(errors="replace")
             raise UnreachableError(f"{program} of the local Postgres failed: {words}")
 
 
-def _account() -> dict[str, int]:
-    """Arguments of Popen that make a child another user; empty where we are not root."""
+def _account() -> tuple[int, int] | tuple[None, None]:
+    """User and group that a server runs under; None where we are not root, and it may be us."""
     if os.geteuid() != 0:
-        return {}
+        return None, None
     nobody = pwd.getpwnam("nobody")
-    return {"user": nobody.pw_uid, "group": nobody.pw_gid}
+    return nobody.pw_uid, nobody.pw_gid
 
 
-def _reachable(binaries: Path, root: Path, account: Mapping[str, int]) -> Path:
+def _reachable(binaries: Path, root: Path, account: tuple[int | None, int | None]) -> Path:
     """The programs where the server's user can reach them; its directory made its own."""
-    if not account:
+    user, group = account
+    if user is None or group is None:
         return binaries
-    os.chown(root, account["user"], account["group"])
+    os.chown(root, user, group)
     if all(parent.stat().st_mode & OTHERS_MAY_ENTER for parent in binaries.parents):
         return binaries
     copied = root / "install"

@@ -15,7 +15,6 @@ from confluent_kafka import KafkaError, KafkaException
 from outbox_worker import kafka
 from outbox_worker.relay.codec import decode
 from outbox_worker.relay.group import PositionReader
-from outbox_worker.relay.position import Position
 from outbox_worker.settings import KAFKA_CALL_S
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from confluent_kafka import TopicPartition
 
     from outbox_worker.observe.metrics import RelayMetrics
+    from outbox_worker.relay.position import Position
     from outbox_worker.relay.transaction import Transactions
     from outbox_worker.settings import Settings
 

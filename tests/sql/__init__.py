@@ -1,0 +1,1 @@
+"""The schema, every statement, its plan."""
