@@ -69,6 +69,19 @@ def test_events_of_a_key_in_the_wrong_order_are_noticed(
     assert "out of order: 1" in str(verdict)
 
 
+def test_a_counter_that_does_not_rise_is_noticed(
+    rows: dict[str, Row], received: list[Received]
+) -> None:
+    # Ids say that `a` came first, the row lock says that `b` did.
+    rows["a"], rows["b"] = (
+        replace(rows["a"], payload=payload(2)),
+        replace(rows["b"], payload=payload(1)),
+    )
+    received[0] = replace(received[0], value=payload(2))
+    received[1] = replace(received[1], value=payload(1))
+    assert len(judge(rows, received).out_of_order) == 1
+
+
 def test_a_key_in_two_partitions_is_noticed(rows: dict[str, Row], received: list[Received]) -> None:
     received[1] = replace(received[1], partition=1)
     assert judge(rows, received).out_of_order == ("t/k: in several partitions",)

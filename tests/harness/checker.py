@@ -99,15 +99,23 @@ def _out_of_order(rows: Mapping[str, Row], known: Sequence[Received]) -> list[st
             faults.append(f"{topic}/{key}: in several partitions")
         records.sort(key=lambda record: record.offset)
         for one, other in pairwise(records):
-            if not _number(rows[one.event_id]) < _number(rows[other.event_id]):
+            if not _is_before(rows[one.event_id], rows[other.event_id]):
                 faults.append(f"{topic}/{key}: {one} before {other}")
     return faults
 
 
-def _number(row: Row) -> int:
-    """The counter that the writer raised under the row lock; the id where the event has none."""
-    counter = json.loads(row.payload).get("n") if row.payload else None
-    return row.id if counter is None else int(counter)
+def _is_before(one: Row, other: Row) -> bool:
+    """Whether both the id and the counter in the payload, where both have one, rise."""
+    sooner, later = _counter(one), _counter(other)
+    return one.id < other.id and (sooner is None or later is None or sooner < later)
+
+
+def _counter(row: Row) -> int | None:
+    """What the writer counted under the row lock."""
+    if row.payload is None or not row.payload.startswith(b'{"'):
+        return None
+    counter = json.loads(row.payload).get("n")
+    return None if counter is None else int(counter)
 
 
 def longest_gaps(

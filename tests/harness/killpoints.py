@@ -1,6 +1,8 @@
 """Starts the worker with a Kafka producer that kills the process at one point.
 
-    python -m tests.harness.killpoints POINT NTH [arguments of outbox-worker]
+    python -m tests.harness.killpoints SIGNAL POINT NTH [arguments of outbox-worker]
+
+SIGNAL is KILL, or STOP for a worker that is frozen there until somebody continues it.
 
 POINT is `before` or `after` and one of the steps of a transaction, joined by a
 dash. It is reached in the NTH transaction that has at least four records. The
@@ -35,11 +37,12 @@ FLUSH_S: Final = 5.0
 class KillPoint:
     """Where this process is to die."""
 
-    def __init__(self, point: str, nth: int) -> None:
-        """Die at `point` of the `nth` transaction of at least four records."""
+    def __init__(self, death: signal.Signals, point: str, nth: int) -> None:
+        """Die by `death` at `point` of the `nth` transaction of at least four records."""
         if point not in POINTS:
             message = f"no such point: {point}"
             raise ValueError(message)
+        self._death = death
         self._point = point
         self._left = nth
 
@@ -58,9 +61,10 @@ class KillPoint:
     def reach(self, point: str) -> None:
         """Die here, if this is the place."""
         if point == self._point:
+            self._point = ""
             sys.stderr.write(json.dumps({"event": "killed", "point": point}) + "\n")
             sys.stderr.flush()
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self._death)
 
 
 class MortalProducer(Producer):
@@ -124,8 +128,8 @@ class MortalProducer(Producer):
 
 def main() -> None:
     """Put the mortal producer in place, then run the command."""
-    point, nth, *arguments = sys.argv[1:]
-    MortalProducer.target = KillPoint(point, int(nth))
+    death, point, nth, *arguments = sys.argv[1:]
+    MortalProducer.target = KillPoint(signal.Signals[f"SIG{death}"], point, int(nth))
     # The product takes the name from the package when it is imported, below.
     setattr(confluent_kafka, Producer.__name__, MortalProducer)
     sys.argv = ["outbox-worker", *arguments]

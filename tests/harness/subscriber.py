@@ -67,6 +67,8 @@ class Subscriber:
         config = {
             "bootstrap.servers": bootstrap,
             "group.id": "nobody",
+            # Brokers come and go here: librdkafka would tell standard error of each attempt.
+            "log_level": 0,
             "enable.auto.commit": False,
             "enable.partition.eof": True,
             "reconnect.backoff.max.ms": 500,

@@ -1,0 +1,126 @@
+"""Connections are cut in mid-request and fall silent, on either side of the worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from outbox_worker.local.kafka import KafkaServer
+from outbox_worker.local.ports import HOST, free_port
+from tests.harness.databases import through
+from tests.harness.proxy import Proxy
+from tests.harness.scene import Scene
+from tests.harness.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from outbox_worker.local.postgres import PostgresServer
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+
+def test_connections_to_postgres_are_cut_in_mid_request(
+    scene: Scene, postgres: PostgresServer
+) -> None:
+    with Proxy((HOST, postgres.port)) as proxy, scene.workload():
+        url = through(scene.url, proxy.port)
+        behind = [scene.worker(database_url=url) for _ in range(2)]
+        scene.worker()
+        scene.await_whole()
+        proxy.cut_after(500, 20_000)
+        wait_until(lambda: proxy.cuts >= 20, 40, "20 connections are cut")
+        proxy.heal()
+        proxy.cut()
+        scene.await_more(200)
+        assert all(worker.said("database_away") for worker in behind)
+    scene.prove()
+
+
+def test_postgres_falls_silent_and_speaks_again(scene: Scene, postgres: PostgresServer) -> None:
+    with Proxy((HOST, postgres.port)) as proxy, scene.workload():
+        scene.worker(database_url=through(scene.url, proxy.port))
+        scene.workers(1)
+        proxy.fall_silent()
+        scene.await_more(300)
+        proxy.heal()
+        scene.await_more(300)
+    scene.prove()
+
+
+@dataclass(frozen=True)
+class Proxied:
+    """A scene, and the address of its broker as a client behind the proxy sees it."""
+
+    scene: Scene
+    proxy: Proxy
+    bootstrap: str
+
+
+@pytest.fixture(scope="module")
+def proxied_kafka() -> Iterator[tuple[KafkaServer, Proxy]]:
+    """A broker with a second listener whose clients all go through a proxy."""
+    port = free_port()
+    with (
+        KafkaServer(proxied_port=port) as server,
+        Proxy((HOST, server.behind_proxy), port=port) as proxy,
+    ):
+        yield server, proxy
+
+
+@pytest.fixture
+def proxied(
+    proxied_kafka: tuple[KafkaServer, Proxy], database: str, tmp_path: Path
+) -> Iterator[Proxied]:
+    """A scene on the broker with a proxy."""
+    server, proxy = proxied_kafka
+    with Scene(database, server.bootstrap, tmp_path) as scene:
+        yield Proxied(scene, proxy, f"{HOST}:{proxy.port}")
+        proxy.heal()
+
+
+def test_connections_to_kafka_are_cut_in_mid_request(proxied: Proxied) -> None:
+    scene, proxy = proxied.scene, proxied.proxy
+    with scene.workload():
+        behind = [scene.worker(kafka_bootstrap_servers=proxied.bootstrap) for _ in range(2)]
+        scene.worker()
+        scene.await_whole()
+        before = proxy.cuts
+        proxy.cut_after(500, 20_000)
+        wait_until(lambda: proxy.cuts - before >= 30, 40, "30 connections are cut")
+        proxy.heal()
+        proxy.cut()
+        scene.await_more(200)
+        assert all(worker.alive for worker in behind)
+    scene.prove()
+
+
+def test_kafka_falls_silent_for_longer_than_a_session_and_speaks_again(proxied: Proxied) -> None:
+    scene, proxy = proxied.scene, proxied.proxy
+    with scene.workload():
+        behind = scene.worker(kafka_bootstrap_servers=proxied.bootstrap)
+        other = scene.worker()
+        scene.await_whole()
+        proxy.fall_silent()
+        wait_until(lambda: len(other.shards) == 16, 30, "the other worker has all shards")
+        scene.await_more(100)
+        proxy.heal()
+        scene.await_more(200)
+        assert behind.alive
+    scene.prove()
+
+
+def test_answers_of_kafka_take_half_a_second(proxied: Proxied) -> None:
+    scene, proxy = proxied.scene, proxied.proxy
+    with scene.workload(pause_s=0.05):
+        scene.worker(kafka_bootstrap_servers=proxied.bootstrap)
+        scene.worker()
+        scene.await_whole()
+        proxy.delay(0.25)
+        scene.await_more(300)
+        proxy.heal()
+        scene.await_more(100)
+    scene.prove(least=300)

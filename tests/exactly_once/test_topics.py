@@ -1,0 +1,92 @@
+"""Events that cannot go out: said at once, nothing skipped, everybody else flows."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any, Final
+
+import psycopg
+import pytest
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+
+from tests.harness.waiting import wait_until
+
+if TYPE_CHECKING:
+    from tests.harness.scene import Scene
+    from tests.harness.workers import Worker
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
+
+INSERT: Final = """
+    INSERT INTO outbox.event (topic, key, type, payload)
+    VALUES (%(topic)s, %(key)s, 'thing.changed.v1', %(payload)s)"""
+ADMIN_S: Final = 10.0
+
+
+def write(scene: Scene, topic: str, key: str, payload: bytes) -> None:
+    """One event in a transaction of its own."""
+    with psycopg.connect(scene.url) as connection:
+        connection.execute(INSERT, {"topic": topic, "key": key, "payload": payload})
+
+
+def held(workers: list[Worker], topic: str) -> dict[str, Any]:
+    """What the worker said of the event that waits."""
+    lines = [
+        line
+        for worker in workers
+        for line in worker.lines()
+        if line.get("event") == "shard_held" and line.get("topic") == topic
+    ]
+    return lines[0] if lines else {}
+
+
+def test_events_of_a_missing_topic_wait_for_it_and_nobody_else_does(scene: Scene) -> None:
+    topic = f"{scene.name}.missing"
+    with scene.workload():
+        workers = scene.workers(2)
+        write(scene, topic, "waits", b'{"n": 1}')
+        wait_until(lambda: bool(held(workers, topic)), 5, "a worker says that the topic is missing")
+        write(scene, topic, "waits", b'{"n": 2}')
+        scene.await_more(300)
+        said = held(workers, topic)
+        assert said["level"] == "error"
+        assert "OUTBOX_CREATE_TOPICS" in said["way_out"]
+        scene.listen_to({topic: 1})
+        wait_until(lambda: scene.reads(topic) == 2, 20, "the events flow once the topic is there")
+    scene.prove()
+
+
+def test_a_missing_topic_is_made_where_the_settings_say_so(scene: Scene) -> None:
+    topic = f"{scene.name}.made"
+    scene.worker(create_topics="3:1")
+    scene.await_whole()
+    write(scene, topic, "k", b'{"n": 1}')
+    wait_until(lambda: scene.partitions_of(topic) == 3, 20, "the topic is made")
+    scene.listen_to_made(topic)
+    scene.prove(least=1)
+
+
+def test_a_record_that_kafka_refuses_stops_its_shard_loudly_and_no_other(scene: Scene) -> None:
+    topic = f"{scene.name}.small"
+    scene.listen_to({topic: 1}, **{"max.message.bytes": "20000"})
+    with scene.workload():
+        workers = scene.workers(2)
+        write(scene, topic, "stuck", b'{"n": 1}')
+        write(scene, topic, "stuck", random.Random(1).randbytes(50_000))
+        write(scene, topic, "stuck", b'{"n": 3}')
+        wait_until(lambda: bool(held(workers, topic)), 20, "a worker says what is refused")
+        scene.await_more(300)
+        assert scene.reads(topic) == 1
+        said = held(workers, topic)
+        assert said["level"] == "error"
+        assert "max.message.bytes" in said["way_out"]
+        let_pass(scene, topic, 100_000)
+        wait_until(lambda: scene.reads(topic) == 3, 20, "it flows once the topic takes it")
+    scene.prove()
+
+
+def let_pass(scene: Scene, topic: str, size: int) -> None:
+    """Raise the topic's limit."""
+    entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    scene.admin.incremental_alter_configs([resource])[resource].result(ADMIN_S)

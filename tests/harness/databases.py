@@ -1,0 +1,47 @@
+"""Databases on servers of a test's own."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+from psycopg import conninfo
+from psycopg import sql as identifiers
+
+from outbox_worker import database, migrations
+from outbox_worker.local.ports import HOST
+from outbox_worker.maintenance import partitions
+
+if TYPE_CHECKING:
+    from outbox_worker.local.postgres import PostgresServer
+
+CREATE: Final = identifiers.SQL("CREATE DATABASE {}")
+
+
+def make_empty_database(server: PostgresServer) -> str:
+    """The name of a new empty database on `server`."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(server.url(), autocommit=True) as admin:
+        admin.execute(CREATE.format(identifiers.Identifier(name)))
+    return name
+
+
+def make_database(server: PostgresServer) -> str:
+    """The name of a new migrated database on `server`."""
+    name = make_empty_database(server)
+    with database.connect(server.url(name), application="tests") as link:
+        migrations.apply(link)
+        partitions.run_once(link)
+    return name
+
+
+def through(url: str, port: int) -> str:
+    """The same URL, but by way of a proxy on this port."""
+    return conninfo.make_conninfo(url, host=HOST, port=port)
+
+
+def of_either(one: PostgresServer, other: PostgresServer, name: str) -> str:
+    """A URL of the database on whichever of the two servers takes writes."""
+    ports = f"{HOST}:{one.port},{HOST}:{other.port}"
+    return f"postgresql://postgres@{ports}/{name}?target_session_attrs=read-write"

@@ -1,0 +1,231 @@
+"""One test's stage: a database, topics, a group of workers, a subscriber, and the proof at the end.
+
+Scenes share servers; each has its own database, topics and group, so that
+several may play at once.
+"""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import psycopg
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from tests.harness.checker import Row, Verdict, judge
+from tests.harness.subscriber import Subscriber
+from tests.harness.waiting import wait_until
+from tests.harness.workers import COMMAND, Worker
+from tests.harness.writers import Workload
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+READ_ROWS: Final = (
+    "SELECT id, event_id::text, shard, topic, key, payload FROM outbox.event ORDER BY id"
+)
+
+SHARDS: Final = frozenset(range(16))
+
+TOPIC_S: Final = 15.0
+CATCH_UP_S: Final = 40.0
+"""From the end of a fault to the last event read: a session, a transaction's time-out, back-off."""
+
+SETTLE_S: Final = 30.0
+"""Until no transaction is open any more: the broker ends a dead one after 10 s plus its sweep."""
+
+JOIN_S: Final = 30.0
+SHOWN_LINES: Final = 60
+
+
+class Scene:
+    """Everything that one scenario needs. A context manager: nothing outlives its block."""
+
+    def __init__(self, url: str, bootstrap: str, folder: Path, **settings: str) -> None:
+        """Play on a migrated database; `settings` go to every worker (see `Worker`)."""
+        self.url = url
+        self.bootstrap = bootstrap
+        self.folder = folder
+        self.name = f"s{uuid.uuid4().hex[:8]}"
+        self.admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+        self.topics = [f"{self.name}.orders", f"{self.name}.notes"]
+        self.topics_read = list(self.topics)
+        self.crew: list[Worker] = []
+        self.settings = {
+            "database_url": url,
+            "kafka_bootstrap_servers": bootstrap,
+            "group": self.name,
+            "http_address": "",
+            "log_level": "info",
+            **settings,
+        }
+        self._listening = ExitStack()
+        self._workloads: list[Workload] = []
+        self.subscriber: Subscriber
+
+    def __enter__(self) -> Self:
+        self.create_topics({topic: 4 - n for n, topic in enumerate(self.topics)})
+        self._listen(self.topics_read)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for worker in self.crew:
+            worker.end()
+        self._listening.close()
+        self.show_logs()
+
+    def create_topics(self, partitions: Mapping[str, int], **config: str) -> None:
+        """Make topics and wait until the broker has them."""
+        orders = [
+            NewTopic(topic, num_partitions=count, replication_factor=1, config=config)
+            for topic, count in partitions.items()
+        ]
+        for future in self.admin.create_topics(orders).values():
+            future.result(TOPIC_S)
+        wait_until(
+            lambda: all(self.partitions_of(each) == n for each, n in partitions.items()),
+            TOPIC_S,
+            "the topics are known",
+        )
+
+    def listen_to(self, partitions: Mapping[str, int], **config: str) -> None:
+        """Make further topics, and read them too, all from the beginning."""
+        self.create_topics(partitions, **config)
+        self.listen_to_made(*partitions)
+
+    def listen_to_made(self, *topics: str) -> None:
+        """Read these topics too, which somebody else made."""
+        self.topics_read += topics
+        self._listen(self.topics_read)
+
+    def _listen(self, topics: Sequence[str]) -> None:
+        self._listening.close()
+        self.subscriber = self._listening.enter_context(Subscriber(self.bootstrap, topics))
+
+    def worker(self, **settings: str) -> Worker:
+        """Start a worker with the scene's settings and these."""
+        return self._start([COMMAND, "run"], settings)
+
+    def mortal(self, point: str, death: str = "KILL", nth: int = 3) -> Worker:
+        """Start a worker that dies, or freezes, at a point of its own (see `killpoints`)."""
+        launcher = [sys.executable, "-m", "tests.harness.killpoints", death, point, str(nth)]
+        return self._start([*launcher, "run"], {})
+
+    def _start(self, arguments: Sequence[str], settings: Mapping[str, str]) -> Worker:
+        name = f"worker-{len(self.crew) + 1}"
+        log = self.folder / f"{self.name}-{name}.log"
+        worker = Worker(name, log, arguments, **{**self.settings, **settings})
+        self.crew.append(worker)
+        return worker
+
+    def workers(self, count: int, seconds: float = JOIN_S) -> list[Worker]:
+        """Start some workers and wait until all that live share all shards."""
+        started = [self.worker() for _ in range(count)]
+        self.await_whole(seconds=seconds)
+        return started
+
+    def workload(self, seed: int = 1, **more: Any) -> Workload:  # noqa: ANN401  see `Workload`
+        """Writers on this scene's database, to be entered by the caller."""
+        found = Workload(more.pop("url", self.url), self.topics, seed, **more)
+        self._workloads.append(found)
+        return found
+
+    @property
+    def alive(self) -> list[Worker]:
+        """The workers whose processes are there."""
+        return [worker for worker in self.crew if worker.alive]
+
+    def whole(self, workers: Iterable[Worker]) -> bool:
+        """Whether these workers share all shards, each with at least one of them."""
+        shares = [worker.shards for worker in workers]
+        owned = [shard for share in shares for shard in share]
+        return all(shares) and len(owned) == len(SHARDS) and set(owned) == SHARDS
+
+    def await_whole(self, *workers: Worker, seconds: float = JOIN_S) -> None:
+        """Wait until these (else all that live) share all shards, none being without one."""
+        wait_until(
+            lambda: self.whole(workers or self.alive), seconds, "the workers share all shards"
+        )
+
+    def reads(self, topic: str) -> int:
+        """How many records of the topic have been read."""
+        return sum(record.topic == topic for record in tuple(self.subscriber.received))
+
+    def partitions_of(self, topic: str) -> int:
+        """How many partitions the topic has, 0 where there is none (asking makes none)."""
+        found = self.admin.list_topics(topic, timeout=TOPIC_S).topics[topic]
+        return 0 if found.error else len(found.partitions)
+
+    def rows(self) -> dict[str, Row]:
+        """By event id, what the table holds: the truth."""
+        with psycopg.connect(self.url, connect_timeout=5) as connection:
+            return {row[1]: Row(*row) for row in connection.execute(READ_ROWS)}
+
+    def await_more(self, count: int) -> None:
+        """Wait until the subscriber has read so many records more than now."""
+        received = self.subscriber.received
+        enough = len(received) + count
+        wait_until(lambda: len(received) >= enough, CATCH_UP_S, f"{count} more events are read")
+
+    def await_caught_up(self, seconds: float = CATCH_UP_S) -> dict[str, Row]:
+        """Wait until everything in the table has been read; returns the table."""
+        rows = self.rows()
+        wait_until(
+            lambda: self.subscriber.has_all(rows), seconds, f"all {len(rows)} events are read"
+        )
+        return rows
+
+    def prove(self, *, excused: Collection[str] = (), least: int = 500) -> dict[str, Row]:
+        """End the scene well: all read, all shards served, workers end when told, promises kept.
+
+        `least` guards against a scene in which nothing happened. Returns the table.
+        """
+        rows = self.await_caught_up()
+        self.await_whole()
+        self.stop_all()
+        wait_until(self.subscriber.at_the_end, SETTLE_S, "no transaction is open")
+        verdict = self.verdict(rows, excused)
+        assert verdict.kept, str(verdict)
+        for workload in self._workloads:
+            workload.check()
+            assert not excused or workload.ledger.committed <= rows.keys() | set(excused)
+            assert excused or workload.ledger.committed <= rows.keys(), "the table lost a commit"
+            assert not workload.ledger.rolled_back & rows.keys(), "the table kept a roll-back"
+        assert len(rows) >= least, f"only {len(rows)} events were written"
+        return rows
+
+    def verdict(self, rows: Mapping[str, Row], excused: Collection[str] = ()) -> Verdict:
+        """What has been read until now against the table."""
+        return judge(rows, tuple(self.subscriber.received), excused)
+
+    def stop_all(self) -> None:
+        """SIGTERM to every living worker at once; each ends with code 0 in time."""
+        living = self.alive
+        for worker in living:
+            worker.process.terminate()
+        codes = {worker.name: worker.process.wait(10.0) for worker in living}
+        assert set(codes.values()) <= {0}, codes
+
+    def show_logs(self) -> None:
+        """Print the end of each worker's log: pytest shows it with a failure."""
+        for worker in self.crew:
+            lines = worker.log.read_text(encoding="utf-8", errors="replace").splitlines()
+            head = f"--- {worker.name} (pid {worker.process.pid}, exit {worker.process.poll()})"
+            sys.stdout.write("\n".join([head, *lines[-SHOWN_LINES:], ""]))
+
+
+def free_address() -> str:
+    """An address of this machine with a port that is free just now."""
+    import socket  # noqa: PLC0415
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"127.0.0.1:{listener.getsockname()[1]}"
