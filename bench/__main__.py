@@ -1,0 +1,168 @@
+"""`python -m bench [--quick] [--only PARTS]`: all figures of one run, in about ten minutes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import click
+from rich.console import Console
+
+from bench import drain, live, raw, report
+from bench.figures import Figure, Latency, at_least, at_most
+from bench.scene import Place, Scene, open_scene
+from outbox_worker import logs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OLD_DAYS: Final = 40
+"""The big backlog is of a day that long past, so that it can be purged once it is published."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is measured."""
+
+    backlog: int = 300_000
+    small: int = 30_000
+    large: int = 3_000_000
+    rates: tuple[int, ...] = (100, 1_000, 5_000)
+    seconds: int = 20
+    transactions: int = 500
+    takeover_rate: int = 1_000
+    takeover_s: int = 40
+
+
+QUICK: Final = Sizes(
+    backlog=100_000, large=300_000, rates=(100, 1_000), seconds=6, transactions=200, takeover_s=24
+)
+
+
+class Run:
+    """The parts of one run; they share what was measured before them."""
+
+    def __init__(self, scene: Scene, sizes: Sizes, console: Console) -> None:
+        """Measure on `scene`."""
+        self._scene = scene
+        self._sizes = sizes
+        self._console = console
+        self._floor: Latency | None = None
+
+    def throughput(self) -> Iterator[Figure]:
+        """(a) raw, (b) a drain of the same events, (f) what that costs Postgres."""
+        sizes, place = self._sizes, self._scene.place("drain")
+        empty = drain.read_costs(place)
+        place.fill(sizes.backlog)
+        full = drain.read_costs(place)
+        place.finish()
+        before = drain.read_costs(place)
+        ceiling = raw.measure_raw(place, self._scene.place("raw").topic)
+        yield Figure("a", "raw producer, no Postgres", ceiling, "events/s")
+        found = drain.drain(place, sizes.backlog)
+        after = drain.read_costs(place)
+        yield Figure("b", f"drain of {sizes.backlog:,}", found.rate, "events/s")
+        yield at_least("b", "drain / raw", found.rate / ceiling, "ratio", 0.40)
+        cpu = found.cpu_seconds / found.events * 1e6
+        yield Figure("b", "worker's processor time per event", cpu, "us")
+        n = sizes.backlog
+        changes = after.event_changes - before.event_changes
+        yield at_most("f", "event tuples changed per event", changes / n, "tuples", 0)
+        dead = after.event_dead - before.event_dead
+        yield at_most("f", "dead event tuples per event", dead / n, "tuples", 0)
+        mirror = after.all_changes - before.all_changes
+        yield Figure("f", "tuples of the position mirror, all in all", mirror, "tuples")
+        yield Figure("f", "WAL per event, inserting", (full.wal - empty.wal) / n, "bytes")
+        yield Figure("f", "WAL per event, publishing", (after.wal - before.wal) / n, "bytes")
+
+    def backlogs(self) -> Iterator[Figure]:
+        """(c) a backlog a hundred times as large, (g) its purge."""
+        small = self._drain("small", self._sizes.small)[1]
+        yield Figure("c", f"drain of {self._sizes.small:,}", small.rate, "events/s")
+        place, large = self._drain("large", self._sizes.large)
+        yield Figure("c", f"drain of {self._sizes.large:,}", large.rate, "events/s")
+        yield at_least("c", "large / small", large.rate / small.rate, "ratio", 0.9)
+        yield at_most("c", "peak memory of the worker", large.peak_mib, "MiB", 150)
+        seconds, work, events = drain.purge(place, OLD_DAYS // 2)
+        if events < self._sizes.large:
+            raise RuntimeError(f"purge removed {events} events only")
+        yield at_most("g", f"purge of a day of {events:,}", seconds, "s", 1)
+        yield Figure("g", "of it beyond the start of the command", work, "s")
+        self._scene.drop(place)
+
+    def latency(self) -> Iterator[Figure]:
+        """(d) commit to subscriber beside its floor."""
+        floor = self._measure_floor()
+        yield from _quantiles("transaction alone, the floor", floor)
+        for rate in self._sizes.rates:
+            place = self._scene.place(f"rate{rate}")
+            with place.worker() as worker:
+                worker.wait_for_shards()
+                found = live.measure_latency(self._scene, place, rate, self._sizes.seconds)
+            targets = {100: {"p50": 12.0}, 1_000: {"p50": 2.5 * floor.p50, "p99": 8 * floor.p50}}
+            yield from _quantiles(f"{rate:,} events/s", found, targets.get(rate))
+
+    def takeover(self) -> Iterator[Figure]:
+        """(e) one of two workers is killed."""
+        place = self._scene.place("takeover")
+        sizes = self._sizes
+        found = live.measure_takeover(self._scene, place, sizes.takeover_rate, sizes.takeover_s)
+        yield at_most("e", "longest gap, killed worker's shards", found.killed, "s", 10)
+        yield at_most("e", "longest gap, other shards", found.others, "s", 1)
+
+    def _drain(self, name: str, events: int) -> tuple[Place, drain.Drain]:
+        place = self._scene.place(name)
+        drain.make_day(place, OLD_DAYS)
+        place.fill(events, days=OLD_DAYS)
+        place.finish(days=OLD_DAYS)
+        return place, drain.drain(place, events)
+
+    def _measure_floor(self) -> Latency:
+        place = self._scene.place("floor")
+        place.fill(1_000)
+        return raw.measure_floor(place, self._sizes.transactions)
+
+
+def _quantiles(
+    name: str, found: Latency, targets: dict[str, float] | None = None
+) -> Iterator[Figure]:
+    for field in ("p50", "p90", "p99", "max"):
+        value, most = getattr(found, field), (targets or {}).get(field)
+        label = f"{name}, {field}"
+        yield (
+            Figure("d", label, value, "ms")
+            if most is None
+            else at_most("d", label, value, "ms", most)
+        )
+
+
+PARTS: Final = ("throughput", "backlogs", "latency", "takeover")
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="smaller numbers, in under three minutes")
+@click.option("--only", type=click.Choice(PARTS), multiple=True, help="these parts alone")
+def main(*, quick: bool, only: tuple[str, ...]) -> None:
+    """Measure everything on servers of its own; print a table, write bench/results."""
+    logs.set_up("warning")
+    console = Console()
+    figures: list[Figure] = []
+    with open_scene() as scene:
+        run = Run(scene, QUICK if quick else Sizes(), console)
+        parts = {
+            "throughput": run.throughput,
+            "backlogs": run.backlogs,
+            "latency": run.latency,
+            "takeover": run.takeover,
+        }
+        for name in only or PARTS:
+            for figure in parts[name]():
+                figures.append(figure)
+                console.print(f"({figure.part}) {figure.name}: {figure.value:,.4g} {figure.unit}")
+    console.print(report.as_table(figures))
+    for path in report.write(figures, quick=quick):
+        console.print(f"written: {path.relative_to(report.RESULTS.parents[1])}")
+
+
+if __name__ == "__main__":
+    main()
