@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
+    from outbox_worker.database import Connection
     from outbox_worker.settings import Settings
 
 STOP_S: Final = 4.5
@@ -86,6 +87,11 @@ class Daemon:
         self._ended = threading.Event()
         self._signals = 0
         self._loops: list[Loop] = []
+        self._kept: list[Connection] = []
+
+    def keep(self, connection: Connection) -> None:
+        """Keep a session open for as long as the daemon runs: it holds a lock."""
+        self._kept.append(connection)
 
     def add(self, name: str, step: Callable[[], float], end: Callable[[], None]) -> None:
         """Add a loop; it starts with `run`."""

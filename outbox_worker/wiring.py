@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import secrets
 import socket
-from typing import TYPE_CHECKING
+import threading
+import time
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from outbox_worker import __version__, database, kafka, migrations
 from outbox_worker.daemon import Daemon
+from outbox_worker.errors import SettingsError
 from outbox_worker.maintenance.upkeep import Upkeep
 from outbox_worker.observe.metrics import RelayMetrics
 from outbox_worker.relay.admission import Admission
@@ -22,10 +25,16 @@ from outbox_worker.relay.recovery import Recovery
 from outbox_worker.relay.relay import Parts, Relay
 from outbox_worker.relay.topics import Topics
 from outbox_worker.relay.transaction import Transactions
+from outbox_worker.stores import server
 from outbox_worker.stores.outbox import Limits
 
 if TYPE_CHECKING:
     from outbox_worker.settings import Role, Settings
+
+INSTANCE_S: Final = 10.0
+"""How long a name may still be held by a process that just died, as the server sees it."""
+
+INSTANCE_RETRY_S: Final = 0.5
 
 log = structlog.get_logger("worker")
 
@@ -37,6 +46,8 @@ def build_daemon(settings: Settings, role: Role) -> Daemon:
     daemon = Daemon(settings)
     with database.connect(url, application="outbox-worker start") as connection:
         migrations.check(connection)
+    if settings.instance_id:
+        daemon.keep(hold_instance(url, owner, settings.instance_id))
     if role in {"relay", "all"}:
         kafka.ensure_anchor_topic(kafka.make_admin(settings))
         metrics = RelayMetrics(daemon.registry)
@@ -67,6 +78,26 @@ def build_relay(settings: Settings, owner: str, metrics: RelayMetrics) -> Relay:
             metrics=metrics,
         )
     )
+
+
+def hold_instance(url: str, owner: str, instance_id: str) -> database.Connection:
+    """A session that keeps others from our name; `SettingsError` where another has it.
+
+    Two processes under one transactional id would fence each other for ever. The
+    lock ends with the session: a process that died lets it go.
+    """
+    connection = database.connect(url, application="outbox-worker instance")
+    deadline = time.monotonic() + INSTANCE_S
+    pause = threading.Event()
+    while not server.lock_instance(connection, owner):
+        if time.monotonic() > deadline:
+            connection.close()
+            raise SettingsError(
+                f"Another process runs under OUTBOX_INSTANCE_ID {instance_id}",
+                "Give each worker its own instance id, or leave it unset",
+            )
+        pause.wait(INSTANCE_RETRY_S)
+    return connection
 
 
 def transactional_id(settings: Settings) -> str:

@@ -157,7 +157,7 @@ class PostgresServer:
     def _is_ready(self) -> bool:
         if self._process is not None and self._process.poll() is not None:
             raise UnreachableError(f"The local Postgres ended:\n{self.log_text()[-2000:]}")
-        order = [self.binary("pg_isready"), "-q", f"-h{HOST}", f"-p{self.port}"]
+        order = [str(self.binary("pg_isready")), "-q", f"-h{HOST}", f"-p{self.port}"]
         return subprocess.run(order, check=False).returncode == 0
 
     def _run(self, program: str, *arguments: str) -> None:

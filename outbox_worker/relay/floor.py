@@ -1,9 +1,13 @@
 """From where a backlog has to be read: the id up to which every writer has ended.
 
 Lemma: a row draws its id after its transaction has its xid (the default of the
-column `id` makes it a fact). So whoever drew an id up to M, the highest id
-visible in a snapshot S1, had his xid below xmax(S1). Once xmax(S1) <= xmin(S2),
-all of them have ended by S2: nothing up to M can still appear.
+column `id` makes it a fact). So once an id M has been seen and then a new xid X
+is drawn, whoever drew an id up to M has a xid below X. When X <= xmin(S), all of
+them have ended by S: nothing up to M can appear after S any more.
+
+The xmax of the snapshot in which M was seen cannot stand for X: it is one above
+the highest xid that had ended (Postgres, GetSnapshotData), and a transaction in
+progress above it may already have drawn an id below M.
 """
 
 from __future__ import annotations
@@ -18,24 +22,20 @@ KEPT: Final = 64
 
 
 class FloorHistory:
-    """Marks (xmax of a snapshot, highest id seen in it), oldest first."""
+    """Marks (a xid drawn, highest id seen before that), oldest first."""
 
     def __init__(self) -> None:
         """Begin without a mark."""
         self._marks: list[tuple[int, int]] = []
 
-    def remember(self, snapshot: Snapshot, highest_id: int) -> None:
-        """Keep that an event with `highest_id` was visible in `snapshot`."""
+    def mark(self, xid: int, highest_id: int) -> None:
+        """Keep that `xid` was drawn after an event with `highest_id` had been seen."""
         marks = self._marks
-        if marks and marks[-1][0] == snapshot.xmax:
-            marks[-1] = (snapshot.xmax, max(marks[-1][1], highest_id))
-            return
-        marks.append((snapshot.xmax, highest_id))
+        marks.append((xid, highest_id))
         if len(marks) > KEPT:
             half = KEPT // 2
             marks[:half] = marks[:half:2]
 
-    def floor(self, seen: Snapshot) -> int | None:
-        """The highest id that is surely done at `seen`; None where no mark says so yet."""
-        ids = [highest for xmax, highest in self._marks if xmax <= seen.xmin]
-        return max(ids, default=None)
+    def floor(self, seen: Snapshot) -> int:
+        """The highest id that is surely done at `seen`, 0 where no mark says so yet."""
+        return max((highest for xid, highest in self._marks if xid <= seen.xmin), default=0)

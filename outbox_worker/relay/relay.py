@@ -25,6 +25,7 @@ from outbox_worker.relay.floor import FloorHistory
 from outbox_worker.relay.publisher import positions_after
 from outbox_worker.relay.reader import BY_ID
 from outbox_worker.relay.transaction import Aborted, Committed, Discarded, Rejected
+from outbox_worker.stores import server
 from outbox_worker.settings import IDLE_POLL_MAX_S, IDLE_POLL_MIN_S, SHARDS
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
 
 RECHECK_S: Final = 5.0
 """How often a worker that refused asks whether the positions were mended."""
+
+MARK_S: Final = 1.0
+"""How often at most a transaction id is drawn to raise the floors, while events come."""
 
 log = structlog.get_logger("relay")
 
@@ -69,6 +73,8 @@ class Relay:
         self._parts = parts
         self._cohorts = Cohorts()
         self._floors = FloorHistory()
+        self._highest = self._marked = 0
+        self._mark_at = 0.0
         self._stored: dict[int, Stored] = {}
         self._known: dict[int, Stored | None] = {}
         self._ahead: tuple[Cohort, Batch] | None = None
@@ -182,7 +188,7 @@ class Relay:
 
     def _start_over(self) -> None:
         self._cohorts = Cohorts()
-        self._floors = FloorHistory()
+        self._floors, self._highest, self._marked = FloorHistory(), 0, 0
         self._ahead = None
 
     def _refuse(self, error: HistoryLostError) -> None:
@@ -235,6 +241,7 @@ class Relay:
         if batch.rows:
             return self._publish(cohort, batch)
         self._cohorts.moved(cohort, self._settled(batch))
+        self._mark()
         return self._cohorts.behind(time.monotonic())
 
     def _take(self) -> tuple[Cohort, Batch] | None:
@@ -248,12 +255,11 @@ class Relay:
         return cohort, self._parts.reader.read(cohort)
 
     def _publish(self, cohort: Cohort, batch: Batch) -> bool:
-        self._floors.remember(batch.upper, batch.rows[-1][0])
         after = self._settled(batch)
         ahead = self._cohorts.copy()
         ahead.moved(cohort, after)
         try:
-            positions = positions_after(batch, self._stored, self._floors.floor(batch.upper) or 0)
+            positions = positions_after(batch, self._stored, self._floors.floor(batch.upper))
             outcome = self._parts.publisher.publish(
                 batch.rows, positions, lambda: self._read_ahead(ahead)
             )
@@ -264,6 +270,7 @@ class Relay:
             case Committed():
                 self._stored.update(positions)
                 self._cohorts = ahead
+                self._highest = max(self._highest, batch.rows[-1][0])
                 self._say_flowing(cohort)
             case Rejected(reason, topics):
                 self._ahead = None
@@ -274,6 +281,14 @@ class Relay:
             case _:
                 assert_never(outcome)
         return True
+
+    def _mark(self) -> None:
+        """From time to time note how far everything has been seen, for the floors to come."""
+        now = time.monotonic()
+        if self._highest > self._marked and now >= self._mark_at:
+            xid = server.draw_xid(self._parts.reader.connection)
+            self._floors.mark(xid, self._highest)
+            self._marked, self._mark_at = self._highest, now + MARK_S
 
     def _read_ahead(self, cohorts: Cohorts) -> None:
         """Read the next batch while Kafka commits the one before it."""
@@ -288,7 +303,7 @@ class Relay:
 
     def _settled(self, batch: Batch) -> Cohort:
         """The cohort after the batch, flowing, its size grown back."""
-        after = batch.after(self._floors.floor(batch.upper) or 0).flowing()
+        after = batch.after(self._floors.floor(batch.upper)).flowing()
         rows = after.rows and after.rows * 2
         if rows is not None and rows >= self._parts.reader.limits.rows:
             rows = None

@@ -104,12 +104,13 @@ def read_stragglers(connection: Connection, shard: int, gap: Gap, rows: int) -> 
         connection,
         "outbox/read_stragglers",
         {
+            "xmax": str(gap.upper.xmax),
             "xip": _array(gap.upper.xip),
             "seen": str(gap.seen),
             "fresh": str(gap.fresh),
             "floor": gap.floor,
             "cursor": gap.cursor,
-            "shards": [shard],
+            "shard": shard,
             "rows": rows,
         },
     )

@@ -32,3 +32,11 @@ def lock_instance(connection: Connection, name: str) -> bool:
     """Take an instance's name for as long as the session lives; False where another has it."""
     row = connection.execute(sql.load("server/lock_instance"), {"name": name}).fetchone()
     return row is not None and bool(row[0])
+
+
+def draw_xid(connection: Connection) -> int:
+    """A new transaction id."""
+    row = connection.execute(sql.load("server/draw_xid")).fetchone()
+    if row is None:
+        raise RuntimeError("server/draw_xid returned no row")
+    return int(row[0])

@@ -1,0 +1,69 @@
+"""`outbox-worker tail`."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from outbox_worker import logs, settings
+from outbox_worker.cli.options import settings_help
+
+if TYPE_CHECKING:
+    from outbox_worker.tail import Event
+
+
+@click.command("tail", epilog=settings_help())
+@click.argument("topic")
+@click.option(
+    "--from-beginning", is_flag=True, help="all that the topic holds, not only what comes"
+)
+@click.option("--max", "limit", type=click.IntRange(min=1), help="end after so many events")
+@click.option("--json", "as_json", is_flag=True, help="print a line of JSON for each event")
+def command(topic: str, limit: int | None, *, from_beginning: bool, as_json: bool) -> None:
+    """Print the events of TOPIC as they come, as a read_committed subscriber gets them.
+
+    Ends with Ctrl-C or SIGTERM. Commits no offsets.
+    """
+    from outbox_worker.tail import follow  # noqa: PLC0415  --help needs none of it
+
+    found = settings.load()
+    logs.set_up(found.log_level)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    console = Console()
+    events = follow(found, topic, stop, from_beginning=from_beginning)
+    for event in islice(events, limit):
+        if as_json:
+            click.echo(json.dumps(event.as_json(), ensure_ascii=False))
+        else:
+            show(event, console)
+
+
+def show(event: Event, console: Console) -> None:
+    """One event: a line that says what it is, then its payload."""
+    headers = event.headers
+    console.print(
+        Text.assemble(
+            (headers.get("ce_type", "(no CloudEvent)"), "bold cyan"),
+            "  key ",
+            ("(none)" if event.key is None else event.key, "yellow"),
+            f"  {headers.get('ce_time', '')}  {headers.get('ce_id', '')}",
+            (f"  {event.topic}[{event.partition}]@{event.offset}", "dim"),
+        ),
+        soft_wrap=True,
+    )
+    if event.payload is None and not event.is_json:
+        console.print(Text("  (tombstone: no payload)", "dim"))
+    elif event.is_json:
+        text = json.dumps(event.payload, indent=2, ensure_ascii=False)
+        console.print(Text("\n".join(f"  {line}" for line in text.splitlines())), soft_wrap=True)
+    else:
+        console.print(Text(f"  {event.payload!r}"), soft_wrap=True)

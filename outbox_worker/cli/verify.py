@@ -1,0 +1,70 @@
+"""`outbox-worker verify`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from outbox_worker import database, logs, migrations, settings, verify
+from outbox_worker.cli.options import settings_help
+
+if TYPE_CHECKING:
+    from outbox_worker.verify import Report
+
+COLUMNS = (
+    *("events", "in the topic", "not yet published", "no longer in the topic"),
+    *("lost", "duplicated", "out of order", "not in the table"),
+)
+
+
+@click.command("verify", epilog=settings_help())
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+def command(*, as_json: bool) -> int:
+    """Compare the table with the topics, read as a subscriber reads them (read_committed).
+
+    Exit code 1 where an event is lost, duplicated or out of order within its key. Safe
+    beside running workers. Events that a topic dropped by its retention, and topics that
+    are compacted, are counted apart; records without ce_id are not looked at.
+    """
+    found = settings.load()
+    logs.set_up(found.log_level)
+    url = found.need_database()
+    found.need_kafka()
+    with (
+        database.connect(url, application="outbox-worker verify", options="-c jit=off") as link,
+        Progress(console=Console(stderr=True), transient=True) as progress,
+    ):
+        migrations.check(link)
+        task = progress.add_task("reading the topics", total=None)
+        report = verify.run_once(
+            found,
+            link,
+            lambda total: progress.update(task, total=total),
+            lambda more: progress.advance(task, more),
+        )
+    if as_json:
+        click.echo(json.dumps(verify.as_json(report)))
+    else:
+        show(report, Console())
+    return 0 if report.is_clean else 1
+
+
+def show(report: Report, console: Console) -> None:
+    """The report as a table for people."""
+    table = Table(title="the table against its topics")
+    table.add_column("topic", overflow="fold")
+    for column in COLUMNS:
+        table.add_column(column, justify="right")
+    for topic in (*report.topics, report.total):
+        if topic.topic == "all":
+            table.add_section()
+        table.add_row(topic.topic, *map(str, topic[1:]))
+    console.print(table)
+    if report.without_id:
+        console.print(f"{report.without_id} records without ce_id were not looked at")
+    console.print("nothing is lost, duplicated or out of order" if report.is_clean else "NOT CLEAN")

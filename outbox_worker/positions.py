@@ -1,0 +1,85 @@
+"""Where the shards stand, asked from outside the group of workers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from confluent_kafka import KafkaError, KafkaException
+
+from outbox_worker import kafka
+from outbox_worker.relay.codec import decode
+from outbox_worker.relay.group import PositionReader
+from outbox_worker.relay.recovery import Stored
+from outbox_worker.settings import KAFKA_CALL_S, SHARDS
+from outbox_worker.stores import mirror
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from confluent_kafka import TopicPartition
+
+    from outbox_worker.database import Connection
+    from outbox_worker.settings import Settings
+
+PENDING_S: Final = 30.0
+"""A dead worker's transaction holds its positions for its 10 s and the broker's sweep, 10 s."""
+
+WAIT_S: Final = 0.5
+TIMED_OUT: Final = KafkaError._TIMED_OUT  # noqa: SLF001  librdkafka's own code
+
+
+def of_group(settings: Settings, group: str, *, is_stable: bool = True) -> dict[int, Stored]:
+    """What Kafka holds for a group, by shard; stable means that no transaction may undo it.
+
+    `UnreachableError` where Kafka does not answer.
+    """
+    isolation = "read_committed" if is_stable else "read_uncommitted"
+    reader = PositionReader(kafka.reader_config(settings, group=group, isolation=isolation))
+    try:
+        places = _ask(reader)
+    finally:
+        reader.close()
+    return {
+        place.partition: Stored(place.offset, decode(place.metadata or ""))
+        for place in places
+        if place.offset >= 0
+    }
+
+
+def _ask(reader: PositionReader) -> list[TopicPartition]:
+    """Ask again while a transaction holds the positions."""
+    deadline = time.monotonic() + PENDING_S
+    pause = threading.Event()
+    while True:
+        try:
+            return reader.committed(range(SHARDS), KAFKA_CALL_S)
+        except KafkaException as error:
+            fault = error.args[0]
+            if fault.code() != TIMED_OUT or time.monotonic() > deadline:
+                raise kafka.unreachable(fault) from error
+            pause.wait(WAIT_S)
+
+
+def of_mirror(connection: Connection) -> dict[int, Stored]:
+    """What the mirror in Postgres holds, by shard, whatever the group."""
+    return {
+        row.shard: Stored(row.batch, decode(row.position))
+        for row in mirror.list_positions(connection)
+    }
+
+
+def known(settings: Settings, connection: Connection) -> Mapping[int, Stored]:
+    """By shard where it stands: Kafka's word, else the mirror's; none where nothing is published.
+
+    A mirror that another group wrote sends us to what Kafka holds for that group.
+    """
+    rows = mirror.list_positions(connection)
+    groups = {row.group_name for row in rows} - {settings.group}
+    found = of_mirror(connection)
+    for group in (*sorted(groups), settings.group):
+        for shard, stored in of_group(settings, group).items():
+            if group == settings.group or stored.batch >= found[shard].batch:
+                found[shard] = stored
+    return found

@@ -1,0 +1,227 @@
+"""What a subscriber finds in the topics, read from beginning to end under `read_committed`.
+
+Memory stays bounded: what is found goes straight into a temporary table of
+Postgres, where it is compared with the events.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin._config import ConfigResource
+
+from outbox_worker import kafka
+from outbox_worker.errors import UnreachableError, WorkFailedError
+from outbox_worker.settings import KAFKA_CALL_S
+from outbox_worker.stores import scan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from confluent_kafka import Consumer, Message
+    from psycopg import Copy
+
+    from outbox_worker.database import Connection
+    from outbox_worker.settings import Settings
+
+STABLE_S: Final = 30.0
+"""A dead worker's transaction holds a topic for its 10 s and the broker's sweep, 10 s more."""
+
+STALLED_S: Final = 30.0
+"""Time without a record after which the broker counts as away."""
+
+ASK_AGAIN_S: Final = 0.1
+FETCH: Final = 2_000
+POLL_S: Final = 0.5
+EOF: Final = KafkaError._PARTITION_EOF  # noqa: SLF001  librdkafka's own code
+
+EVER: Final = datetime.max.replace(tzinfo=UTC)
+FINAL_FAULTS: Final = frozenset(
+    {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The records of a partition that are there: from `first` up to, not with, `end`."""
+
+    topic: str
+    partition: int
+    first: int
+    end: int
+
+
+@dataclass(slots=True)
+class Scanned:
+    """What a scan saw. Events older than a topic's `horizons` may have left it (retention)."""
+
+    records: int = 0
+    without_id: int = 0
+    horizons: dict[str, datetime] = field(default_factory=dict)
+
+    def may_lack(self, topic: str, before: datetime) -> None:
+        """The topic has dropped records that are older than this."""
+        self.horizons[topic] = max(before, self.horizons.get(topic, before))
+
+
+class Scan:
+    """Reads some topics to their present end. A context manager around its clients."""
+
+    def __init__(self, settings: Settings, topics: Sequence[str]) -> None:
+        """Look which of the topics are there; those that are not hold nothing."""
+        common = kafka.reader_config(settings, group=settings.group, isolation="read_committed")
+        self._reader = kafka.make_consumer({**common, "enable.partition.eof": True})
+        self._raw = kafka.make_consumer({**common, "isolation.level": "read_uncommitted"})
+        self._admin = kafka.make_admin(settings)
+        self._places = [
+            TopicPartition(topic, number, OFFSET_BEGINNING)
+            for topic in topics
+            for number in range(kafka.partitions_of(self._reader, topic))
+        ]
+        self.scanned = Scanned()
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._reader.close()
+        self._raw.close()
+
+    def ranges(self) -> list[Range]:
+        """What stands in the partitions now; waits for transactions that are still open.
+
+        `WorkFailedError` where one stays open for longer than a dead worker's can.
+        """
+        found = []
+        for place in self._places:
+            first, end = self._ends(self._raw, place)
+            self._await_stable(place, end)
+            found.append(Range(place.topic, place.partition, first, end))
+        return found
+
+    def copy_into(
+        self, connection: Connection, ranges: Sequence[Range], advance: Callable[[int], object]
+    ) -> Scanned:
+        """Read `ranges` into the temporary table `found`; `advance` hears of offsets passed."""
+        self._note_compacted()
+        now = datetime.now(UTC)
+        for each in ranges:
+            if each.first > 0 and each.first == each.end:
+                self.scanned.may_lack(each.topic, now)
+        scan.create_found(connection)
+        with scan.copy_found(connection) as copy:
+            copy.set_types(["uuid", "text", "int4", "int8"])
+            self._read([each for each in ranges if each.first < each.end], copy, advance)
+        scan.analyze_found(connection)
+        return self.scanned
+
+    def _read(self, ranges: Sequence[Range], copy: Copy, advance: Callable[[int], object]) -> None:
+        reader = self._reader
+        open_ = {(each.topic, each.partition): each for each in ranges}
+        at = {place: each.first for place, each in open_.items()}
+        reader.assign(
+            [TopicPartition(t, number, each.first) for (t, number), each in open_.items()]
+        )
+        heard = time.monotonic()
+        while open_:
+            messages = reader.consume(FETCH, POLL_S)
+            if messages:
+                heard = time.monotonic()
+            elif time.monotonic() - heard > STALLED_S:
+                raise UnreachableError(
+                    f"Kafka sent no record for {STALLED_S:.0f} s",
+                    "Check that the brokers run and lead all partitions; then run it again",
+                )
+            for message in messages:
+                place = (message.topic() or "", message.partition() or 0)
+                each = open_.get(place)
+                if each is None or _is_fault(message):
+                    continue
+                next_offset = self._take(message, each, copy, is_first=at[place] == each.first)
+                advance(min(next_offset, each.end) - at[place])
+                at[place] = min(next_offset, each.end)
+                if next_offset >= each.end:
+                    del open_[place]
+        reader.unassign()
+
+    def _take(self, message: Message, each: Range, copy: Copy, *, is_first: bool) -> int:
+        """Keep a record that lies in its range; the offset up to which the range is read."""
+        offset = message.offset() or 0
+        if message.error() is not None:
+            return each.end  # The end of the partition, behind what is left of our range.
+        if is_first and each.first > 0:
+            _, milliseconds = message.timestamp()
+            self.scanned.may_lack(each.topic, datetime.fromtimestamp(milliseconds / 1_000, UTC))
+        if offset < each.end:
+            event_id = event_id_of(message)
+            self.scanned.records += 1
+            if event_id is None:
+                self.scanned.without_id += 1
+            else:
+                copy.write_row((event_id, each.topic, each.partition, offset))
+        return offset + 1
+
+    def _await_stable(self, place: TopicPartition, end: int) -> None:
+        deadline = time.monotonic() + STABLE_S
+        pause = threading.Event()
+        while self._ends(self._reader, place)[1] < end:
+            if time.monotonic() > deadline:
+                raise WorkFailedError(
+                    f"A transaction over topic {place.topic}, partition {place.partition}, has "
+                    f"been open for {STABLE_S:.0f} s, so that nobody can read to its end",
+                    "Find it with kafka-transactions.sh find-hanging; end its producer",
+                )
+            pause.wait(ASK_AGAIN_S)
+
+    def _ends(self, consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
+        try:
+            first, end = consumer.get_watermark_offsets(place, timeout=KAFKA_CALL_S)
+        except KafkaException as error:
+            raise kafka.unreachable(error.args[0]) from error
+        return first, end
+
+    def _note_compacted(self) -> None:
+        """A compacted topic may have dropped any event but the last of its key."""
+        topics = {place.topic for place in self._places}
+        if not topics:
+            return
+        orders = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics]
+        for order, answer in self._admin.describe_configs(orders).items():
+            try:
+                policy = answer.result(KAFKA_CALL_S)["cleanup.policy"].value
+            except KafkaException:
+                continue  # Without the right to ask, the topic counts as one that keeps all.
+            if "compact" in (policy or ""):
+                self.scanned.may_lack(order.name, EVER)
+
+
+def event_id_of(message: Message) -> uuid.UUID | None:
+    """The id of the event that a record carries; None where it is none of ours."""
+    try:
+        return uuid.UUID(headers_of(message).get("ce_id", b"").decode())
+    except ValueError:
+        return None
+
+
+def headers_of(message: Message) -> dict[str, bytes]:
+    """The headers of a record; a header without a value is an empty one."""
+    pairs = message.headers() or ()
+    items = pairs.items() if isinstance(pairs, dict) else pairs
+    return {
+        str(pair[0]): pair[1].encode() if isinstance(pair[1], str) else pair[1] or b""
+        for pair in items
+    }
+
+
+def _is_fault(message: Message) -> bool:
+    """Whether it is no record and no end; raises what will not pass by itself."""
+    fault = message.error()
+    if fault is None or fault.code() == EOF:
+        return False
+    if fault.fatal() or fault.code() in FINAL_FAULTS:
+        raise kafka.unreachable(fault)
+    return True

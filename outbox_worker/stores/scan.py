@@ -1,0 +1,34 @@
+"""Statements around a scan of the topics: what it finds goes into a temporary table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sql
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from psycopg import Copy
+
+    from outbox_worker.database import Connection
+
+
+def list_topics(connection: Connection) -> list[str]:
+    """The topics that occur in the table."""
+    return [row[0] for row in connection.execute(sql.load("scan/list_topics")).fetchall()]
+
+
+def create_found(connection: Connection) -> None:
+    """Make the temporary table; the caller's transaction ends it."""
+    connection.execute(sql.load("scan/create_found"))
+
+
+def copy_found(connection: Connection) -> AbstractContextManager[Copy]:
+    """A stream into the temporary table: event id, topic, partition, offset."""
+    return connection.cursor().copy(sql.load("scan/copy_found"))
+
+
+def analyze_found(connection: Connection) -> None:
+    """Let the planner know what came."""
+    connection.execute(sql.load("scan/analyze_found"))

@@ -1,0 +1,87 @@
+"""The proof after the fact: the table against the topics as a subscriber reads them.
+
+Positions are read before the topics: what they cover must be found. What is
+published meanwhile is found without being covered, and counts as found.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from outbox_worker import positions
+from outbox_worker.scan import Scan
+from outbox_worker.stores import scan as statements
+from outbox_worker.stores.verify import Reach, TopicVerdict, judge_topics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from outbox_worker.database import Connection
+    from outbox_worker.relay.recovery import Stored
+    from outbox_worker.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a comparison found, by topic, and records that carry no event."""
+
+    topics: list[TopicVerdict]
+    records: int
+    without_id: int
+
+    @property
+    def total(self) -> TopicVerdict:
+        """All topics together."""
+        columns = list(zip(*(topic[1:] for topic in self.topics), strict=True))
+        return TopicVerdict("all", *([sum(column) for column in columns] or [0] * 8))
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing is lost, duplicated or out of order."""
+        total = self.total
+        return not (total.lost or total.duplicated or total.out_of_order)
+
+
+def run_once(
+    settings: Settings,
+    connection: Connection,
+    size: Callable[[int], object],
+    advance: Callable[[int], object],
+) -> Report:
+    """Compare all topics of the table; `size` hears how many offsets there are, `advance` of each.
+
+    Writes nothing but a temporary table. `UnreachableError` where Kafka is away.
+    """
+    reach = {n: _reach(each) for n, each in positions.known(settings, connection).items()}
+    with closing(Scan(settings, statements.list_topics(connection))) as scan:
+        ranges = scan.ranges()
+        size(sum(each.end - each.first for each in ranges))
+        with connection.transaction():
+            scanned = scan.copy_into(connection, ranges, advance)
+            verdicts = judge_topics(connection, reach, scanned.horizons)
+    return Report(verdicts, scanned.records, scanned.without_id)
+
+
+def as_json(report: Report) -> Mapping[str, object]:
+    """The report as a script reads it."""
+    return {
+        **{name: value for name, value in report.total._asdict().items() if name != "topic"},
+        "records": report.records,
+        "records_without_id": report.without_id,
+        "topics": {topic.topic: _counts(topic) for topic in report.topics},
+    }
+
+
+def _counts(topic: TopicVerdict) -> dict[str, object]:
+    return {name: value for name, value in topic._asdict().items() if name != "topic"}
+
+
+def _reach(stored: Stored) -> Reach:
+    backlog = stored.position.backlog
+    return Reach(
+        str(stored.position.seen),
+        None if backlog is None else str(backlog.upper),
+        None if backlog is None else backlog.cursor,
+    )

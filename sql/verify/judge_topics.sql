@@ -1,0 +1,50 @@
+-- verify/judge_topics
+-- By topic: events of the table, those in the topic, not yet published, published and
+-- no longer kept by the topic, lost; events that are in the topic more than once or
+-- come after a later one of their key; records whose event is not in the table.
+-- Order is judged by each event's first record, within a partition: ids ascend.
+-- params: seen pg_snapshot[], upper pg_snapshot[], cursors bigint[] (by shard, from 1),
+--         topics text[], horizons timestamptz[] (what is older may have left the topic)
+-- rows: many     transaction: the caller's, after scan/copy_found
+WITH record AS (
+    SELECT event_id, topic, partition, min(record_offset) AS record_offset,
+           sum(count(*)) OVER (PARTITION BY event_id, topic) AS times
+    FROM pg_temp.found GROUP BY event_id, topic, partition
+), first AS (
+    SELECT DISTINCT ON (event_id, topic) * FROM record ORDER BY event_id, topic, record_offset
+), kept AS (
+    SELECT topic, gone_before
+    FROM unnest(%(topics)s::text[], %(horizons)s::timestamptz[]) AS kept (topic, gone_before)
+), row AS (
+    SELECT event.topic, first.event_id IS NOT NULL AS is_found,
+           coalesce(first.times > 1, false) AS is_repeated,
+           pg_visible_in_snapshot(event.xid, (%(seen)s::text[]::pg_snapshot[])[shard + 1])
+           OR (event.id <= (%(cursors)s::bigint[])[shard + 1]
+               AND pg_visible_in_snapshot(
+                   event.xid, (%(upper)s::text[]::pg_snapshot[])[shard + 1])) AS is_published,
+           event.created_at < kept.gone_before AS may_be_gone,
+           event.key IS NOT NULL AND first.event_id IS NOT NULL AND event.id < max(event.id) OVER (
+               PARTITION BY event.topic, event.key, first.partition ORDER BY first.record_offset
+           ) AS is_late
+    FROM outbox.event LEFT JOIN first USING (event_id, topic) LEFT JOIN kept USING (topic)
+), judged AS (
+    SELECT topic, count(*) AS events,
+           count(*) FILTER (WHERE is_found) AS found,
+           count(*) FILTER (WHERE NOT is_found AND is_published IS NOT TRUE) AS waiting,
+           count(*) FILTER (WHERE NOT is_found AND is_published AND may_be_gone) AS gone,
+           count(*) FILTER (WHERE NOT is_found AND is_published
+                            AND may_be_gone IS NOT TRUE) AS lost,
+           count(*) FILTER (WHERE is_repeated) AS duplicated,
+           count(*) FILTER (WHERE is_late) AS out_of_order
+    FROM row GROUP BY topic
+), stranger AS (
+    SELECT topic, count(*) AS records, count(*) FILTER (WHERE times > 1) AS duplicated
+    FROM first
+    WHERE NOT EXISTS (SELECT FROM outbox.event
+                      WHERE event.event_id = first.event_id AND event.topic = first.topic)
+    GROUP BY topic
+)
+SELECT topic, events, found, waiting, gone, lost,
+       judged.duplicated + coalesce(stranger.duplicated, 0), out_of_order,
+       coalesce(stranger.records, 0)
+FROM judged LEFT JOIN stranger USING (topic) ORDER BY topic

@@ -1,0 +1,1 @@
+"""The protocol as a model: the relay's own code on a simulated Postgres and a simulated Kafka."""

@@ -1,0 +1,178 @@
+"""One random history from a seed, and the judgement over it."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.model.actors import Worker
+from tests.model.world import Kafka, Postgres
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.model.world import Row
+
+SHARDS = 3
+KEYS = 5
+WRITERS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a history came to; `fault` is empty where all is well."""
+
+    fault: str
+    refused: bool
+    published: int
+
+
+class History:
+    """Writers, two workers, crashes and fail-overs, one random step after the other."""
+
+    def __init__(self, seed: int, *, lossy: bool) -> None:
+        self.chance = random.Random(seed)
+        self.postgres = Postgres(SHARDS)
+        self.kafka = Kafka()
+        self.lossy = lossy
+        self.rows = self.chance.choice((1, 2, 3, 5))
+        self.names = 0
+        self.workers = [self.new_worker(), self.new_worker()]
+        self.refused = False
+        for shard in range(SHARDS):
+            self.give(shard, self.chance.choice(self.workers))
+
+    def new_worker(self) -> Worker:
+        self.names += 1
+        return Worker(self.postgres, self.kafka, self.chance, self.rows, f"w{self.names}")
+
+    def give(self, shard: int, worker: Worker) -> None:
+        """Kafka gives a shard: the old owner has let go of it, or is fenced."""
+        self.kafka.owners[shard] = worker
+        worker.group.give({shard})
+
+    def run(self, steps: int) -> Verdict:
+        """Random steps, then everybody ends and the workers catch up."""
+        moves: list[Callable[[], None]] = [
+            *[self.write] * 10,
+            *[self.begin] * 4,
+            *[self.take_xid] * 2,
+            *[self.end] * 6,
+            *[self.work] * 10,
+            self.crash,
+            self.move_shard,
+            self.lose_connection,
+        ]
+        for _ in range(steps):
+            self.chance.choice(moves)()
+            if self.lossy and self.chance.random() < 0.02:
+                self.fail_over()
+            if self.refused:
+                return Verdict(self.judge_refusal(), True, len(self.kafka.log))
+        return self.finish()
+
+    def finish(self) -> Verdict:
+        for transaction in list(self.postgres.active):
+            self.postgres.end(transaction, commit=self.chance.random() < 0.8)
+        quiet = 0
+        while quiet < 12 and not self.refused:
+            before = len(self.kafka.log)
+            for worker in self.workers:
+                self.work(worker)
+            quiet = 0 if len(self.kafka.log) > before else quiet + 1
+        if self.refused:
+            return Verdict(self.judge_refusal(), True, len(self.kafka.log))
+        return Verdict(self.judge(), False, len(self.kafka.log))
+
+    # Moves.
+
+    def begin(self) -> None:
+        if len(self.postgres.active) < WRITERS:
+            self.postgres.begin()
+
+    def take_xid(self) -> None:
+        if self.postgres.active:
+            self.postgres.take_xid(self.chance.choice(self.postgres.active))
+
+    def write(self) -> None:
+        if self.postgres.active:
+            transaction = self.chance.choice(self.postgres.active)
+            self.postgres.insert(transaction, self.chance.randrange(KEYS))
+
+    def end(self) -> None:
+        if self.postgres.active:
+            transaction = self.chance.choice(self.postgres.active)
+            self.postgres.end(transaction, commit=self.chance.random() < 0.8)
+
+    def work(self, worker: Worker | None = None) -> None:
+        worker = worker or self.chance.choice(self.workers)
+        worker.relay.run_once()
+        if worker.group.left:
+            self.refused = True
+
+    def crash(self) -> None:
+        """A worker dies and another takes its shards; or it is a zombie, and nobody hears of it."""
+        place = self.chance.randrange(len(self.workers))
+        dead = self.workers[place]
+        fresh = self.new_worker()
+        self.workers[place] = fresh
+        for shard in [s for s, owner in self.kafka.owners.items() if owner is dead]:
+            self.give(shard, fresh)
+        if self.chance.random() < 0.5:
+            dead.relay.run_once()
+
+    def move_shard(self) -> None:
+        shard = self.chance.randrange(SHARDS)
+        old = self.kafka.owners[shard]
+        new = self.chance.choice(self.workers)
+        if old is new or not isinstance(old, Worker):
+            return
+        old.group.take({shard})
+        self.work(old)
+        self.give(shard, new)
+
+    def lose_connection(self) -> None:
+        """The connections break, and the server has forgotten nothing."""
+        self.postgres.failovers += 1
+
+    def fail_over(self) -> None:
+        """The server goes on from an earlier point of its log."""
+        length = self.postgres.wal_length()
+        kept = length - min(length, int(self.chance.expovariate(0.15)))
+        self.postgres.fail_over(kept)
+
+    # Judgement.
+
+    def judge(self) -> str:
+        """Every surviving event exactly once, and per key in the order of its ids."""
+        survivors = self.postgres.survivors()
+        read: dict[str, int] = {}
+        last: dict[str, tuple[int, Row]] = {}
+        for row in self.kafka.log:
+            if survivors.get(row[3]) != row:
+                continue
+            read[row[3]] = read.get(row[3], 0) + 1
+            if read[row[3]] > 1:
+                return f"repeated: {row}"
+            before = last.get(row[5])
+            if before is not None and before[0] > row[0]:
+                return f"out of order: {row} after {before[1]}"
+            last[row[5]] = (row[0], row)
+        lost = survivors.keys() - read.keys()
+        if lost:
+            return f"lost: {survivors[min(lost)]}"
+        if not self.lossy and len(self.kafka.log) != len(survivors):
+            return "something was read that was never committed"
+        return ""
+
+    def judge_refusal(self) -> str:
+        """A worker refuses only where a published event is gone."""
+        survivors = self.postgres.survivors()
+        gone = any(survivors.get(row[3]) != row for row in self.kafka.log)
+        return "" if gone else "refused without need"
+
+
+def play(seed: int, *, lossy: bool, steps: int = 80) -> Verdict:
+    """The history of a seed."""
+    return History(seed, lossy=lossy).run(steps)

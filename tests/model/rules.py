@@ -1,0 +1,115 @@
+"""The rules of the protocol, each with a way to switch it off.
+
+A rule that could be left out without a history noticing would be a habit, not a
+rule. What is switched off is the product's code, from outside.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from operator import itemgetter
+from typing import TYPE_CHECKING
+from unittest import mock
+
+from outbox_worker.relay import history, reader
+from outbox_worker.relay.floor import FloorHistory
+from outbox_worker.relay.snapshot import Snapshot
+from outbox_worker.stores import outbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
+
+    from outbox_worker.relay.history import Table
+    from outbox_worker.relay.position import Position
+    from outbox_worker.stores.outbox import EventRow, Limits
+    from tests.model.world import Postgres
+
+
+def xid_order() -> AbstractContextManager[object]:
+    """A batch in the order of xids instead of ids."""
+    return mock.patch.object(reader, "BY_ID", itemgetter(1))
+
+
+@contextmanager
+def virtual_borders() -> Iterator[None]:
+    """A batch too large is cut at a xid, as if a snapshot had been taken there."""
+    honest = outbox.read_tail
+
+    def cut(
+        postgres: Postgres, seen: Mapping[int, Snapshot], limits: Limits
+    ) -> tuple[Snapshot, list[EventRow]]:
+        border, rows = honest(postgres, seen, limits)  # type: ignore[arg-type]  # the simulated table
+        if len(rows) <= limits.rows:
+            return border, rows
+        last = rows[limits.rows - 1][1]
+        kept = [row for row in rows if row[1] <= last]
+        if len(kept) > limits.rows:
+            return border, rows
+        return border.tighten(last), kept
+
+    with mock.patch.object(outbox, "read_tail", cut):
+        yield
+
+
+def no_floor_rule() -> AbstractContextManager[object]:
+    """The floor is the highest id seen, whoever may still be writing below it."""
+
+    def highest(floors: FloorHistory, _seen: Snapshot) -> int:
+        return max((mark[1] for mark in floors._marks), default=0)
+
+    return mock.patch.object(FloorHistory, "floor", highest)
+
+
+@contextmanager
+def floor_by_xmax() -> Iterator[None]:
+    """A mark carries the xmax of a snapshot instead of a new xid."""
+    from outbox_worker.stores import server  # noqa: PLC0415  patched under this name
+
+    def xmax(postgres: Postgres) -> int:
+        return postgres.snapshot().xmax
+
+    with mock.patch.object(server, "draw_xid", xmax):
+        yield
+
+
+def no_witness() -> AbstractContextManager[object]:
+    """Positions are believed, whatever the table holds."""
+    return mock.patch.object(history, "lost", lambda _position, _table: "")
+
+
+@contextmanager
+def one_witness() -> Iterator[None]:
+    """Only the row with the highest xid is asked for, not the one with the highest id."""
+    honest = history.lost
+
+    def lost(position: Position, table: Table) -> str:
+        from dataclasses import replace  # noqa: PLC0415  of this switch alone
+
+        return honest(replace(position, last=position.top), table)
+
+    with mock.patch.object(history, "lost", lost):
+        yield
+
+
+def no_intersection() -> AbstractContextManager[object]:
+    """Snapshots from before a fail-over are used as they are."""
+    return mock.patch.object(history, "reconnect", lambda position, _fresh: position)
+
+
+def no_stragglers() -> AbstractContextManager[object]:
+    """A backlog gets a new border, and what came late below its cursor is forgotten."""
+    return mock.patch.object(outbox, "read_stragglers", lambda *_: [])
+
+
+RULES: dict[str, tuple[Callable[[], AbstractContextManager[object]], bool]] = {
+    "xid order": (xid_order, False),
+    "virtual borders": (virtual_borders, False),
+    "no floor rule": (no_floor_rule, False),
+    "floor by xmax": (floor_by_xmax, False),
+    "no witness": (no_witness, True),
+    "one witness": (one_witness, True),
+    "no intersection": (no_intersection, True),
+    "no stragglers": (no_stragglers, False),
+}
+"""By name: the switch, and whether it takes fail-overs that lose something to notice it."""

@@ -1,0 +1,87 @@
+"""The relay's statements over the simulated table, put in the place of the real ones."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+from outbox_worker.relay import relay
+from outbox_worker.stores import mirror, outbox, server
+from tests.model.world import draw_xid, identity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from outbox_worker.relay.snapshot import Snapshot
+    from outbox_worker.stores.outbox import EventRow, Gap, Limits
+    from tests.model.world import Postgres
+
+
+def read_tail(
+    postgres: Postgres, seen: Mapping[int, Snapshot], limits: Limits
+) -> tuple[Snapshot, list[EventRow]]:
+    """`outbox/read_tail`, in the order of xids as the index gives them."""
+    rows = [row for row in postgres.visible() if row[2] in seen and not seen[row[2]].sees(row[1])]
+    rows.sort(key=lambda row: (row[1], row[2], row[0]))
+    return postgres.snapshot(), rows[: limits.rows + 1]
+
+
+def read_chunk(
+    postgres: Postgres,
+    seen: Mapping[int, Snapshot],
+    cursors: Mapping[int, int],
+    upper: Snapshot,
+    limits: Limits,
+) -> list[EventRow]:
+    """`outbox/read_chunk`."""
+    rows = [
+        row
+        for row in postgres.visible()
+        if row[2] in seen
+        and row[0] > cursors[row[2]]
+        and upper.sees(row[1])
+        and not seen[row[2]].sees(row[1])
+    ]
+    return rows[: limits.rows]
+
+
+def read_stragglers(postgres: Postgres, shard: int, gap: Gap, rows: int) -> list[EventRow]:
+    """`outbox/read_stragglers`."""
+    found = [
+        row
+        for row in postgres.visible()
+        if row[2] == shard
+        and not gap.upper.sees(row[1])
+        and gap.floor < row[0] <= gap.cursor
+        and gap.fresh.sees(row[1])
+        and not gap.seen.sees(row[1])
+    ]
+    return found[:rows]
+
+
+def find_witness(postgres: Postgres, ids: list[int]) -> list[tuple[int, int, str]]:
+    """`outbox/find_witness`."""
+    visible = {row[0]: row for row in postgres.visible()}
+    return [(i, visible[i][1], visible[i][3]) for i in ids if i in visible]
+
+
+def list_positions(postgres: Postgres) -> list[Any]:
+    """The mirror is not part of the model: Kafka never forgets here."""
+    return []
+
+
+@contextmanager
+def simulated() -> Iterator[None]:
+    """The product's stores answer from the simulated table inside this block."""
+    with (
+        mock.patch.object(outbox, "read_tail", read_tail),
+        mock.patch.object(outbox, "read_chunk", read_chunk),
+        mock.patch.object(outbox, "read_stragglers", read_stragglers),
+        mock.patch.object(outbox, "find_witness", find_witness),
+        mock.patch.object(server, "read_identity", identity),
+        mock.patch.object(server, "draw_xid", draw_xid),
+        mock.patch.object(relay, "MARK_S", 0.0),
+        mock.patch.object(mirror, "list_positions", list_positions),
+    ):
+        yield
