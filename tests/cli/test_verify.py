@@ -1,0 +1,139 @@
+"""`outbox-worker verify` finds what a broken relay would have done."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+from confluent_kafka import Producer
+
+from tests.harness.waiting import wait_until
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Stage
+
+PUBLISH = "SELECT outbox.publish(%s, %s, 'order.placed', %s::jsonb)::text"
+COUNT_WAITING = "SELECT sum(events) FROM outbox.lag"
+READ_ALL = "SELECT event_id::text FROM outbox.event ORDER BY id"
+
+
+def write(stage: Stage, *keys: str) -> list[str]:
+    """One event and one transaction for each key, into the first topic."""
+    with psycopg.connect(stage.url, autocommit=True) as link:
+        found = []
+        for number, key in enumerate(keys):
+            payload = json.dumps({"number": number})
+            row = link.execute(PUBLISH, (stage.topics[0], key, payload)).fetchone()
+            assert row is not None
+            found.append(row[0])
+        return found
+
+
+def send(stage: Stage, *records: tuple[str, str]) -> None:
+    """Records of key and event id, as no worker would write them, into one partition."""
+    producer = Producer({"bootstrap.servers": stage.bootstrap, "log_level": 0})
+    for key, event_id in records:
+        headers: list[tuple[str, str | bytes | None]] = [("ce_id", event_id)] if event_id else []
+        producer.produce(stage.topics[0], b"{}", key, 0, headers=headers)
+    assert producer.flush(20) == 0
+
+
+def publish_all(stage: Stage) -> None:
+    """Let a worker publish what is there, and go."""
+    worker = stage.worker()
+    wait_until(lambda: waiting(stage) == 0, 30, "the mirror says that all is published")
+    assert worker.stop() == 0
+
+
+def waiting(stage: Stage) -> int:
+    with psycopg.connect(stage.url) as link:
+        row = link.execute(COUNT_WAITING).fetchone()
+        return -1 if row is None else int(row[0])
+
+
+def verify(stage: Stage, code: int) -> dict[str, Any]:
+    done = stage.run("verify", "--json")
+    assert done.returncode == code, done.stderr
+    found = json.loads(done.stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+def test_verify_is_clean_beside_a_worker_that_published_all(stage: Stage) -> None:
+    write(stage, *"abcabcabc")
+    publish_all(stage)
+    write(stage, "a", "b")
+    found = verify(stage, 0)
+    assert (found["found"], found["waiting"], found["lost"]) == (9, 2, 0)
+    done = stage.run("verify")
+    assert done.returncode == 0
+    assert "nothing is lost" in done.stdout
+
+
+def test_verify_of_an_empty_table_is_clean(stage: Stage) -> None:
+    assert verify(stage, 0)["events"] == 0
+
+
+def test_verify_counts_events_of_a_topic_that_does_not_exist_as_waiting(stage: Stage) -> None:
+    stage.topics = [f"{stage.name}.nowhere"]
+    write(stage, "a")
+    assert verify(stage, 0)["waiting"] == 1
+
+
+def test_verify_finds_an_event_that_is_in_the_topic_twice(stage: Stage) -> None:
+    first, second = write(stage, "a", "a")
+    send(stage, ("a", first), ("a", second), ("a", first))
+    found = verify(stage, 1)
+    assert (found["duplicated"], found["out_of_order"], found["lost"]) == (1, 0, 0)
+
+
+def test_verify_finds_an_event_before_an_earlier_one_of_its_key(stage: Stage) -> None:
+    first, other, second = write(stage, "a", "b", "a")
+    send(stage, ("a", second), ("b", other), ("a", first))
+    found = verify(stage, 1)
+    assert (found["duplicated"], found["out_of_order"], found["lost"]) == (0, 1, 0)
+    assert "NOT CLEAN" in stage.run("verify").stdout
+
+
+def test_verify_finds_an_event_that_counts_as_published_and_is_in_no_topic(stage: Stage) -> None:
+    write(stage, *"abcd")
+    publish_all(stage)
+    with psycopg.connect(stage.url) as link:
+        victim = link.execute(
+            "UPDATE outbox.event SET event_id = gen_random_uuid() WHERE key = 'a' RETURNING 1"
+        ).fetchall()
+    assert len(victim) == 1
+    found = verify(stage, 1)
+    assert (found["lost"], found["strangers"], found["duplicated"]) == (1, 1, 0)
+
+
+def test_verify_leaves_records_alone_that_carry_no_event(stage: Stage) -> None:
+    write(stage, "a")
+    send(stage, ("a", ""), ("a", "not-an-id"))
+    found = verify(stage, 0)
+    assert (found["records_without_id"], found["waiting"]) == (2, 1)
+
+
+@pytest.mark.parametrize("policy", ["delete", "compact"])
+def test_verify_does_not_count_as_lost_what_the_topic_dropped(stage: Stage, policy: str) -> None:
+    topic = f"{stage.name}.{policy}"
+    stage.create_topics({topic: 1}, **{"cleanup.policy": policy})
+    stage.topics = [topic]
+    write(stage, *"aab")
+    publish_all(stage)
+    if policy == "delete":
+        drop_records(stage, topic, 2)
+        assert verify(stage, 0)["gone"] >= 1
+    else:
+        assert verify(stage, 0)["lost"] == 0
+
+
+def drop_records(stage: Stage, topic: str, before: int) -> None:
+    """Delete the records of partition 0 below an offset, as retention would."""
+    from confluent_kafka import TopicPartition  # noqa: PLC0415
+
+    places = [TopicPartition(topic, 0, before)]
+    for answer in stage.admin.delete_records(places).values():
+        answer.result(20)
