@@ -73,13 +73,14 @@ def of_mirror(connection: Connection) -> dict[int, Stored]:
 def known(settings: Settings, connection: Connection) -> Mapping[int, Stored]:
     """By shard where it stands: Kafka's word, else the mirror's; none where nothing is published.
 
-    A mirror that another group wrote sends us to what Kafka holds for that group.
+    A mirror that another group wrote sends us to what Kafka holds for that group, too:
+    batch numbers go on when a group is renamed, so that the highest is the last.
     """
     rows = mirror.list_positions(connection)
     groups = {row.group_name for row in rows} - {settings.group}
     found = of_mirror(connection)
     for group in (*sorted(groups), settings.group):
         for shard, stored in of_group(settings, group).items():
-            if group == settings.group or stored.batch >= found[shard].batch:
+            if shard not in found or stored.batch >= found[shard].batch:
                 found[shard] = stored
     return found

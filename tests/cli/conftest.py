@@ -5,9 +5,11 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING, Any, Final
 
+import psycopg
 import pytest
 
 from tests.harness.scene import Scene
+from tests.harness.waiting import wait_until
 from tests.harness.workers import COMMAND, environment
 
 if TYPE_CHECKING:
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COMMAND_S: Final = 50.0
+PUBLISH_S: Final = 30.0
+
+PUBLISH: Final = "SELECT outbox.publish(%s, %s, 'order.placed', %s::jsonb)::text"
+COUNT_WAITING: Final = "SELECT sum(events) FROM outbox.lag"
 
 
 class Stage(Scene):
@@ -23,6 +29,28 @@ class Stage(Scene):
     def run(self, *arguments: str, **settings: Any) -> subprocess.CompletedProcess[str]:  # noqa: ANN401  as text
         """Run a command to its end, with the scene's settings and these."""
         return run_command(*arguments, **{**self.settings, **settings})
+
+    def write(self, *keys: str) -> list[str]:
+        """One event and one transaction for each key, into the first topic; their ids."""
+        found = []
+        with psycopg.connect(self.url, autocommit=True) as link:
+            for number, key in enumerate(keys):
+                payload = f'{{"number": {number}}}'
+                row = link.execute(PUBLISH, (self.topics[0], key, payload)).fetchone()
+                found.append("" if row is None else row[0])
+        return found
+
+    def publish_all(self, **settings: str) -> None:
+        """Let a worker publish what is there, and go."""
+        worker = self.worker(**settings)
+        wait_until(lambda: self.waiting() == 0, PUBLISH_S, "the mirror says all is published")
+        assert worker.stop() == 0
+
+    def waiting(self) -> int:
+        """How many events are not published, as the mirror knows."""
+        with psycopg.connect(self.url) as link:
+            row = link.execute(COUNT_WAITING).fetchone()
+            return -1 if row is None else int(row[0])
 
 
 def run_command(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:

@@ -9,26 +9,8 @@ import psycopg
 import pytest
 from confluent_kafka import Producer
 
-from tests.harness.waiting import wait_until
-
 if TYPE_CHECKING:
     from tests.cli.conftest import Stage
-
-PUBLISH = "SELECT outbox.publish(%s, %s, 'order.placed', %s::jsonb)::text"
-COUNT_WAITING = "SELECT sum(events) FROM outbox.lag"
-READ_ALL = "SELECT event_id::text FROM outbox.event ORDER BY id"
-
-
-def write(stage: Stage, *keys: str) -> list[str]:
-    """One event and one transaction for each key, into the first topic."""
-    with psycopg.connect(stage.url, autocommit=True) as link:
-        found = []
-        for number, key in enumerate(keys):
-            payload = json.dumps({"number": number})
-            row = link.execute(PUBLISH, (stage.topics[0], key, payload)).fetchone()
-            assert row is not None
-            found.append(row[0])
-        return found
 
 
 def send(stage: Stage, *records: tuple[str, str]) -> None:
@@ -40,19 +22,6 @@ def send(stage: Stage, *records: tuple[str, str]) -> None:
     assert producer.flush(20) == 0
 
 
-def publish_all(stage: Stage) -> None:
-    """Let a worker publish what is there, and go."""
-    worker = stage.worker()
-    wait_until(lambda: waiting(stage) == 0, 30, "the mirror says that all is published")
-    assert worker.stop() == 0
-
-
-def waiting(stage: Stage) -> int:
-    with psycopg.connect(stage.url) as link:
-        row = link.execute(COUNT_WAITING).fetchone()
-        return -1 if row is None else int(row[0])
-
-
 def verify(stage: Stage, code: int) -> dict[str, Any]:
     done = stage.run("verify", "--json")
     assert done.returncode == code, done.stderr
@@ -62,9 +31,9 @@ def verify(stage: Stage, code: int) -> dict[str, Any]:
 
 
 def test_verify_is_clean_beside_a_worker_that_published_all(stage: Stage) -> None:
-    write(stage, *"abcabcabc")
-    publish_all(stage)
-    write(stage, "a", "b")
+    stage.write(*"abcabcabc")
+    stage.publish_all()
+    stage.write("a", "b")
     found = verify(stage, 0)
     assert (found["found"], found["waiting"], found["lost"]) == (9, 2, 0)
     done = stage.run("verify")
@@ -78,19 +47,19 @@ def test_verify_of_an_empty_table_is_clean(stage: Stage) -> None:
 
 def test_verify_counts_events_of_a_topic_that_does_not_exist_as_waiting(stage: Stage) -> None:
     stage.topics = [f"{stage.name}.nowhere"]
-    write(stage, "a")
+    stage.write("a")
     assert verify(stage, 0)["waiting"] == 1
 
 
 def test_verify_finds_an_event_that_is_in_the_topic_twice(stage: Stage) -> None:
-    first, second = write(stage, "a", "a")
+    first, second = stage.write("a", "a")
     send(stage, ("a", first), ("a", second), ("a", first))
     found = verify(stage, 1)
     assert (found["duplicated"], found["out_of_order"], found["lost"]) == (1, 0, 0)
 
 
 def test_verify_finds_an_event_before_an_earlier_one_of_its_key(stage: Stage) -> None:
-    first, other, second = write(stage, "a", "b", "a")
+    first, other, second = stage.write("a", "b", "a")
     send(stage, ("a", second), ("b", other), ("a", first))
     found = verify(stage, 1)
     assert (found["duplicated"], found["out_of_order"], found["lost"]) == (0, 1, 0)
@@ -98,8 +67,8 @@ def test_verify_finds_an_event_before_an_earlier_one_of_its_key(stage: Stage) ->
 
 
 def test_verify_finds_an_event_that_counts_as_published_and_is_in_no_topic(stage: Stage) -> None:
-    write(stage, *"abcd")
-    publish_all(stage)
+    stage.write(*"abcd")
+    stage.publish_all()
     with psycopg.connect(stage.url) as link:
         victim = link.execute(
             "UPDATE outbox.event SET event_id = gen_random_uuid() WHERE key = 'a' RETURNING 1"
@@ -110,7 +79,7 @@ def test_verify_finds_an_event_that_counts_as_published_and_is_in_no_topic(stage
 
 
 def test_verify_leaves_records_alone_that_carry_no_event(stage: Stage) -> None:
-    write(stage, "a")
+    stage.write("a")
     send(stage, ("a", ""), ("a", "not-an-id"))
     found = verify(stage, 0)
     assert (found["records_without_id"], found["waiting"]) == (2, 1)
@@ -121,8 +90,8 @@ def test_verify_does_not_count_as_lost_what_the_topic_dropped(stage: Stage, poli
     topic = f"{stage.name}.{policy}"
     stage.create_topics({topic: 1}, **{"cleanup.policy": policy})
     stage.topics = [topic]
-    write(stage, *"aab")
-    publish_all(stage)
+    stage.write(*"aab")
+    stage.publish_all()
     if policy == "delete":
         drop_records(stage, topic, 2)
         assert verify(stage, 0)["gone"] >= 1

@@ -1,0 +1,94 @@
+"""`outbox-worker rebase`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+from rich import progress as bars
+from rich.console import Console
+from rich.table import Table
+
+from outbox_worker import database, logs, migrations, settings
+from outbox_worker.cli.options import settings_help
+
+if TYPE_CHECKING:
+    from outbox_worker.rebase import ShardPlan
+
+
+def _moment(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
+    """ISO 8601; UTC where it names no offset."""
+    if value is None:
+        return None
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError:
+        raise click.BadParameter("write it as 2026-01-31T12:00:00Z") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+@click.command("rebase", epilog=settings_help())
+@click.option("--execute", is_flag=True, help="write the new positions; without it, only the plan")
+@click.option(
+    "--since",
+    metavar="TIMESTAMP",
+    callback=_moment,
+    help="events created before count as published",
+)
+def command(since: datetime | None, *, execute: bool) -> None:
+    """Find out by event id what is published, and set new positions.
+
+    For a database that was failed over with losses, restored, or loaded from a dump, and
+    for a group that gets another name (set OUTBOX_GROUP to the new one). Events that are
+    in no topic are published again; those that are in one never are. An event that its
+    topic has dropped by retention counts as published only where the old positions still
+    prove it: otherwise it is repeated rather than lost; --since says otherwise.
+
+    Stop the workers first; one that refused may stay, and goes on by itself afterwards.
+    Writers may go on. Run it as the owner of the schema outbox: it updates events. If it is
+    interrupted, run it again.
+    """
+    from outbox_worker.rebase import Progress, Rebase  # noqa: PLC0415  --help needs none of it
+
+    found = settings.load()
+    logs.set_up(found.log_level)
+    url = found.need_database()
+    found.need_kafka()
+    console = Console()
+    with (
+        database.connect(url, application="outbox-worker rebase", options="-c jit=off") as link,
+        bars.Progress(console=Console(stderr=True), transient=True) as bar,
+    ):
+        migrations.check(link)
+        task = bar.add_task("reading the topics", total=None)
+        progress = Progress(
+            lambda total: bar.update(task, total=total), lambda more: bar.advance(task, more)
+        )
+        rebase = Rebase(found, link, progress)
+        if execute:
+            rebase.execute(since, lambda plan: _show(plan, console))
+            console.print(f"done: group {found.group} has new positions; start its workers")
+        else:
+            _show(rebase.plan(since), console)
+            console.print("nothing is changed; to do it: outbox-worker rebase --execute")
+
+
+def _show(plan: dict[int, ShardPlan], console: Console) -> None:
+    total = [sum(column) for column in zip(*map(_counts, plan.values()), strict=True)]
+    table = Table(title="what is published", show_footer=True)
+    table.add_column("shard", "all", justify="right")
+    for name, count in zip(
+        ("found in the topic", "dropped by the topic", "before --since", "to be published"),
+        total,
+        strict=True,
+    ):
+        table.add_column(name, str(count), justify="right")
+    table.add_column("its old position", overflow="fold")
+    for shard, each in plan.items():
+        table.add_row(str(shard), *map(str, _counts(each)), each.lost or "stands")
+    console.print(table)
+
+
+def _counts(each: ShardPlan) -> tuple[int, int, int, int]:
+    return each.found, each.dropped, each.since, each.unpublished

@@ -1,0 +1,95 @@
+"""Statements that give events new xids, in one REPEATABLE READ transaction of the caller."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import sql
+from outbox_worker.relay.snapshot import Snapshot
+from outbox_worker.settings import SHARDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from outbox_worker.database import Connection
+
+
+class Trusted(NamedTuple):
+    """What an old position still proves of a shard: ids up to `floor`, what snapshots show."""
+
+    floor: int
+    seen: str | None = None
+    upper: str | None = None
+    cursor: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How events are judged that are in no topic."""
+
+    since: datetime | None
+    horizons: Mapping[str, datetime]
+    trusted: Mapping[int, Trusted]
+
+
+class Pair(NamedTuple):
+    """Two published events of a shard: the one with the highest xid, the one with the highest id.
+
+    Each is xid, id, event id.
+    """
+
+    top: tuple[int, int, str]
+    last: tuple[int, int, str]
+
+
+def read_snapshot(connection: Connection) -> Snapshot:
+    """What the transaction sees; to be asked first in it."""
+    row = connection.execute(sql.load("rebase/read_snapshot")).fetchone()
+    if row is None:
+        raise RuntimeError("rebase/read_snapshot returned no row")
+    return Snapshot.parse(row[0])
+
+
+def create_judged(connection: Connection) -> None:
+    """Make the temporary table; the caller's transaction ends it."""
+    connection.execute(sql.load("rebase/create_judged"))
+
+
+def insert_judged(connection: Connection, rules: Rules) -> int:
+    """Judge each event; how many there are."""
+    held = [rules.trusted.get(shard, Trusted(0)) for shard in range(SHARDS)]
+    parameters = {
+        "since": rules.since,
+        "topics": list(rules.horizons),
+        "horizons": list(rules.horizons.values()),
+        "floors": [each.floor for each in held],
+        "seen": [each.seen for each in held],
+        "upper": [each.upper for each in held],
+        "cursors": [each.cursor for each in held],
+    }
+    return connection.execute(sql.load("rebase/insert_judged"), parameters).rowcount
+
+
+def count_judged(connection: Connection) -> dict[tuple[int, str], int]:
+    """By shard and verdict how many events."""
+    rows = connection.execute(sql.load("rebase/count_judged")).fetchall()
+    return {(shard, why): events for shard, why, events in rows}
+
+
+def mark_unpublished(connection: Connection) -> int:
+    """Make the unpublished events new; how many those were."""
+    return connection.execute(sql.load("rebase/mark_unpublished")).rowcount
+
+
+def mark_published(connection: Connection, snapshot: Snapshot, *, is_foreign: bool) -> int:
+    """Make xids harmless that are not of this cluster's past; how many those were."""
+    parameters = {"snapshot": str(snapshot), "is_foreign": is_foreign}
+    return connection.execute(sql.load("rebase/mark_published"), parameters).rowcount
+
+
+def list_witnesses(connection: Connection) -> dict[int, Pair]:
+    """By shard that has published events, those that prove it."""
+    rows = connection.execute(sql.load("rebase/list_witnesses")).fetchall()
+    return {row[0]: Pair((row[1], row[2], row[3]), (row[4], row[5], row[6])) for row in rows}

@@ -1,0 +1,23 @@
+-- rebase/insert_judged
+-- Judge each event that the transaction sees: `found` in its topic, `since` (older than the
+-- person said), `dropped` (older than what its topic still holds, and published as far as
+-- the old positions can be trusted), or `unpublished`.
+-- params: since timestamptz (NULL: none), topics text[], horizons timestamptz[],
+--         floors bigint[], cursors bigint[], seen, upper text[] (by shard, from 1; NULL: none)
+-- rows: rowcount     transaction: the caller's, after scan/copy_found and rebase/create_judged
+INSERT INTO pg_temp.judged (id, created_at, shard, why)
+SELECT id, created_at, shard,
+       CASE WHEN EXISTS (SELECT FROM pg_temp.found
+                         WHERE found.event_id = event.event_id AND found.topic = event.topic)
+            THEN 'found'
+            WHEN created_at < %(since)s::timestamptz THEN 'since'
+            WHEN created_at < kept.gone_before AND (
+                id <= (%(floors)s::bigint[])[shard + 1]
+                OR pg_visible_in_snapshot(xid, (%(seen)s::text[]::pg_snapshot[])[shard + 1])
+                OR (id <= (%(cursors)s::bigint[])[shard + 1] AND pg_visible_in_snapshot(
+                    xid, (%(upper)s::text[]::pg_snapshot[])[shard + 1])))
+            THEN 'dropped'
+            ELSE 'unpublished' END
+FROM outbox.event
+LEFT JOIN unnest(%(topics)s::text[], %(horizons)s::timestamptz[]) AS kept (topic, gone_before)
+    USING (topic)

@@ -1,0 +1,191 @@
+"""`outbox-worker rebase` finds out what is published, and nothing is lost or repeated after it."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+import pytest
+
+from outbox_worker.local.postgres import PostgresServer
+from tests.harness.databases import make_database, make_empty_database
+from tests.harness.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.cli.conftest import Stage
+    from tests.harness.workers import Worker
+
+COUNT_PUBLISHED_BY: Final = "SELECT DISTINCT group_name FROM outbox.position"
+LOGIN: Final = "CREATE ROLE {0} LOGIN; GRANT outbox_worker TO {0}"
+
+
+@pytest.fixture(scope="module")
+def other_cluster() -> Iterator[PostgresServer]:
+    """A second cluster: its xids are not those of the first."""
+    with PostgresServer() as server:
+        yield server
+
+
+def rebase(stage: Stage, **settings: str) -> str:
+    done = stage.run("rebase", "--execute", **settings)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def prove(stage: Stage, least: int) -> None:
+    """All that the table holds is read once and in order."""
+    rows = stage.await_caught_up()
+    stage.stop_all()
+    verdict = stage.verdict(rows)
+    assert verdict.kept, str(verdict)
+    assert len(rows) >= least
+    assert stage.run("verify").returncode == 0
+
+
+def refuses(worker: Worker, event: str = "history_lost") -> bool:
+    return worker.said(event)
+
+
+def move(stage: Stage, postgres: PostgresServer, target: PostgresServer) -> None:
+    """Dump the stage's database, load it into `target`, and play on there."""
+    name = make_empty_database(target)
+    dump = subprocess.run(
+        [str(postgres.binary("pg_dump")), "-d", stage.url], check=True, capture_output=True
+    )
+    load = [str(target.binary("psql")), "-q", "-v", "ON_ERROR_STOP=1", "-d", target.url(name)]
+    subprocess.run(load, check=True, input=dump.stdout, capture_output=True)
+    stage.url = stage.settings["database_url"] = target.url(name)
+
+
+def make_roles(target: PostgresServer) -> None:
+    """Roles belong to a cluster; a dump of one database does not bring them."""
+    make_database(target)
+
+
+def test_a_renamed_group_goes_on_where_the_old_one_stood(stage: Stage) -> None:
+    stage.write(*"abcabc")
+    stage.publish_all()
+    stage.write(*"abc")
+    stage.settings["group"] = f"{stage.name}-renamed"
+    refused = stage.run("run")
+    assert refused.returncode == 2, refused.stderr
+    assert "rebase --execute" in refused.stderr
+    rebase(stage)
+    with psycopg.connect(stage.url) as link:
+        assert link.execute(COUNT_PUBLISHED_BY).fetchall() == [(stage.settings["group"],)]
+    stage.write(*"abc")
+    stage.worker()
+    prove(stage, 12)
+
+
+def test_a_dump_in_a_new_cluster_is_refused_until_the_rebase(
+    stage: Stage, postgres: PostgresServer, other_cluster: PostgresServer
+) -> None:
+    stage.write(*"abcabcdefg" * 3)
+    stage.publish_all()
+    unpublished = stage.write(*"abcx")
+    make_roles(other_cluster)
+    move(stage, postgres, other_cluster)
+    worker = stage.worker()
+    wait_until(lambda: refuses(worker), 30, "the worker refuses")
+    stage.write(*"abcy")
+    plan = stage.run("rebase")
+    assert "nothing is changed" in plan.stdout
+    assert "another database cluster" in plan.stdout
+    assert not stage.subscriber.has_all(unpublished)
+    rebase(stage)
+    stage.write(*"abcz")
+    prove(stage, 42)
+
+
+def test_a_rebase_of_a_sound_history_changes_nothing_for_subscribers(stage: Stage) -> None:
+    stage.write(*"abc")
+    stage.publish_all()
+    stage.write(*"abc")
+    rebase(stage)
+    rebase(stage)
+    stage.write(*"abc")
+    stage.worker()
+    prove(stage, 9)
+
+
+def test_events_in_the_topic_beyond_the_position_are_not_repeated(stage: Stage) -> None:
+    """As after a restore to an earlier time: positions gone, events out."""
+    stage.write(*"abcabc")
+    stage.publish_all()
+    with psycopg.connect(stage.url) as link:
+        link.execute("DELETE FROM outbox.position")
+    stage.settings["group"] = f"{stage.name}-other"
+    stage.write(*"abc")
+    rebase(stage)
+    stage.worker()
+    prove(stage, 9)
+
+
+def test_since_counts_older_events_as_published(stage: Stage) -> None:
+    old = stage.write(*"abc")
+    with psycopg.connect(stage.url) as link:
+        row = link.execute("SELECT clock_timestamp()::text").fetchone()
+    assert row is not None
+    new = stage.write(*"abc")
+    done = stage.run("rebase", "--execute", "--since", row[0])
+    assert done.returncode == 0, done.stderr
+    stage.worker()
+    wait_until(lambda: stage.subscriber.has_all(new), 30, "the new events are read")
+    stage.stop_all()
+    assert not {record.event_id for record in stage.subscriber.received} & set(old)
+
+
+def test_rebase_refuses_while_a_worker_is_in_the_group(stage: Stage) -> None:
+    stage.workers(1)
+    done = stage.run("rebase", "--execute")
+    assert done.returncode == 1
+    assert "Stop the workers" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert stage.run("rebase").returncode == 0
+    stage.write(*"abc")
+    prove(stage, 3)
+
+
+def test_rebase_aborts_what_a_killed_worker_left_open(stage: Stage) -> None:
+    stage.write(*"abcdefgh" * 4)
+    # The first transaction of a worker claims its shards and holds no record.
+    worker = stage.mortal("after-half-of-the-records", nth=1)
+    wait_until(lambda: not worker.alive, 30, "the worker died in its transaction")
+    rebase(stage)
+    stage.worker()
+    prove(stage, 32)
+
+
+def test_writers_may_go_on_while_positions_are_rewritten(stage: Stage) -> None:
+    stage.write(*"abc")
+    stage.publish_all()
+    with (
+        psycopg.connect(stage.url) as early,
+        stage.workload(7),
+    ):
+        early.execute("SELECT outbox.publish(%s, 'early', 'kind', '1'::jsonb)", (stage.topics[0],))
+        rebase(stage)
+        rebase(stage)
+        early.commit()
+        stage.worker()
+        stage.await_more(50)
+    prove(stage, 50)
+
+
+def test_rebase_names_the_right_that_is_missing(
+    stage: Stage, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    stage.write(*"abc")
+    role = f"worker_{stage.name}"
+    with psycopg.connect(stage.url, autocommit=True) as link:
+        link.execute(LOGIN.format(role))
+    name = stage.url.rpartition("/")[2]
+    done = stage.run("rebase", "--execute", database_url=postgres.url(name, user=role))
+    assert done.returncode == 3, done.stderr
+    assert "GRANT UPDATE (xid)" in done.stderr
+    assert "Traceback" not in done.stderr
