@@ -114,7 +114,8 @@ def advance(before: Position, summary: Summary, place: Place) -> Position:
 
     In a backlog S is written anew from the place in memory: an earlier backlog
     may have ended without a row of this shard, so that what is persisted still
-    names it.
+    names it. Cursor and floor never pass the shard's own highest id: that row
+    witnesses that the ids below it are used up, a row of another shard does not.
     """
     top, last = Witness.of(summary.top), Witness.of(summary.last)
     if before.top is not None and before.last is not None:
@@ -125,5 +126,7 @@ def advance(before: Position, summary: Summary, place: Place) -> Position:
     else:
         known = before.top
         seen = NOTHING if known is None else place.seen.tighten(known.xid)
-        backlog = Backlog(place.upper, place.cut)
-    return replace(before, seen=seen, backlog=backlog, floor=place.floor, top=top, last=last)
+        backlog = Backlog(place.upper, min(place.cut, last.id))
+    return replace(
+        before, seen=seen, backlog=backlog, floor=min(place.floor, last.id), top=top, last=last
+    )

@@ -25,8 +25,8 @@ from outbox_worker.relay.floor import FloorHistory
 from outbox_worker.relay.publisher import positions_after
 from outbox_worker.relay.reader import BY_ID
 from outbox_worker.relay.transaction import Aborted, Committed, Discarded, Rejected
-from outbox_worker.stores import server
 from outbox_worker.settings import IDLE_POLL_MAX_S, IDLE_POLL_MIN_S, SHARDS
+from outbox_worker.stores import server
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import psycopg
 from prometheus_client import CollectorRegistry
+from typing_extensions import override
 
 from outbox_worker.observe.metrics import RelayMetrics
 from outbox_worker.relay.admission import Admission
@@ -89,17 +90,20 @@ class SimulatedReader(TableReader):
         self._epoch: int | None = None
 
     @property
-    def connection(self) -> Any:  # noqa: ANN401  the simulated table stands for a connection
+    @override
+    def connection(self) -> Any:
         if self._epoch != self._postgres.failovers:
             raise psycopg.OperationalError("the server went away")
         return self._postgres
 
+    @override
     def connect(self) -> bool | None:
         if self._epoch is not None:
             return False
         self._epoch = self._postgres.failovers
         return True
 
+    @override
     def lose(self, error: Exception) -> None:
         self._epoch = None
 
@@ -148,7 +152,12 @@ class Worker:
     """One worker process of the model."""
 
     def __init__(
-        self, postgres: Postgres, kafka: Kafka, chance: random.Random, rows: int, name: str
+        self,
+        postgres: Postgres,
+        kafka: Kafka,
+        publisher: tuple[random.Random, float],
+        rows: int,
+        name: str,
     ) -> None:
         self.group = SimulatedGroup()
         self.relay = Relay(
@@ -161,7 +170,7 @@ class Worker:
                     admission=Admission("group", name),
                     topics=SimulatedTopics(),
                     transactions=None,
-                    publisher=SimulatedPublisher(kafka, self, chance, 0.1),
+                    publisher=SimulatedPublisher(kafka, self, *publisher),
                     metrics=METRICS,
                 ),
             )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.model.actors import Worker
-from tests.model.world import Kafka, Postgres
+from tests.model.world import SEQUENCE_AHEAD, Kafka, Postgres
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 SHARDS = 3
 KEYS = 5
 WRITERS = 4
+TROUBLE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +32,33 @@ class Verdict:
 class History:
     """Writers, two workers, crashes and fail-overs, one random step after the other."""
 
-    def __init__(self, seed: int, *, lossy: bool) -> None:
+    def __init__(
+        self,
+        seed: int,
+        *,
+        lossy: bool,
+        shards: int = SHARDS,
+        rows: int | None = None,
+        ahead: int | None = None,
+        trouble: float = TROUBLE,
+    ) -> None:
         self.chance = random.Random(seed)
-        self.postgres = Postgres(SHARDS)
+        ids_ahead = self.chance.choice((0, SEQUENCE_AHEAD))
+        self.postgres = Postgres(shards, ids_ahead if ahead is None else ahead)
         self.kafka = Kafka()
         self.lossy = lossy
-        self.rows = self.chance.choice((1, 2, 3, 5))
+        self.rows = rows or self.chance.choice((1, 2, 3, 5))
+        self.trouble = trouble
         self.names = 0
         self.workers = [self.new_worker(), self.new_worker()]
         self.refused = False
-        for shard in range(SHARDS):
+        for shard in range(shards):
             self.give(shard, self.chance.choice(self.workers))
 
     def new_worker(self) -> Worker:
         self.names += 1
-        return Worker(self.postgres, self.kafka, self.chance, self.rows, f"w{self.names}")
+        publisher = (self.chance, self.trouble)
+        return Worker(self.postgres, self.kafka, publisher, self.rows, f"w{self.names}")
 
     def give(self, shard: int, worker: Worker) -> None:
         """Kafka gives a shard: the old owner has let go of it, or is fenced."""
@@ -66,7 +79,7 @@ class History:
         ]
         for _ in range(steps):
             self.chance.choice(moves)()
-            if self.lossy and self.chance.random() < 0.02:
+            if self.lossy and self.chance.random() < 0.03:
                 self.fail_over()
             if self.refused:
                 return Verdict(self.judge_refusal(), True, len(self.kafka.log))
@@ -139,7 +152,7 @@ class History:
     def fail_over(self) -> None:
         """The server goes on from an earlier point of its log."""
         length = self.postgres.wal_length()
-        kept = length - min(length, int(self.chance.expovariate(0.15)))
+        kept = length - min(length, int(self.chance.expovariate(0.3)))
         self.postgres.fail_over(kept)
 
     # Judgement.

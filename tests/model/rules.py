@@ -7,14 +7,14 @@ rule. What is switched off is the product's code, from outside.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from unittest import mock
 
 from outbox_worker.relay import history, reader
 from outbox_worker.relay.floor import FloorHistory
-from outbox_worker.relay.snapshot import Snapshot
-from outbox_worker.stores import outbox
+from outbox_worker.stores import outbox, server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from outbox_worker.relay.history import Table
     from outbox_worker.relay.position import Position
+    from outbox_worker.relay.snapshot import Snapshot
     from outbox_worker.stores.outbox import EventRow, Limits
     from tests.model.world import Postgres
 
@@ -64,7 +65,6 @@ def no_floor_rule() -> AbstractContextManager[object]:
 @contextmanager
 def floor_by_xmax() -> Iterator[None]:
     """A mark carries the xmax of a snapshot instead of a new xid."""
-    from outbox_worker.stores import server  # noqa: PLC0415  patched under this name
 
     def xmax(postgres: Postgres) -> int:
         return postgres.snapshot().xmax
@@ -75,41 +75,47 @@ def floor_by_xmax() -> Iterator[None]:
 
 def no_witness() -> AbstractContextManager[object]:
     """Positions are believed, whatever the table holds."""
-    return mock.patch.object(history, "lost", lambda _position, _table: "")
+    return mock.patch.object(history, "lost", return_value="")
 
 
-@contextmanager
-def one_witness() -> Iterator[None]:
+def one_witness() -> AbstractContextManager[object]:
     """Only the row with the highest xid is asked for, not the one with the highest id."""
     honest = history.lost
 
     def lost(position: Position, table: Table) -> str:
-        from dataclasses import replace  # noqa: PLC0415  of this switch alone
-
         return honest(replace(position, last=position.top), table)
 
-    with mock.patch.object(history, "lost", lost):
+    return mock.patch.object(history, "lost", lost)
+
+
+@contextmanager
+def no_intersection() -> Iterator[None]:
+    """A backlog keeps its border from before a fail-over as it is."""
+    with (
+        mock.patch.object(history, "reconnect", lambda position, _fresh: position),
+        mock.patch.object(history, "reborder", lambda position, _fresh: position),
+    ):
         yield
-
-
-def no_intersection() -> AbstractContextManager[object]:
-    """Snapshots from before a fail-over are used as they are."""
-    return mock.patch.object(history, "reconnect", lambda position, _fresh: position)
 
 
 def no_stragglers() -> AbstractContextManager[object]:
     """A backlog gets a new border, and what came late below its cursor is forgotten."""
-    return mock.patch.object(outbox, "read_stragglers", lambda *_: [])
+    return mock.patch.object(outbox, "read_stragglers", return_value=[])
 
 
-RULES: dict[str, tuple[Callable[[], AbstractContextManager[object]], bool]] = {
-    "xid order": (xid_order, False),
-    "virtual borders": (virtual_borders, False),
-    "no floor rule": (no_floor_rule, False),
-    "floor by xmax": (floor_by_xmax, False),
-    "no witness": (no_witness, True),
-    "one witness": (one_witness, True),
-    "no intersection": (no_intersection, True),
-    "no stragglers": (no_stragglers, False),
+class Rule(NamedTuple):
+    """How to switch a rule off, and whether it takes fail-overs that lose something to notice."""
+
+    switch: Callable[[], AbstractContextManager[object]]
+    lossy: bool
+
+
+RULES: dict[str, Rule] = {
+    "batches go out in id order": Rule(xid_order, False),
+    "borders are real snapshots": Rule(virtual_borders, False),
+    "a backlog begins at the floor": Rule(no_floor_rule, False),
+    "a floor is marked by a drawn xid": Rule(floor_by_xmax, False),
+    "witnesses are looked for": Rule(no_witness, True),
+    "old borders are intersected": Rule(no_intersection, True),
+    "stragglers go out first": Rule(no_stragglers, False),
 }
-"""By name: the switch, and whether it takes fail-overs that lose something to notice it."""

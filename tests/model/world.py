@@ -36,9 +36,10 @@ class Transaction:
 class Postgres:
     """Transactions, rows, snapshots, and a log that may lose its end."""
 
-    def __init__(self, shards: int) -> None:
-        """Begin empty; a key's shard is its remainder."""
+    def __init__(self, shards: int, ahead: int = SEQUENCE_AHEAD) -> None:
+        """Begin empty; a key's shard is its remainder. Ids are logged `ahead`."""
         self.shards = shards
+        self.ahead = ahead
         self.rows: dict[int, Row] = {}
         self.committed: set[int] = set()
         self.active: list[Transaction] = []
@@ -83,7 +84,7 @@ class Postgres:
 
     def _draw_id(self) -> int:
         if self._next_id > self._logged_id:
-            self._logged_id = self._next_id + SEQUENCE_AHEAD
+            self._logged_id = self._next_id + self.ahead
             self._wal.append(("sequence", self._logged_id))
         self._next_id += 1
         return self._next_id - 1

@@ -1,0 +1,57 @@
+"""Many histories on all processors."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+from typing import NamedTuple
+
+import structlog
+
+from tests.model.history import play
+from tests.model.statements import simulated
+
+SHARE = 250
+"""Histories that one process plays before it reports."""
+
+
+class Tally(NamedTuple):
+    """Sums over some histories."""
+
+    histories: int
+    published: int
+    refused: int
+    faults: list[tuple[int, str]]
+
+
+def play_some(order: tuple[int, int, bool]) -> Tally:
+    """Histories from a first seed on."""
+    first, count, lossy = order
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    published = refused = 0
+    faults = []
+    with simulated():
+        for seed in range(first, first + count):
+            verdict = play(seed, lossy=lossy)
+            published += verdict.published
+            refused += verdict.refused
+            if verdict.fault:
+                faults.append((seed, verdict.fault))
+    return Tally(count, published, refused, faults)
+
+
+def play_many(histories: int, seed: int, *, lossy: bool) -> Tally:
+    """Histories on all processors."""
+    orders = [
+        (at, min(SHARE, seed + histories - at), lossy)
+        for at in range(seed, seed + histories, SHARE)
+    ]
+    with multiprocessing.get_context("fork").Pool(os.cpu_count()) as pool:
+        tallies = pool.map(play_some, orders, chunksize=1)
+    return Tally(
+        sum(each.histories for each in tallies),
+        sum(each.published for each in tallies),
+        sum(each.refused for each in tallies),
+        [fault for each in tallies for fault in each.faults],
+    )
