@@ -190,10 +190,11 @@ class Scan:
         if not topics:
             return
         orders = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics]
-        for order, answer in self._admin.describe_configs(orders).items():
+        answers = self._admin.describe_configs(orders, request_timeout=kafka.METADATA_S)
+        for order, answer in answers.items():
             try:
                 policy = answer.result(KAFKA_CALL_S)["cleanup.policy"].value
-            except KafkaException:
+            except (KafkaException, TimeoutError):
                 continue  # Without the right to ask, the topic counts as one that keeps all.
             if "compact" in (policy or ""):
                 self.scanned.may_lack(order.name, EVER)

@@ -77,7 +77,9 @@ def _as_table(rows: list[ShardLag], group: str) -> Table:
     oldest = max((row.seconds for row in rows), default=0.0)
     table.add_column("shard", "all", justify="right")
     table.add_column("state")
-    table.add_column("owner", f"{len({row.worker for row in rows} - {None, ''})} workers")
+    table.add_column(
+        "owner", f"workers: {len({row.worker for row in rows} - {None, ''})}", overflow="fold"
+    )
     table.add_column("position age", justify="right")
     table.add_column("events waiting", str(behind), justify="right")
     table.add_column("oldest waits", _seconds(oldest), justify="right")

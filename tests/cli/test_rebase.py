@@ -155,7 +155,7 @@ def test_rebase_aborts_what_a_killed_worker_left_open(stage: Stage) -> None:
     stage.write(*"abcdefgh" * 4)
     # The first transaction of a worker claims its shards and holds no record.
     worker = stage.mortal("after-half-of-the-records", nth=1)
-    wait_until(lambda: not worker.alive, 30, "the worker died in its transaction")
+    wait_until(lambda: worker.said("killed"), 30, "the worker died in its transaction")
     rebase(stage)
     stage.worker()
     prove(stage, 32)
