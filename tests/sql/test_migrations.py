@@ -1,0 +1,110 @@
+"""Migrations: once each, whatever runs at once; a schema that does not fit is refused."""
+
+from __future__ import annotations
+
+import subprocess
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+from unittest import mock
+
+import psycopg
+import pytest
+
+import sql
+from outbox_worker import database as connections
+from outbox_worker import migrations
+from outbox_worker.errors import SchemaVersionError, UnreachableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from outbox_worker.database import Connection
+    from outbox_worker.local.postgres import PostgresServer
+
+SNAPSHOT = Path(__file__).with_name("schema.sql")
+COMMENTS = ("--", "\\", "SET ", "SELECT pg_catalog.set_config")
+
+
+@pytest.fixture
+def empty(postgres: PostgresServer) -> Iterator[str]:
+    """The URL of a database without our schema."""
+    name = f"empty_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(postgres.url(), autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}".encode())
+        yield postgres.url(name)
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+def test_migrating_twice_changes_nothing(empty: str) -> None:
+    with connections.connect(empty, application="tests") as link:
+        assert len(migrations.apply(link)) == len(sql.migrations())
+        assert migrations.apply(link) == []
+        migrations.check(link)
+
+
+def test_twenty_at_once_apply_each_migration_once(empty: str) -> None:
+    def migrate(_: int) -> list[str]:
+        with connections.connect(empty, application="tests") as link:
+            return migrations.apply(link)
+
+    with ThreadPoolExecutor(20) as threads:
+        done = [name for names in threads.map(migrate, range(20)) for name in names]
+    assert sorted(done) == [f"{each.number:04}_{each.name}" for each in sql.migrations()]
+
+
+def test_an_empty_database_is_older_than_the_program(empty: str) -> None:
+    with (
+        connections.connect(empty, application="tests") as link,
+        pytest.raises(SchemaVersionError, match="is at 0") as caught,
+    ):
+        migrations.check(link)
+    assert "outbox-worker migrate" in caught.value.way_out
+
+
+def test_a_newer_schema_is_refused(connection: Connection) -> None:
+    fewer = sql.migrations()[:-1]
+    with mock.patch.object(sql, "migrations", return_value=fewer):
+        with pytest.raises(SchemaVersionError, match="newer than this program"):
+            migrations.check(connection)
+        with pytest.raises(SchemaVersionError, match="newer than this program"):
+            migrations.apply(connection)
+
+
+def test_an_edited_migration_is_refused(connection: Connection) -> None:
+    connection.execute("UPDATE outbox.migration SET checksum = 'edited' WHERE number = 1")
+    with pytest.raises(SchemaVersionError, match="another text"):
+        migrations.check(connection)
+
+
+def test_missing_rights_say_what_an_administrator_runs(empty: str) -> None:
+    with psycopg.connect(empty, autocommit=True) as admin:
+        admin.execute("CREATE ROLE nobody_special LOGIN")
+    try:
+        url = empty.replace("postgres@", "nobody_special@")
+        with (
+            connections.connect(url, application="tests") as link,
+            pytest.raises(UnreachableError, match="refuses the migration") as caught,
+        ):
+            migrations.apply(link)
+        assert "CREATE ROLE outbox_writer" in caught.value.way_out
+    finally:
+        with psycopg.connect(empty, autocommit=True) as admin:
+            admin.execute("DROP ROLE nobody_special")
+
+
+def dump(postgres: PostgresServer, url: str) -> str:
+    """The schema as pg_dump writes it, without comments, settings and the days' partitions."""
+    order = [
+        str(postgres.binary("pg_dump")),
+        *("--schema-only", "--schema=outbox", "--no-owner", "--exclude-table=outbox.event_2*", url),
+    ]
+    text = subprocess.run(order, check=True, capture_output=True, text=True).stdout
+    lines = [line for line in text.splitlines() if line and not line.startswith(COMMENTS)]
+    return "\n".join(lines) + "\n"
+
+
+def test_the_schema_is_the_reviewed_one(postgres: PostgresServer, database: str) -> None:
+    """After a new migration: review, then write what `dump` gives into schema.sql."""
+    assert dump(postgres, database) == SNAPSHOT.read_text()

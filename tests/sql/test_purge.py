@@ -1,0 +1,182 @@
+"""Retention removes what is published and old, and never anything else."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from outbox_worker import database as connections
+from outbox_worker.maintenance import partitions, purge
+from outbox_worker.relay.codec import encode
+from outbox_worker.relay.position import Backlog, Position
+from outbox_worker.relay.snapshot import NOTHING, Snapshot
+from outbox_worker.stores import mirror, partition
+from outbox_worker.stores.mirror import Written
+
+if TYPE_CHECKING:
+    from outbox_worker.database import Connection
+    from outbox_worker.maintenance.purge import Purged
+
+OLD = datetime.now(UTC) - timedelta(days=20)
+LIMIT = purge.Order.of_days(10, 30)
+
+
+def insert(link: Connection, count: int, when: datetime = OLD) -> None:
+    link.execute(
+        "INSERT INTO outbox.event (topic, key, type, created_at) "
+        "SELECT 't', n::text, 'v', %s FROM generate_series(1, %s) AS n",
+        (when, count),
+    )
+
+
+def publish_all(
+    link: Connection, *, but: int | None = None, backlog: Backlog | None = None
+) -> None:
+    """Write the mirror as if all that is visible were published, but for one shard."""
+    row = link.execute("SELECT pg_current_snapshot()::text").fetchone()
+    assert row is not None
+    seen = NOTHING if backlog else Snapshot.parse(row[0])
+    position = encode(Position(b"syst", "w", seen, backlog))
+    upper = None if backlog is None else str(backlog.upper)
+    cursor = None if backlog is None else backlog.cursor
+    given = [
+        Written(shard, 1, position, str(seen), upper, cursor, 0)
+        for shard in range(16)
+        if shard != but
+    ]
+    mirror.write_positions(link, "group", "w", given)
+
+
+def run(link: Connection, *, dry_run: bool = False) -> Purged:
+    return purge.run_once(link, LIMIT, lambda _: None, dry_run=dry_run)
+
+
+def count(link: Connection) -> int:
+    row = link.execute("SELECT count(*) FROM outbox.event").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def make_day(link: Connection, when: datetime = OLD) -> date:
+    assert partition.add_partition(link, when.date())
+    return when.date()
+
+
+def test_a_published_day_goes_as_a_whole(connection: Connection) -> None:
+    day = make_day(connection)
+    insert(connection, 100)
+    insert(connection, 5, datetime.now(UTC))
+    publish_all(connection)
+    dry = run(connection, dry_run=True)
+    assert count(connection) == 105
+    assert dry == run(connection)
+    assert dry.days == {day: 100}
+    assert count(connection) == 5
+    assert day not in partition.list_partitions(connection)
+
+
+def test_a_day_with_one_unpublished_shard_stays(connection: Connection) -> None:
+    day = make_day(connection)
+    insert(connection, 100)
+    publish_all(connection, but=3)
+    assert run(connection).kept == {day: 100}
+    assert count(connection) == 100
+
+
+def test_a_day_that_nobody_published_stays(connection: Connection) -> None:
+    make_day(connection)
+    insert(connection, 10)
+    assert run(connection).days == {}
+    assert count(connection) == 10
+
+
+def test_a_day_half_way_through_a_backlog_stays_until_its_end(connection: Connection) -> None:
+    day = make_day(connection)
+    insert(connection, 100)
+    upper = Snapshot.parse("999999:999999:")
+    publish_all(connection, backlog=Backlog(upper, 50))
+    assert run(connection).kept == {day: 100}
+    connection.execute("TRUNCATE outbox.position")
+    publish_all(connection, backlog=Backlog(upper, 100))
+    assert run(connection).days == {day: 100}
+
+
+def test_a_row_of_an_open_transaction_keeps_its_day(connection: Connection, database: str) -> None:
+    day = make_day(connection)
+    insert(connection, 10)
+    publish_all(connection)
+    with connections.connect(database, application="open") as other, other.transaction():
+        insert(other, 1)
+        assert not outcome_without_waiting(connection, day)
+    assert run(connection).kept == {day: 11}
+
+
+def outcome_without_waiting(link: Connection, day: date) -> bool:
+    """Whether the day is dropped at the first try; its lock is not to be had."""
+    from psycopg.errors import LockNotAvailable  # noqa: PLC0415
+
+    link.execute("SET lock_timeout = '100ms'")
+    try:
+        return partition.drop_partition(link, day)
+    except LockNotAvailable:
+        return False
+
+
+def test_the_watermark_says_how_far_rows_were_dropped(connection: Connection) -> None:
+    make_day(connection)
+    insert(connection, 10)
+    publish_all(connection)
+    run(connection)
+    row = connection.execute("SELECT id, xid::text::bigint > 2 FROM outbox.purged").fetchone()
+    assert row == (10, True)
+
+
+def test_the_default_partition_gives_up_what_is_published(connection: Connection) -> None:
+    insert(connection, 30)
+    publish_all(connection, but=3)
+    dry = run(connection, dry_run=True)
+    done = run(connection)
+    assert 0 < done.default_events == dry.default_events < 30
+    assert count(connection) == 30 - done.default_events
+    row = connection.execute("SELECT bool_and(shard = 3) FROM outbox.event").fetchone()
+    assert row == (True,)
+
+
+def test_partitions_are_made_ahead_but_never_over_rows_of_the_default_one(
+    connection: Connection,
+) -> None:
+    far = datetime.now(UTC) + timedelta(days=16)
+    insert(connection, 1, far)
+    ahead = partitions.run_once(connection, datetime.now(UTC) + timedelta(days=3))
+    assert far.date() in ahead.blocked
+    assert len(ahead.made) == 2
+    assert count(connection) == 1
+
+
+def test_idempotency_keys_go_by_their_own_age(connection: Connection) -> None:
+    connection.execute("SELECT outbox.publish('t', 'k', 'v', '1', idempotency_key => 'new')")
+    connection.execute("SELECT outbox.publish('t', 'k', 'v', '1', idempotency_key => 'old')")
+    connection.execute(
+        "UPDATE outbox.idempotency_key SET created_at = now() - interval '31 days' "
+        "WHERE key = 'old'"
+    )
+    assert run(connection, dry_run=True).keys == 1
+    assert run(connection).keys == 1
+    assert connection.execute("SELECT key FROM outbox.idempotency_key").fetchall() == [("new",)]
+
+
+def test_the_worker_role_suffices_for_upkeep_and_purge(connection: Connection) -> None:
+    insert(connection, 4)
+    with connection.transaction(force_rollback=True):
+        connection.execute("SET LOCAL ROLE outbox_worker")
+        publish_all(connection)
+        assert partition.add_partition(connection, (OLD - timedelta(days=3)).date())
+        assert partition.drop_partition(connection, (OLD - timedelta(days=3)).date())
+        assert run(connection).default_events == 4
+
+
+def test_the_mirror_never_goes_back(connection: Connection) -> None:
+    publish_all(connection)
+    older = Written(3, 0, "older", "1:1:", None, None, 0)
+    assert mirror.write_positions(connection, "group", "zombie", [older]) == 0
+    assert {row.worker for row in mirror.list_positions(connection)} == {"w"}

@@ -1,0 +1,214 @@
+"""Every statement compiles, is used, and uses the index that its header names."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+import sql
+from outbox_worker import database as connections
+from outbox_worker.relay.snapshot import NOTHING, Snapshot
+from outbox_worker.stores import outbox
+from outbox_worker.stores.outbox import Gap, Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from outbox_worker.database import Connection
+
+ROOT = Path(__file__).parents[2]
+HEADER = re.compile(r"-- (?P<name>\w+/\w+)\n(-- .+\n)+?-- params: .+\n(-- .+\n)*?-- rows: .+\n")
+EVENTS = 60_000
+WORDS = re.compile(r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM)\s")
+
+
+@pytest.fixture(scope="module")
+def loaded(postgres: object) -> Iterator[Connection]:
+    """The worker's session on a database with freshly loaded events, never analysed."""
+    from outbox_worker import migrations  # noqa: PLC0415
+    from outbox_worker.local.postgres import PostgresServer  # noqa: PLC0415
+    from outbox_worker.maintenance import partitions  # noqa: PLC0415
+
+    assert isinstance(postgres, PostgresServer)
+    with psycopg.connect(postgres.url(), autocommit=True) as admin:
+        admin.execute("CREATE DATABASE plans")
+    url = postgres.url("plans")
+    with connections.connect(url, application="tests") as link:
+        migrations.apply(link)
+        partitions.run_once(link)
+        link.execute("ALTER TABLE outbox.event_default SET (autovacuum_enabled = false)")
+        link.execute(
+            "INSERT INTO outbox.event (topic, key, type, payload, created_at) "
+            "SELECT 'topic', 'key ' || n %% 1000, 'type', "
+            "convert_to(repeat('x', 400), 'UTF8'), "
+            "now() + n %% 5 * interval '1 day' FROM generate_series(1, %s) AS n",
+            (EVENTS,),
+        )
+        options = f"{connections.READER_OPTIONS}"
+    with connections.connect(url, application="tests", options=options) as link:
+        yield link
+    with psycopg.connect(postgres.url(), autocommit=True) as admin:
+        admin.execute("DROP DATABASE plans WITH (FORCE)")
+
+
+def plan_of(link: Connection, name: str, parameters: dict[str, object]) -> str:
+    """The plan of a statement, with the parameters unknown to the planner as in a generic plan."""
+    body = sql.load(name)
+    rows = link.execute(b"EXPLAIN " + body, parameters).fetchall()
+    return "\n".join(row[0] for row in rows)
+
+
+BY_SHARD = "{" + ",".join(['"1:1:"'] * 16) + "}"
+CASES: dict[str, dict[str, object]] = {
+    "outbox/read_tail": {
+        "seen": BY_SHARD,
+        "xmax": "5",
+        "xip": "{3,4}",
+        "shards": list(range(16)),
+        "rows": 101,
+        "bytes": 10**6,
+    },
+    "outbox/read_chunk": {
+        "seen": BY_SHARD,
+        "cursors": "{" + ",".join(["10"] * 16) + "}",
+        "least": 10,
+        "upper": "99999:99999:",
+        "shards": list(range(16)),
+        "rows": 100,
+        "bytes": 10**6,
+    },
+    "outbox/read_stragglers": {
+        "xmax": "5",
+        "xip": "{3,4}",
+        "seen": "1:1:",
+        "fresh": "99999:99999:",
+        "floor": 1,
+        "cursor": 99,
+        "shard": 3,
+        "rows": 100,
+    },
+    "outbox/find_witness": {"ids": [1, 2]},
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_reads_use_their_index_on_a_table_that_was_never_analysed(
+    loaded: Connection, name: str
+) -> None:
+    plan = plan_of(loaded, name, CASES[name])
+    assert "Seq Scan on event" not in plan
+    assert "Bitmap" not in plan
+    (index,) = sql.index_of(name)
+    stem = index.removeprefix("event_").removesuffix("_idx")
+    scans = [line for line in plan.splitlines() if "Index" in line and " on event_" in line]
+    assert scans
+    assert all(stem in line for line in scans), plan
+
+
+def test_a_chunk_comes_in_id_order_without_a_sort(loaded: Connection) -> None:
+    assert "Sort  (" not in plan_of(loaded, "outbox/read_chunk", CASES["outbox/read_chunk"])
+
+
+def test_every_statement_prepares_against_the_schema(loaded: Connection) -> None:
+    for name in sql.names():
+        body = sql.load(name)
+        if b"DO $$" in body:
+            continue
+        numbered: list[str] = []
+
+        def number(match: re.Match[bytes], numbered: list[str] = numbered) -> bytes:
+            key = match[1].decode()
+            if key not in numbered:
+                numbered.append(key)
+            return b"$%d" % (numbered.index(key) + 1)
+
+        text = re.sub(rb"%\((\w+)\)s", number, body).replace(b"%%", b"%")
+        with loaded.transaction(force_rollback=True):
+            # What a command makes for itself must be there for what reads it.
+            for other in sql.names():
+                if other.startswith(f"{name.split('/')[0]}/create_") and other != name:
+                    loaded.execute(sql.load(other), prepare=False)
+            loaded.execute(b"PREPARE checked AS " + text, prepare=False)
+            loaded.execute("DEALLOCATE checked", prepare=False)
+
+
+@pytest.mark.parametrize("name", sql.names())
+def test_every_statement_has_its_header_and_its_function(name: str) -> None:
+    text = sql.load(name).decode()
+    found = HEADER.match(text)
+    assert found is not None, "the header says name, purpose, params, rows"
+    assert found["name"] == name
+    folder, stem = name.split("/")
+    module = ROOT / "outbox_worker" / "stores" / f"{folder}.py"
+    tree = ast.parse(module.read_text())
+    functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    assert stem in functions
+    assert f'"{name}"' in module.read_text()
+
+
+def test_no_statement_stands_in_python() -> None:
+    found = []
+    for path in sorted((ROOT / "outbox_worker").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                at_start = WORDS.match(node.value.strip())
+                found += [f"{path}:{node.lineno}"] if at_start else []
+    assert found == []
+
+
+def test_a_batch_is_bounded_in_bytes_and_holds_at_least_one_row(loaded: Connection) -> None:
+    seen, cursors = dict.fromkeys(range(16), NOTHING), dict.fromkeys(range(16), 0)
+    upper = Snapshot.parse("999999:999999:")
+    rows = outbox.read_chunk(loaded, seen, cursors, upper, Limits(100, 1_000))
+    assert len(rows) == 3
+    assert Limits(100, 1_000).reached_by(rows)
+    rows = outbox.read_chunk(loaded, seen, cursors, upper, Limits(100, 1))
+    assert len(rows) == 1
+
+
+def test_a_chunk_is_whole_and_in_order(loaded: Connection) -> None:
+    seen, cursors = dict.fromkeys(range(16), NOTHING), dict.fromkeys(range(16), 0)
+    upper = Snapshot.parse("999999:999999:")
+    rows = outbox.read_chunk(loaded, seen, cursors, upper, Limits(EVENTS + 1, 10**9))
+    ids = [row[0] for row in rows]
+    assert len(ids) == EVENTS
+    assert ids == sorted(ids)
+    assert not Limits(EVENTS + 1, 10**9).reached_by(rows)
+    row = rows[0]
+    assert [type(each) for each in row[:9]] == [int, int, int, str, str, str, str, str, str]
+    assert row[8].endswith("Z")
+    assert row[10] == b"x" * 400
+
+
+def test_the_tail_says_its_snapshot_also_without_rows(loaded: Connection) -> None:
+    current = outbox.read_tail(loaded, {3: NOTHING}, Limits(1, 1))[0]
+    again, rows = outbox.read_tail(loaded, {3: current}, Limits(10, 10**6))
+    assert rows == []
+    assert again.xmax >= current.xmax
+
+
+def test_the_tail_brings_one_row_more_than_a_batch(loaded: Connection) -> None:
+    limits = Limits(10, 10**6)
+    _, rows = outbox.read_tail(loaded, dict.fromkeys(range(16), NOTHING), limits)
+    assert len(rows) == 11
+    assert limits.exceeded_by(rows)
+
+
+def test_stragglers_are_those_that_ended_since_the_border(connection: Connection) -> None:
+    connection.execute("SELECT outbox.publish('t', 'k', 'first', '1')")
+    with connections.connect(connection.info.dsn, application="late") as late:
+        with late.transaction():
+            late.execute("SELECT outbox.publish('t', 'k', 'late', '2')")
+            connection.execute("SELECT outbox.publish('t', 'k', 'third', '3')")
+            everything = dict.fromkeys(range(16), NOTHING)
+            upper, rows = outbox.read_tail(connection, everything, Limits(10, 10**6))
+            assert sorted(row[6] for row in rows) == ["first", "third"]
+        fresh, _ = outbox.read_tail(connection, everything, Limits(10, 10**6))
+    gap = Gap(NOTHING, upper, fresh, 0, max(row[0] for row in rows))
+    shard = rows[0][2]
+    assert [row[6] for row in outbox.read_stragglers(connection, shard, gap, 10)] == ["late"]
