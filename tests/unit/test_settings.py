@@ -1,0 +1,104 @@
+"""Settings name the variable that is wrong; Kafka's properties may not break the guarantee."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from outbox_worker import database, kafka, settings
+from outbox_worker.errors import SettingsError, UnreachableError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SECRET = "hidden-word"
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in settings.Settings.model_fields:
+        monkeypatch.delenv(f"OUTBOX_{name.upper()}", raising=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OUTBOX_BATCH_ROWS", "0"),
+        ("OUTBOX_BATCH_ROWS", "many"),
+        ("OUTBOX_BATCH_BYTES", "10"),
+        ("OUTBOX_GROUP", ""),
+        ("OUTBOX_GROUP", "two words"),
+        ("OUTBOX_CREATE_TOPICS", "8"),
+        ("OUTBOX_CREATE_TOPICS", "8:x"),
+        ("OUTBOX_CREATE_TOPICS", "0:1"),
+        ("OUTBOX_HTTP_ADDRESS", "9464"),
+        ("OUTBOX_LOG_LEVEL", "loud"),
+        ("OUTBOX_KAFKA_PROPERTIES", "/no/such/file"),
+        ("OUTBOX_ASSOCIATION_MIN_SCORE", "2"),
+    ],
+)
+def test_a_wrong_value_is_named_by_its_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=name):
+        settings.load()
+
+
+def test_topics_are_made_in_the_given_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings.load().create_topics is None
+    monkeypatch.setenv("OUTBOX_CREATE_TOPICS", "8:3")
+    shape = settings.load().create_topics
+    assert shape is not None
+    assert (shape.partitions, shape.replication) == (8, 3)
+
+
+def test_a_password_is_in_no_text_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUTBOX_DATABASE_URL", f"postgresql://u:{SECRET}@h/d")
+    found = settings.load()
+    assert SECRET not in f"{found!r} {found} {found.model_dump_json()}"
+
+
+@pytest.mark.parametrize(
+    "url", [f"postgresql://u:{SECRET}@[h/d", f"host=h password={SECRET} nonsense"]
+)
+def test_a_malformed_url_is_refused_without_repeating_it(url: str) -> None:
+    with pytest.raises(SettingsError, match="OUTBOX_DATABASE_URL") as caught:
+        database.connect(url, application="tests")
+    assert SECRET not in str(caught.value)
+
+
+def test_an_unreachable_database_is_said_without_the_password() -> None:
+    with pytest.raises(UnreachableError, match="cannot be reached") as caught:
+        database.connect(f"postgresql://u:{SECRET}@127.0.0.1:1/d", application="tests")
+    assert SECRET not in str(caught.value)
+
+
+def test_further_properties_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "kafka.properties"
+    path.write_text("# security\nsecurity.protocol = SASL_SSL\n\nsasl.password=a=b\n")
+    assert kafka.read_properties(path) == {
+        "security.protocol": "SASL_SSL",
+        "sasl.password": "a=b",
+    }
+
+
+@pytest.mark.parametrize("name", sorted(kafka.OURS))
+def test_a_property_that_the_guarantee_rests_on_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "kafka.properties"
+    path.write_text(f"client.id=x\n{name}=1\n")
+    with pytest.raises(SettingsError, match=f"line 2: {name} may not be set"):
+        kafka.read_properties(path)
+
+
+def test_a_line_without_a_value_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "kafka.properties"
+    path.write_text("security.protocol\n")
+    with pytest.raises(SettingsError, match="line 1"):
+        kafka.read_properties(path)
+
+
+def test_a_property_that_librdkafka_does_not_know_is_named() -> None:
+    with pytest.raises(SettingsError, match=r"no\.such\.property"):
+        kafka.make_producer({"bootstrap.servers": "127.0.0.1:1", "no.such.property": "1"})
