@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -42,12 +43,10 @@ QUICK: Final = Sizes(
 class Run:
     """The parts of one run; they share what was measured before them."""
 
-    def __init__(self, scene: Scene, sizes: Sizes, console: Console) -> None:
+    def __init__(self, scene: Scene, sizes: Sizes) -> None:
         """Measure on `scene`."""
         self._scene = scene
         self._sizes = sizes
-        self._console = console
-        self._floor: Latency | None = None
 
     def throughput(self) -> Iterator[Figure]:
         """(a) raw, (b) a drain of the same events, (f) what that costs Postgres."""
@@ -99,6 +98,8 @@ class Run:
             with place.worker() as worker:
                 worker.wait_for_shards()
                 found = live.measure_latency(self._scene, place, rate, self._sizes.seconds)
+            reached = found.count / self._sizes.seconds
+            yield Figure("d", f"{rate:,} events/s, received", reached, "events/s")
             targets = {100: {"p50": 12.0}, 1_000: {"p50": 2.5 * floor.p50, "p99": 8 * floor.p50}}
             yield from _quantiles(f"{rate:,} events/s", found, targets.get(rate))
 
@@ -146,9 +147,11 @@ def main(*, quick: bool, only: tuple[str, ...]) -> None:
     """Measure everything on servers of its own; print a table, write bench/results."""
     logs.set_up("warning")
     console = Console()
+    load = os.getloadavg()[0]
+    console.print(f"{os.cpu_count()} cores; load of the last minute, before we begin: {load:.1f}")
     figures: list[Figure] = []
     with open_scene() as scene:
-        run = Run(scene, QUICK if quick else Sizes(), console)
+        run = Run(scene, QUICK if quick else Sizes())
         parts = {
             "throughput": run.throughput,
             "backlogs": run.backlogs,
@@ -160,7 +163,7 @@ def main(*, quick: bool, only: tuple[str, ...]) -> None:
                 figures.append(figure)
                 console.print(f"({figure.part}) {figure.name}: {figure.value:,.4g} {figure.unit}")
     console.print(report.as_table(figures))
-    for path in report.write(figures, quick=quick):
+    for path in report.write(figures, quick=quick, load=load):
         console.print(f"written: {path.relative_to(report.RESULTS.parents[1])}")
 
 

@@ -32,13 +32,12 @@ DRAIN_S: Final = 400.0
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """Of one backlog: events per second, peak memory, processor seconds, seconds of the start."""
+    """Of one backlog: events per second, peak memory and processor seconds of the worker."""
 
     events: int
     rate: float
     peak_mib: float
     cpu_seconds: float
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,7 @@ def drain(place: Place, events: int) -> Drain:
             began = datetime.fromisoformat(worker.said("shards_assigned")[0]["timestamp"])
             seconds = ended - began.timestamp()
             _check_readable(place, events)
-            return Drain(events, events / seconds, worker.peak_mib, worker.cpu_seconds, seconds)
+            return Drain(events, events / seconds, worker.peak_mib, worker.cpu_seconds)
     finally:
         consumer.close()
 

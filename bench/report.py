@@ -41,14 +41,15 @@ def as_table(figures: Sequence[Figure]) -> Table:
     return table
 
 
-def write(figures: Sequence[Figure], *, quick: bool) -> tuple[Path, Path]:
-    """The JSON file and the chart; both paths."""
+def write(figures: Sequence[Figure], *, quick: bool, load: float) -> tuple[Path, Path]:
+    """The JSON file and the chart; both paths. `load` is what the machine did before we began."""
     RESULTS.mkdir(exist_ok=True)
     data, chart = RESULTS / "latest.json", RESULTS / "latest.svg"
     content = {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "quick": quick,
         "cores": os.cpu_count(),
+        "load_before": round(load, 2),
         "machine": platform.machine(),
         "python": platform.python_version(),
         "postgres": POSTGRES,
