@@ -123,7 +123,7 @@ def open_place(say: Callable[[str], None]) -> Iterator[Place]:
         postgres = stack.enter_context(PostgresServer())
         mock: MockCluster | None = None
         try:
-            say("Kafka: a real broker")
+            say("Kafka: a real broker, by Java with Maven or by Docker")
             bootstrap = stack.enter_context(broker.open_broker())
         except (OutboxError, ImportError) as error:
             mock = stack.enter_context(open_mock())

@@ -50,9 +50,10 @@ def open_mock() -> Iterator[MockCluster]:
     """A mock cluster for as long as the block lasts; `UnreachableError` where it cannot be made."""
     library = _load()
     fault = ctypes.create_string_buffer(512)
-    client = library.rd_kafka_new(
-        RD_KAFKA_PRODUCER, ctypes.c_void_p(library.rd_kafka_conf_new()), fault, len(fault)
-    )
+    config = ctypes.c_void_p(library.rd_kafka_conf_new())
+    # It would tell standard error that it knows no broker: it makes them.
+    library.rd_kafka_conf_set(config, b"log_level", b"0", fault, len(fault))
+    client = library.rd_kafka_new(RD_KAFKA_PRODUCER, config, fault, len(fault))
     if not client:
         raise UnreachableError(f"librdkafka made no client: {fault.value.decode()}")
     cluster = library.rd_kafka_mock_cluster_new(ctypes.c_void_p(client), BROKERS)

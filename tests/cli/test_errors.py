@@ -1,0 +1,128 @@
+"""What is wrong is said in one message that names what to do, with the contract's exit code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+import pytest
+
+from outbox_worker.local.ports import HOST, free_port
+from tests.cli.conftest import run_command
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from subprocess import CompletedProcess
+
+    from outbox_worker.local.postgres import PostgresServer
+    from tests.cli.conftest import Stage
+
+SECRET: Final = "hush-hush"
+NEED_DATABASE: Final = (("status",), ("verify",), ("rebase",), ("migrate",), ("run",))
+NEED_KAFKA: Final = (("verify",), ("rebase",), ("run",), ("tail", "some.topic"))
+READ_TABLE: Final = (("status",), ("verify",), ("rebase",), ("run",))
+NO_ONE: Final = "CREATE ROLE {0} LOGIN PASSWORD 'x'"
+
+
+def check(done: CompletedProcess[str], code: int, *words: str) -> None:
+    """One message with these words, the code, no traceback, no password."""
+    assert done.returncode == code, done.stdout + done.stderr
+    for word in words:
+        assert word in done.stderr
+    assert done.stderr.count("error: ") == 1
+    assert "Traceback" not in done.stderr
+    assert SECRET not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", NEED_DATABASE)
+def test_no_database_url(command: tuple[str, ...]) -> None:
+    check(run_command(*command), 2, "OUTBOX_DATABASE_URL is not set", "way out")
+
+
+@pytest.mark.parametrize("command", NEED_KAFKA)
+def test_no_broker_address(command: tuple[str, ...], database: str) -> None:
+    done = run_command(*command, database_url=database)
+    check(done, 2, "OUTBOX_KAFKA_BOOTSTRAP_SERVERS is not set", "way out")
+
+
+@pytest.mark.parametrize("command", NEED_DATABASE)
+def test_a_database_that_is_away(command: tuple[str, ...]) -> None:
+    url = f"postgresql://someone:{SECRET}@{HOST}:{free_port()}/db"
+    done = run_command(*command, database_url=url, kafka_bootstrap_servers="127.0.0.1:1")
+    check(done, 3, "OUTBOX_DATABASE_URL")
+
+
+@pytest.mark.parametrize("command", NEED_KAFKA)
+def test_a_broker_that_is_away(command: tuple[str, ...], database: str) -> None:
+    with psycopg.connect(database) as link:
+        link.execute("SELECT outbox.publish('some.topic', 'k', 't', '{}'::jsonb)")
+    address = f"{HOST}:{free_port()}"
+    done = run_command(*command, database_url=database, kafka_bootstrap_servers=address)
+    check(done, 3, "OUTBOX_KAFKA_BOOTSTRAP_SERVERS")
+
+
+@pytest.mark.parametrize("command", NEED_DATABASE)
+def test_a_database_url_that_is_none(command: tuple[str, ...]) -> None:
+    url = f"postgresql://someone:{SECRET}@[/db"
+    done = run_command(*command, database_url=url, kafka_bootstrap_servers="127.0.0.1:1")
+    check(done, 2, "OUTBOX_DATABASE_URL")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("create_topics", "many"),
+        ("batch_rows", "0"),
+        ("http_address", "nowhere"),
+        ("log_level", "loud"),
+        ("group", "two words"),
+        ("kafka_properties", "/no/such/file"),
+    ],
+)
+def test_a_setting_that_is_wrong_is_named(name: str, value: str, database: str) -> None:
+    done = run_command("status", database_url=database, **{name: value})
+    check(done, 2, f"OUTBOX_{name.upper()}")
+
+
+def test_a_property_that_the_guarantee_rests_on_is_refused(stage: Stage, tmp_path: Path) -> None:
+    file = tmp_path / "kafka.properties"
+    file.write_text(f"sasl.password={SECRET}\nacks=1\n")
+    check(stage.run("verify", kafka_properties=str(file)), 2, "acks", "line 2")
+
+
+@pytest.mark.parametrize("command", READ_TABLE)
+@pytest.mark.parametrize(
+    ("statement", "word"),
+    [
+        ("DELETE FROM outbox.migration WHERE number > 1", "outbox-worker migrate"),
+        ("INSERT INTO outbox.migration VALUES (99, 'later', 'x')", "newer outbox-worker"),
+        ("DROP SCHEMA outbox CASCADE", "outbox-worker migrate"),
+    ],
+    ids=["older", "newer", "none"],
+)
+def test_a_schema_of_another_version(
+    command: tuple[str, ...], statement: str, word: str, database: str
+) -> None:
+    with psycopg.connect(database) as link:
+        link.execute(statement.encode())
+    done = run_command(*command, database_url=database, kafka_bootstrap_servers="127.0.0.1:1")
+    check(done, 4, word)
+
+
+@pytest.mark.parametrize("command", READ_TABLE)
+def test_a_user_without_rights(
+    command: tuple[str, ...], database: str, postgres: PostgresServer
+) -> None:
+    name = database.rpartition("/")[2]
+    role = f"nobody_{name}_{command[0]}"
+    with psycopg.connect(database, autocommit=True) as link:
+        link.execute(NO_ONE.format(role).encode())
+    url = postgres.url(name, user=role)
+    done = run_command(*command, database_url=url, kafka_bootstrap_servers="127.0.0.1:1")
+    check(done, 3, "Grant this user")
+
+
+def test_an_unknown_command_and_a_wrong_option_are_wrong_usage() -> None:
+    assert run_command("no-such-command").returncode == 2
+    assert run_command("status", "--no-such-option").returncode == 2
+    assert run_command("rebase", "--since", "yesterday").returncode == 2
