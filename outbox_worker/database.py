@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import psycopg
 from psycopg import conninfo
@@ -10,12 +10,15 @@ from psycopg.types.numeric import Int8BinaryLoader
 
 from outbox_worker.errors import SettingsError, UnreachableError
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
 XID8_OID: Final = 5069
 """pg_type.dat of Postgres: xid8, eight bytes like bigint; psycopg has no loader of its own."""
 
-CONNECT_DEFAULTS: Final[dict[str, str | int]] = {
+CONNECT_DEFAULTS: Final[Mapping[str, str | int]] = {
     "connect_timeout": 5,
     "target_session_attrs": "read-write",
     "keepalives_idle": 5,

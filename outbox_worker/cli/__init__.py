@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 import psycopg
@@ -14,7 +14,10 @@ from typing_extensions import override
 from outbox_worker import __version__
 from outbox_worker.errors import OutboxError, UnreachableError
 
-COMMANDS: Final = {
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+COMMANDS: Final[Mapping[str, str]] = {
     "migrate": "Make or update the schema in the database.",
     "run": "Publish committed events until a signal comes.",
     "status": "Show each shard: owner, position, lag.",

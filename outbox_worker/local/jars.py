@@ -14,7 +14,7 @@ from outbox_worker.errors import UnreachableError
 VERSION: Final = "4.1.0"
 """Apache Kafka as in docker-compose.yml: the broker that the guarantee was proven on."""
 
-POM: Final = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
+POM: Final = f"""<project>
 <modelVersion>4.0.0</modelVersion>
 <groupId>local</groupId><artifactId>kafka</artifactId><version>1</version>
 <dependencies>

@@ -34,7 +34,7 @@ VERSION: Final = jars.VERSION
 START_S: Final = 60.0
 STOP_S: Final = 20.0
 
-SETTINGS: Final = {
+SETTINGS: Final[Mapping[str, str]] = {
     "process.roles": "broker,controller",
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",

@@ -29,7 +29,7 @@ VERSION: Final = 18
 START_S: Final = 30.0
 OTHERS_MAY_ENTER: Final = 0o001
 
-SETTINGS: Final = {
+SETTINGS: Final[Mapping[str, str]] = {
     "listen_addresses": HOST,
     "max_connections": "200",
     "max_prepared_transactions": "10",

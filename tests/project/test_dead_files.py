@@ -7,10 +7,15 @@ import ast
 import grimp
 import pytest
 
+from outbox_worker.cli import COMMANDS
 from tests.project.tree import ROOT, files
 
 # Where the console script and `python -m` begin; `domain` is called by its users.
-PRODUCT_ENTRIES = frozenset({"outbox_worker.cli", "outbox_worker.__main__", "domain"})
+# The command line imports a command's module by the command's name.
+PRODUCT_ENTRIES = frozenset(
+    {"outbox_worker.cli", "outbox_worker.__main__", "domain"}
+    | {f"outbox_worker.cli.{name}" for name in COMMANDS}
+)
 
 
 def modules(package: str) -> set[str]:

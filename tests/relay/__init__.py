@@ -1,1 +1,0 @@
-"""The relay and its parts on real servers."""
