@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 import psycopg
 import pytest
+from pydantic import SecretStr
 
+from outbox_worker import database, standstill
 from outbox_worker.local.postgres import PostgresServer
+from outbox_worker.rebase import Progress, Rebase
+from outbox_worker.settings import Settings
 from tests.harness.databases import make_database, make_empty_database
 from tests.harness.waiting import wait_until
 
@@ -189,3 +193,39 @@ def test_rebase_names_the_right_that_is_missing(
     assert done.returncode == 3, done.stderr
     assert "GRANT UPDATE (xid)" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+class CutOffError(Exception):
+    """Stands for a SIGKILL between the two commits."""
+
+
+def test_a_rebase_that_was_cut_off_between_the_two_commits_is_run_again(
+    stage: Stage,
+    postgres: PostgresServer,
+    other_cluster: PostgresServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stage.write(*"abcabcdefg" * 2)
+    stage.publish_all()
+    stage.write(*"abcx")
+    make_roles(other_cluster)
+    move(stage, postgres, other_cluster)
+    settings = Settings(
+        database_url=SecretStr(stage.url),
+        kafka_bootstrap_servers=stage.bootstrap,
+        group=stage.name,
+    )
+
+    def cut(*_: object) -> None:
+        raise CutOffError
+
+    with database.connect(stage.url, application="tests") as link, monkeypatch.context() as patch:
+        patch.setattr(standstill, "commit", cut)
+        progress = Progress(lambda _: None, lambda _: None)
+        with pytest.raises(CutOffError):
+            Rebase(settings, link, progress).execute(None, lambda _: None)
+    worker = stage.worker()
+    wait_until(lambda: refuses(worker), 30, "the worker still refuses")
+    stage.write(*"abcy")
+    rebase(stage)
+    prove(stage, 28)
