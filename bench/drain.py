@@ -73,10 +73,18 @@ def drain(place: Place, events: int) -> Drain:
             ended = _wait_for_end(consumer, worker)
             began = datetime.fromisoformat(worker.said("shards_assigned")[0]["timestamp"])
             seconds = ended - began.timestamp()
+            found = Drain(events, events / seconds, worker.peak_mib, worker.cpu_seconds)
             _check_readable(place, events)
-            return Drain(events, events / seconds, worker.peak_mib, worker.cpu_seconds)
+            # It is written a second late, and purge believes nothing else.
+            wait_for(lambda: _is_mirrored(place), "the mirror to know what is published")
+            return found
     finally:
         consumer.close()
+
+
+def _is_mirrored(place: Place) -> bool:
+    with place.connect() as link:
+        return link.execute(statements.load("count_waiting")).fetchone() == (0,)
 
 
 def _wait_for_end(consumer: Consumer, worker: Worker) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from pydantic import SecretStr
 from bench import statements
 from outbox_worker import database, kafka, migrations
 from outbox_worker.local.broker import open_broker
+from outbox_worker.local.guard import Guard
 from outbox_worker.local.postgres import PostgresServer
 from outbox_worker.maintenance import partitions
 from outbox_worker.settings import Settings
@@ -51,9 +53,10 @@ def wait_for(fact: Callable[[], bool], what: str, seconds: float = WAIT_S) -> No
 class Worker:
     """The installed command as a process, its log in a file."""
 
-    def __init__(self, log: Path, settings: dict[str, str]) -> None:
-        """Start it with these OUTBOX_ variables."""
+    def __init__(self, log: Path, settings: dict[str, str], guard: Guard) -> None:
+        """Start it with these OUTBOX_ variables; `guard` ends it if we cannot."""
         self._log = log
+        self._guard = guard
         kept = {name: value for name, value in os.environ.items() if not name.startswith("OUTBOX_")}
         with log.open("wb") as sink:
             self.process = subprocess.Popen(
@@ -62,7 +65,9 @@ class Worker:
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=sink,
+                start_new_session=True,
             )
+        guard.watch(self.process.pid, signal.SIGTERM)
 
     def said(self, event: str) -> list[dict[str, Any]]:
         """Its log lines of this event."""
@@ -102,6 +107,7 @@ class Worker:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        self._guard.forget(self.process.pid)
 
 
 @dataclass(frozen=True)
@@ -112,6 +118,7 @@ class Place:
     url: str
     bootstrap: str
     directory: Path
+    guard: Guard
 
     @property
     def topic(self) -> str:
@@ -149,6 +156,7 @@ class Place:
                 "OUTBOX_GROUP": found.group,
                 "OUTBOX_HTTP_ADDRESS": "",
             },
+            self.guard,
         )
         try:
             yield worker
@@ -172,11 +180,14 @@ class Place:
 class Scene:
     """The two servers; `place` makes what one figure needs."""
 
-    def __init__(self, postgres: PostgresServer, bootstrap: str, directory: Path) -> None:
-        """Share running servers."""
+    def __init__(
+        self, postgres: PostgresServer, bootstrap: str, directory: Path, guard: Guard
+    ) -> None:
+        """Share running servers; `guard` ends what they leave behind."""
         self.postgres = postgres
         self._bootstrap = bootstrap
         self._directory = directory
+        self._guard = guard
 
     def place(self, name: str) -> Place:
         """A migrated database, and topics that are there before anybody looks."""
@@ -184,7 +195,7 @@ class Scene:
             admin.execute(
                 identifiers.SQL("CREATE DATABASE {}").format(identifiers.Identifier(name))
             )
-        place = Place(name, self.postgres.url(name), self._bootstrap, self._directory)
+        place = Place(name, self.postgres.url(name), self._bootstrap, self._directory, self._guard)
         with place.connect() as link:
             migrations.apply(link)
             partitions.run_once(link)
@@ -205,7 +216,10 @@ class Scene:
 def open_scene() -> Iterator[Scene]:
     """Both servers for as long as the block lasts."""
     with ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="outbox-bench-")))
+        guard = Guard()
+        stack.callback(guard.close)
+        directory = Path(tempfile.mkdtemp(prefix="outbox-bench-"))
+        guard.remove(directory)
         postgres = stack.enter_context(PostgresServer())
         bootstrap = stack.enter_context(open_broker())
-        yield Scene(postgres, bootstrap, directory)
+        yield Scene(postgres, bootstrap, directory, guard)
