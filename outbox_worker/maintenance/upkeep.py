@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 MEASURE_INTERVAL_S: Final = 5.0
 """How often the lag is counted: over a backlog of millions that takes a second."""
 
+MEASURE_REST: Final = 30
+"""How many times as long as a count took to wait with the next: it takes nothing from a backlog."""
+
 PARTITIONS_INTERVAL_S: Final = 3_600.0
 """How often partitions are looked after; after a lock that was not had, a minute."""
 
@@ -74,8 +77,9 @@ class Upkeep:
             connection = self._connect()
             self._mirror(connection)
             if now >= self._measure_at:
-                self._measure_at = now + MEASURE_INTERVAL_S
                 self._measure(connection)
+                took = time.monotonic() - now
+                self._measure_at = now + max(MEASURE_INTERVAL_S, took * MEASURE_REST)
             if now >= self._partitions_at:
                 self._partitions_at = now + PARTITIONS_INTERVAL_S
                 self._make_partitions(connection)

@@ -63,6 +63,8 @@ class Lookups:
     def close(self) -> None:
         """Ask no more; a question under way ends by its own time-out."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+        if self._answer is None or self._answer.done():
+            self._recovery.close()
 
     def _take(self, answer: Future[dict[int, Stored | None]]) -> dict[int, Stored | None]:
         try:
