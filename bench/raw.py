@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 TRANSACTIONAL: Final = ("transactional.id", "transaction.timeout.ms")
 FLOOR_ROWS: Final = 20
-WARM_UP: Final = 20
+WARM_UP: Final = 150
+"""Transactions before the clock starts: the broker has compiled what it runs."""
+
 WARM_UP_ROWS: Final = 5_000
 """Sent before the clock starts: the producer has its id and its connections."""
 
