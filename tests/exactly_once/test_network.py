@@ -26,29 +26,31 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 def test_connections_to_postgres_are_cut_in_mid_request(
     scene: Scene, postgres: PostgresServer
 ) -> None:
-    with Proxy((HOST, postgres.port)) as proxy, scene.workload():
-        url = through(scene.url, proxy.port)
-        behind = [scene.worker(database_url=url) for _ in range(2)]
-        scene.worker()
-        scene.await_whole()
-        proxy.cut_after(500, 20_000)
-        wait_until(lambda: proxy.cuts >= 20, 40, "20 connections are cut")
-        proxy.heal()
-        proxy.cut()
-        scene.await_more(200)
-        assert all(worker.said("database_away") for worker in behind)
-    scene.prove()
+    with Proxy((HOST, postgres.port)) as proxy:
+        with scene.workload():
+            url = through(scene.url, proxy.port)
+            behind = [scene.worker(database_url=url) for _ in range(2)]
+            scene.worker()
+            scene.await_whole()
+            proxy.cut_after(500, 20_000)
+            wait_until(lambda: proxy.cuts >= 20, 40, "20 connections are cut")
+            proxy.heal()
+            proxy.cut()
+            scene.await_more(200)
+            assert all(worker.said("database_away") for worker in behind)
+        scene.prove()
 
 
 def test_postgres_falls_silent_and_speaks_again(scene: Scene, postgres: PostgresServer) -> None:
-    with Proxy((HOST, postgres.port)) as proxy, scene.workload():
-        scene.worker(database_url=through(scene.url, proxy.port))
-        scene.workers(1)
-        proxy.fall_silent()
-        scene.await_more(300)
-        proxy.heal()
-        scene.await_more(300)
-    scene.prove()
+    with Proxy((HOST, postgres.port)) as proxy:
+        with scene.workload():
+            scene.worker(database_url=through(scene.url, proxy.port))
+            scene.workers(1)
+            proxy.fall_silent()
+            scene.await_more(300)
+            proxy.heal()
+            scene.await_more(300)
+        scene.prove()
 
 
 @dataclass(frozen=True)

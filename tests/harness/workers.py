@@ -66,10 +66,11 @@ class Worker:
         return self.process.wait(STOP_S + 1)
 
     def end(self) -> None:
-        """See that it is gone, whatever it was doing."""
+        """See that it is gone. Where it still runs, its log tells what its threads were doing."""
         if self.alive:
             self.resume()
-            self.kill()
+            self.process.send_signal(signal.SIGABRT)
+            self.process.wait()
 
     def lines(self) -> list[dict[str, Any]]:
         """What it logged so far, line by line; text that is not JSON as `{"event": text}`."""
@@ -108,7 +109,8 @@ class Worker:
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
     """Our environment with these settings, and no other settings of the worker."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OUTBOX_")}
-    return kept | {f"OUTBOX_{name.upper()}": value for name, value in settings.items()}
+    ours = {f"OUTBOX_{name.upper()}": value for name, value in settings.items()}
+    return kept | ours | {"PYTHONFAULTHANDLER": "1"}
 
 
 def _line(text: str) -> dict[str, Any]:
