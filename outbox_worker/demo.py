@@ -22,6 +22,7 @@ from outbox_worker.local.ports import wait_until_ready
 from outbox_worker.local.postgres import PostgresServer
 from outbox_worker.local.worker import WorkerProcess
 from outbox_worker.maintenance import partitions
+from outbox_worker.scan import SCAN_OPTIONS
 from outbox_worker.settings import ANCHOR_TOPIC, SHARDS, Settings
 from outbox_worker.stores import demo, lag
 from outbox_worker.stores.demo import Draft
@@ -210,6 +211,6 @@ def read_events(place: Place) -> list[Event]:
 
 def judge(place: Place) -> verify.Report:
     """The table against the topic."""
-    with database.connect(place.url, application="demo") as link:
+    with database.connect(place.url, application="demo", options=SCAN_OPTIONS) as link:
         migrations.check(link)
         return verify.run_once(place.settings, link, lambda _: None, lambda _: None)

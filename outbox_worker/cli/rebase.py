@@ -12,6 +12,7 @@ from rich.table import Table
 
 from outbox_worker import database, logs, migrations, settings
 from outbox_worker.cli.options import settings_help
+from outbox_worker.scan import SCAN_OPTIONS
 
 if TYPE_CHECKING:
     from outbox_worker.rebase import ShardPlan
@@ -57,7 +58,7 @@ def command(since: datetime | None, *, execute: bool) -> None:
     found.need_kafka()
     console = Console()
     with (
-        database.connect(url, application="outbox-worker rebase", options="-c jit=off") as link,
+        database.connect(url, application="outbox-worker rebase", options=SCAN_OPTIONS) as link,
         bars.Progress(console=Console(stderr=True), transient=True) as bar,
     ):
         migrations.check(link)

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from outbox_worker import database, logs, migrations, settings, verify
 from outbox_worker.cli.options import settings_help
+from outbox_worker.scan import SCAN_OPTIONS
 
 if TYPE_CHECKING:
     from outbox_worker.verify import Report
@@ -36,7 +37,7 @@ def command(*, as_json: bool) -> int:
     url = found.need_database()
     found.need_kafka()
     with (
-        database.connect(url, application="outbox-worker verify", options="-c jit=off") as link,
+        database.connect(url, application="outbox-worker verify", options=SCAN_OPTIONS) as link,
         Progress(console=Console(stderr=True), transient=True) as progress,
     ):
         migrations.check(link)

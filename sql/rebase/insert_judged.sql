@@ -7,9 +7,7 @@
 -- rows: rowcount     transaction: the caller's, after scan/copy_found and rebase/create_judged
 INSERT INTO pg_temp.judged (id, created_at, shard, why)
 SELECT id, created_at, shard,
-       CASE WHEN EXISTS (SELECT FROM pg_temp.found
-                         WHERE found.event_id = event.event_id AND found.topic = event.topic)
-            THEN 'found'
+       CASE WHEN record.event_id IS NOT NULL THEN 'found'
             WHEN created_at < %(since)s::timestamptz THEN 'since'
             WHEN created_at < kept.gone_before AND (
                 id <= (%(floors)s::bigint[])[shard + 1]
@@ -19,5 +17,6 @@ SELECT id, created_at, shard,
             THEN 'dropped'
             ELSE 'unpublished' END
 FROM outbox.event
+LEFT JOIN (SELECT DISTINCT event_id, topic FROM pg_temp.found) AS record USING (event_id, topic)
 LEFT JOIN unnest(%(topics)s::text[], %(horizons)s::timestamptz[]) AS kept (topic, gone_before)
     USING (topic)
