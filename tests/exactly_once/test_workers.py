@@ -63,13 +63,14 @@ def test_workers_join_and_leave_under_load(scene: Scene) -> None:
 
 
 def gaps(scene: Scene, since: float, until: float) -> dict[int, float]:
-    return longest_gaps(scene.rows(), tuple(scene.subscriber.received), since, until)
+    received = tuple(scene.subscriber.received)
+    return longest_gaps(scene.rows(), received, since, until)
 
 
 def heard_again(scene: Scene, since: float) -> bool:
     """Whether every shard has been heard since (monotonic)."""
-    rows = scene.rows()
     recent = [each.event_id for each in tuple(scene.subscriber.received) if each.at > since]
+    rows = scene.rows()
     return {rows[event_id].shard for event_id in recent} == SHARDS
 
 
@@ -87,9 +88,12 @@ def stage(scene: Scene) -> Scene:
     return scene
 
 
-def test_takeover_of_an_open_transaction_is_quick_and_disturbs_nobody(stage: Scene) -> None:
+@pytest.mark.parametrize("point", ["after-last-record", "after-offsets"])
+def test_takeover_of_an_open_transaction_is_quick_and_disturbs_nobody(
+    stage: Scene, point: str
+) -> None:
     with Metronome(stage.url, stage.name):
-        victim = stage.mortal("after-offsets", nth=100)
+        victim = stage.mortal(point, nth=100)
         survivor = stage.worker()
         stage.await_whole()
         since = flowing(stage)

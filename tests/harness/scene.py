@@ -6,18 +6,20 @@ several may play at once.
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import uuid
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import psycopg
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from tests.harness.checker import Row, Verdict, judge
 from tests.harness.subscriber import Subscriber
 from tests.harness.waiting import wait_until
-from tests.harness.workers import COMMAND, Worker
+from tests.harness.workers import COMMAND, ROOT, Worker, environment
 from tests.harness.writers import Workload
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ SETTLE_S: Final = 30.0
 """Until no transaction is open any more: the broker ends a dead one after 10 s plus its sweep."""
 
 JOIN_S: Final = 30.0
+COMMAND_S: Final = 60.0
 SHOWN_LINES: Final = 60
 
 
@@ -119,6 +122,26 @@ class Scene:
         """Start a worker that dies, or freezes, at a point of its own (see `killpoints`)."""
         launcher = [sys.executable, "-m", "tests.harness.killpoints", death, point, str(nth)]
         return self._start([*launcher, "run"], {})
+
+    def run(self, *arguments: str) -> str:
+        """Run another command of the program to its end; returns what it printed."""
+        done = subprocess.run(
+            [COMMAND, *arguments],
+            check=False,
+            cwd=ROOT,
+            env=environment(self.settings),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=COMMAND_S,
+        )
+        assert done.returncode == 0, f"{arguments} ended with {done.returncode}: {done.stdout}"
+        return done.stdout
+
+    def move_to(self, url: str) -> None:
+        """Go on with another database; workers that are started from now on use it."""
+        self.url = self.settings["database_url"] = url
 
     def _start(self, arguments: Sequence[str], settings: Mapping[str, str]) -> Worker:
         name = f"worker-{len(self.crew) + 1}"

@@ -1,0 +1,97 @@
+"""The database comes from a dump, or Kafka has forgotten the group."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.harness.databases import make_empty_database
+from tests.harness.history import rebase, refusing_worker
+from tests.harness.waiting import wait_until
+
+if TYPE_CHECKING:
+    from outbox_worker.local.postgres import PostgresServer
+    from tests.harness.scene import Scene
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+ADMIN_S: Final = 10.0
+
+
+def copy_database(source: PostgresServer, url: str, target: PostgresServer) -> str:
+    """Dump the database at `url` and load it into a new one of `target`; returns its URL."""
+    new_url = target.url(make_empty_database(target))
+    dump = subprocess.run(
+        [source.binary("pg_dump"), "--no-owner", "--no-privileges", url],
+        check=True,
+        stdout=subprocess.PIPE,
+    ).stdout
+    subprocess.run(
+        [target.binary("psql"), "-q", "-v", "ON_ERROR_STOP=1", "-o", "/dev/null", new_url],
+        check=True,
+        input=dump,
+    )
+    return new_url
+
+
+def test_database_restored_from_a_dump_is_refused_until_rebase(
+    scene: Scene, postgres: PostgresServer, own_postgres: PostgresServer
+) -> None:
+    with scene.workload():
+        scene.workers(2)
+        scene.await_more(300)
+    scene.await_caught_up()
+    scene.stop_all()
+    with scene.workload(seed=2) as unpublished:
+        wait_until(lambda: unpublished.events > 100, 20, "events are written that nobody reads")
+    scene.move_to(copy_database(postgres, scene.url, own_postgres))
+    with scene.workload(seed=3):
+        worker = refusing_worker(scene)
+        rebase(scene, worker)
+        scene.workers(1)
+        scene.await_more(200)
+    scene.prove()
+
+
+def forget_group(scene: Scene) -> None:
+    """Delete the group's offsets, as Kafka does seven days after its last member left."""
+    future = scene.admin.delete_consumer_groups([scene.name], request_timeout=ADMIN_S)[scene.name]
+    future.result(ADMIN_S)
+
+
+def test_group_whose_offsets_were_deleted_goes_on_from_the_mirror(scene: Scene) -> None:
+    with scene.workload():
+        scene.workers(2)
+        scene.await_more(300)
+    scene.stop_all()
+    forget_group(scene)
+    with scene.workload(seed=2):
+        workers = scene.workers(2)
+        scene.await_more(200)
+        assert any(worker.said("positions_from_mirror") for worker in workers)
+    scene.prove()
+
+
+def test_group_forgotten_after_a_crash_repeats_a_little_and_loses_nothing(scene: Scene) -> None:
+    with scene.workload():
+        for worker in scene.workers(2):
+            scene.await_more(200)
+            worker.kill()
+    wait_until(lambda: is_empty(scene), 30, "the sessions of the dead have ended")
+    forget_group(scene)
+    with scene.workload(seed=2):
+        workers = scene.workers(2)
+        scene.await_more(200)
+        assert any(worker.said("positions_from_mirror") for worker in workers)
+    rows = scene.await_caught_up()
+    scene.stop_all()
+    verdict = scene.verdict(rows)
+    assert (verdict.lost, verdict.invented, verdict.changed) == ((), (), ())
+
+
+def is_empty(scene: Scene) -> bool:
+    """Whether the group has no member left."""
+    future = scene.admin.describe_consumer_groups([scene.name], request_timeout=ADMIN_S)[scene.name]
+    return not future.result(ADMIN_S).members
