@@ -164,6 +164,7 @@ class Rebase:
             for each in old.values()
         )
         try:
+            rebase.reset_purged(self._connection)
             rebase.mark_unpublished(self._connection)
             rebase.mark_published(self._connection, snapshot, is_foreign=is_foreign)
         except psycopg.errors.InsufficientPrivilege as error:
@@ -210,4 +211,6 @@ def _trusted(stored: Stored, lost: str) -> Trusted:
 
 def _written(shard: int, stored: Stored) -> Written:
     position = stored.position
-    return Written(shard, stored.batch, encode(position), str(position.seen), None, None, 0)
+    return Written(
+        shard, stored.batch, encode(position), str(position.seen), None, None, 0, None, None
+    )

@@ -13,6 +13,7 @@ import structlog
 from outbox_worker import __version__, database, kafka, migrations
 from outbox_worker.daemon import Daemon
 from outbox_worker.errors import SettingsError
+from outbox_worker.maintenance.gauges import Gauges
 from outbox_worker.maintenance.upkeep import Upkeep
 from outbox_worker.observe.metrics import RelayMetrics
 from outbox_worker.relay.admission import Admission
@@ -54,8 +55,10 @@ def build_daemon(settings: Settings, role: Role) -> Daemon:
         relay = build_relay(settings, owner, metrics)
         relay_loop = RelayLoop(relay, daemon.health)
         daemon.add("relay", relay_loop.step, relay.close)
-        upkeep = Upkeep(settings, owner, relay, metrics)
+        upkeep = Upkeep(settings, owner, relay)
         daemon.add("upkeep", upkeep.run_once, upkeep.close)
+        gauges = Gauges(url, metrics, daemon.health)
+        daemon.add("gauges", gauges.run_once, gauges.close)
     log.info("started", version=__version__, role=role, group=settings.group, worker=owner)
     return daemon
 
@@ -66,13 +69,14 @@ def build_relay(settings: Settings, owner: str, metrics: RelayMetrics) -> Relay:
     transactions = Transactions(kafka.producer_config(settings, owner), settings.source)
     recovery = Recovery(settings, transactions, owner, metrics)
     limits = Limits(settings.batch_rows, settings.batch_bytes)
+    topics = Topics(settings, group)
     return Relay(
         Parts(
             group=group,
             lookups=Lookups(recovery),
             reader=TableReader(settings.need_database(), limits, metrics),
-            admission=Admission(settings.group, owner),
-            topics=Topics(settings, group),
+            admission=Admission(settings.group, owner, topics),
+            topics=topics,
             transactions=transactions,
             publisher=Publisher(transactions, group, metrics),
             metrics=metrics,

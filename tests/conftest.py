@@ -6,6 +6,7 @@ What is missing on this machine fails the run: a skipped proof is none.
 from __future__ import annotations
 
 import uuid
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import psycopg
@@ -53,9 +54,9 @@ def kafka_bootstrap_servers() -> Iterator[str]:
         yield bootstrap
 
 
-@pytest.fixture
-def database(postgres: PostgresServer) -> Iterator[str]:
-    """The URL of a migrated database of this test alone."""
+@contextmanager
+def new_database(postgres: PostgresServer) -> Iterator[str]:
+    """A copy of the template for as long as the block lasts."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(postgres.url(), autocommit=True) as admin:
         order = identifiers.SQL("CREATE DATABASE {} TEMPLATE {}")
@@ -66,9 +67,17 @@ def database(postgres: PostgresServer) -> Iterator[str]:
 
 
 @pytest.fixture
-def migrated_database_url(database: str) -> str:
-    """The same under the name that documents use."""
-    return database
+def database(postgres: PostgresServer) -> Iterator[str]:
+    """The URL of a migrated database of this test alone."""
+    with new_database(postgres) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def migrated_database_url(postgres: PostgresServer) -> Iterator[str]:
+    """The URL of a migrated database that the tests of one module share."""
+    with new_database(postgres) as url:
+        yield url
 
 
 @pytest.fixture

@@ -73,7 +73,9 @@ def _as_table(purged: Purged, *, dry_run: bool) -> Table:
     table.add_column("kept: not all published", justify="right")
     for day, events in sorted({**purged.days, **purged.kept}.items()):
         gone = day in purged.days
-        table.add_row(f"events of {day}", str(events if gone else 0), str(0 if gone else events))
+        table.add_row(
+            f"events of {day} (about)", str(events if gone else 0), str(0 if gone else events)
+        )
     table.add_row("events of the default partition", str(purged.default_events), "")
     table.add_row("idempotency keys", str(purged.keys), "")
     return table

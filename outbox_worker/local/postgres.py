@@ -192,6 +192,10 @@ def _reachable(binaries: Path, root: Path, account: tuple[int | None, int | None
     os.chown(root, user, group)
     if all(parent.stat().st_mode & OTHERS_MAY_ENTER for parent in binaries.parents):
         return binaries
-    copied = root / "install"
-    shutil.copytree(binaries.parent, copied, symlinks=True)
-    return copied / "bin"
+    package, version = binaries.parents[1], binaries.parent.name
+    # The programs find their libraries in a folder beside the package.
+    for folder in (f"{package.name}/{version}", f"{package.name}.libs"):
+        source = package.parent / folder
+        if source.is_dir():
+            shutil.copytree(source, root / "install" / folder, symlinks=True)
+    return root / "install" / package.name / version / "bin"

@@ -1,4 +1,4 @@
-"""What a worker does beside the relay: mirror, gauges, partitions ahead."""
+"""What a worker does beside the relay: the mirror, and partitions ahead."""
 
 from __future__ import annotations
 
@@ -14,21 +14,14 @@ from outbox_worker.errors import UnreachableError
 from outbox_worker.maintenance import partitions
 from outbox_worker.relay.codec import encode
 from outbox_worker.settings import BACKOFF_MAX_S, MIRROR_INTERVAL_S
-from outbox_worker.stores import lag, mirror
+from outbox_worker.stores import mirror
 from outbox_worker.stores.mirror import Written
 
 if TYPE_CHECKING:
     from outbox_worker.database import Connection
-    from outbox_worker.observe.metrics import RelayMetrics
     from outbox_worker.relay.recovery import Stored
     from outbox_worker.relay.relay import Relay
     from outbox_worker.settings import Settings
-
-MEASURE_INTERVAL_S: Final = 5.0
-"""How often the lag is counted: over a backlog of millions that takes a second."""
-
-MEASURE_REST: Final = 30
-"""How many times as long as a count took to wait with the next: it takes nothing from a backlog."""
 
 PARTITIONS_INTERVAL_S: Final = 3_600.0
 """How often partitions are looked after; after a lock that was not had, a minute."""
@@ -53,21 +46,21 @@ def written(shard: int, stored: Stored) -> Written:
         None if backlog is None else str(backlog.upper),
         None if backlog is None else backlog.cursor,
         position.floor,
+        position.top and position.top.id,
+        position.top and position.top.xid,
     )
 
 
 class Upkeep:
     """`run_once()` every second; a database that is away is waited for."""
 
-    def __init__(self, settings: Settings, owner: str, relay: Relay, metrics: RelayMetrics) -> None:
+    def __init__(self, settings: Settings, owner: str, relay: Relay) -> None:
         """Write for `owner` what `relay` has committed."""
         self._settings = settings
         self._owner = owner
         self._relay = relay
-        self._metrics = metrics
         self._connection: Connection | None = None
         self._kept: dict[int, Stored] = {}
-        self._measure_at = 0.0
         self._partitions_at = 0.0
 
     def run_once(self) -> float:
@@ -76,10 +69,6 @@ class Upkeep:
         try:
             connection = self._connect()
             self._mirror(connection)
-            if now >= self._measure_at:
-                self._measure(connection)
-                took = time.monotonic() - now
-                self._measure_at = now + max(MEASURE_INTERVAL_S, took * MEASURE_REST)
             if now >= self._partitions_at:
                 self._partitions_at = now + PARTITIONS_INTERVAL_S
                 self._make_partitions(connection)
@@ -120,11 +109,6 @@ class Upkeep:
         if changed:
             mirror.write_positions(connection, self._settings.group, self._owner, changed)
         self._kept = dict(now)
-
-    def _measure(self, connection: Connection) -> None:
-        rows = lag.list_lag(connection)
-        self._metrics.unpublished.set(sum(row.events for row in rows))
-        self._metrics.oldest_seconds.set(max((row.seconds for row in rows), default=0.0))
 
     def _make_partitions(self, connection: Connection) -> None:
         try:

@@ -6,7 +6,7 @@ import threading
 import time
 from typing import Final
 
-LIVE_S: Final = 45.0
+LIVE_S: Final = 90.0
 """A loop that has not moved for so long is stuck: above every bounded wait of the loops."""
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from outbox_worker.database import Connection
     from outbox_worker.relay.reader import TableReader
+    from outbox_worker.relay.topics import Topics
+    from outbox_worker.stores.mirror import Mirrored
     from outbox_worker.stores.outbox import EventRow, Limits
 
 log = structlog.get_logger("relay")
@@ -57,10 +59,13 @@ class Entry:
 class Admission:
     """Checks positions for one group and one owner."""
 
-    def __init__(self, group: str, owner: str) -> None:
+    def __init__(self, group: str, owner: str, topics: Topics) -> None:
         """`owner` is our transactional id."""
         self._group = group
         self._owner = owner
+        self._topics = topics
+        self.may_send_stragglers = True
+        """False after Kafka refused one: they then come after the backlog, as its newer rows."""
 
     def examine(self, reader: TableReader, known: Mapping[int, Stored | None]) -> list[Entry]:
         """Entries for all shards of `known`.
@@ -106,7 +111,7 @@ class Admission:
         rows: list[EventRow] = []
         if position.backlog is not None:
             rows = _stragglers(connection, shard, position, stored, table, limits)
-            if not limits.reached_by(rows):
+            if not limits.reached_by(rows) and self._can_go(rows):
                 position = _with_stragglers(history.reborder(position, table.fresh), shard, rows)
             else:
                 rows = []
@@ -115,36 +120,43 @@ class Admission:
         batch = stored.batch + 1 if is_claim else stored.batch
         return Entry(shard, Stored(batch, position), is_claim, rows)
 
+    def _can_go(self, rows: list[EventRow]) -> bool:
+        """Whether stragglers can go out with the claim, so that nothing holds up other shards."""
+        if not rows:
+            return True
+        return self.may_send_stragglers and not self._topics.closed({row[4] for row in rows})
+
     def _fill_in(
         self, connection: Connection, known: Mapping[int, Stored | None]
     ) -> dict[int, Stored]:
-        """Positions for shards of which Kafka knows none: from the mirror, or from the start."""
-        held = {shard: stored for shard, stored in known.items() if stored is not None}
-        unknown = sorted(known.keys() - held.keys())
-        if not unknown:
-            return held
+        """The positions; where Kafka knows none, from the mirror, or from the start."""
         mirrored = {row.shard: row for row in mirror.list_positions(connection)}
-        for shard in unknown:
-            row = mirrored.get(shard)
-            if row is None:
-                held[shard] = Stored(0, Position(b"", ""))
-                continue
+        for row in mirrored.values():
             if row.group_name != self._group:
                 raise SettingsError(
                     f"The events of this database are published by group {row.group_name}, "
-                    f"and Kafka knows no positions of OUTBOX_GROUP {self._group}",
+                    f"not by OUTBOX_GROUP {self._group}",
                     f"Set OUTBOX_GROUP={row.group_name}; to rename the group, stop its workers "
                     "and run `outbox-worker rebase --execute` with the new name",
                 )
-            log.warning(
-                "positions_from_mirror",
-                shard=shard,
-                written_at=row.updated_at.isoformat(),
-                meaning="Kafka forgot the group; events published after that moment, if any, "
-                "are repeated (none after a clean stop)",
-            )
-            held[shard] = Stored(row.batch, decode(row.position))
-        return held
+        return {
+            shard: stored or _from_mirror(shard, mirrored.get(shard))
+            for shard, stored in known.items()
+        }
+
+
+def _from_mirror(shard: int, row: Mirrored | None) -> Stored:
+    """The position of a shard that Kafka has forgotten, or never knew."""
+    if row is None:
+        return Stored(0, Position(b"", ""))
+    log.warning(
+        "positions_from_mirror",
+        shard=shard,
+        written_at=row.updated_at.isoformat(),
+        meaning="Kafka forgot the group; events published after that moment, if any, "
+        "are repeated (none after a clean stop)",
+    )
+    return Stored(row.batch, decode(row.position))
 
 
 def _stragglers(

@@ -100,7 +100,7 @@ class Publisher:
         name = type(outcome).__name__.lower()
         self._metrics.transaction_seconds.labels(name).observe(seconds)
         if not isinstance(outcome, Committed):
-            self._metrics.aborts.labels(name).inc()
+            self._metrics.aborts.labels(outcome.reason.partition(":")[0]).inc()
             return
         if rows:
             self._metrics.batch_events.observe(len(rows))

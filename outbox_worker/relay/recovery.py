@@ -59,12 +59,16 @@ class Recovery:
         self._transactions = transactions
         self._own_id = transactional_id
         self._metrics = metrics
+        self._was_open = False
 
     def lookup(self, shards: Iterable[int]) -> dict[int, Stored | None]:
         """By shard what Kafka holds, None where it holds nothing; `KafkaException` to try again."""
         wanted = sorted(shards)
         if not self._transactions.is_open:
             self._transactions.open()
+            if self._was_open:
+                self._metrics.reconnects.labels("kafka").inc()
+            self._was_open = True
         try:
             found = self._stable.committed(wanted, STABLE_S)
         except KafkaException as error:

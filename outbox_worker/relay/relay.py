@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from outbox_worker.relay.recovery import Stored
     from outbox_worker.relay.topics import Topics
     from outbox_worker.relay.transaction import Transactions
+    from outbox_worker.stores.outbox import EventRow
 
 RECHECK_S: Final = 5.0
 """How often a worker that refused asks whether the positions were mended."""
@@ -211,15 +212,26 @@ class Relay:
             return
         claims = {entry.shard: entry.stored for entry in entries if entry.is_claim}
         rows = sorted((row for entry in entries for row in entry.stragglers), key=BY_ID)
-        if claims:
-            outcome = self._parts.publisher.publish(rows, claims)
-            if not isinstance(outcome, Committed):
-                self._ask_again(f"claim: {outcome.reason}")
-                return
+        if claims and not self._claim(rows, claims):
+            return
         self._known.clear()
         for entry in entries:
             self._stored[entry.shard] = entry.stored
             self._cohorts.add(entry.cohort)
+
+    def _claim(self, rows: list[EventRow], claims: Mapping[int, Stored]) -> bool:
+        """Tell Kafka whose the shards are; late rows of a backlog go out with it."""
+        try:
+            outcome = self._parts.publisher.publish(rows, claims)
+        except PositionTooLargeError as error:
+            self._wait_out(error)
+            return False
+        self._parts.admission.may_send_stragglers = not isinstance(outcome, Rejected)
+        if isinstance(outcome, Committed):
+            self._crowded = False
+            return True
+        self._ask_again(f"claim: {outcome.reason}")
+        return False
 
     def _mended(self) -> None:
         """Somebody ran `outbox-worker rebase`: back into the group."""
@@ -270,6 +282,7 @@ class Relay:
             case Committed():
                 self._stored.update(positions)
                 self._cohorts = ahead
+                self._crowded = False
                 self._highest = max(self._highest, batch.rows[-1][0])
                 self._say_flowing(cohort)
             case Rejected(reason, topics):

@@ -25,7 +25,7 @@ class Mirrored(NamedTuple):
 
 
 class Written(NamedTuple):
-    """One shard to be written: the encoded position, and its parts for SQL."""
+    """One shard to be written: the encoded position, its parts for SQL, its witness if any."""
 
     shard: int
     batch: int
@@ -34,6 +34,8 @@ class Written(NamedTuple):
     upper: str | None
     cursor: int | None
     floor: int
+    witness_id: int | None
+    witness_xid: int | None
 
 
 def list_positions(connection: Connection) -> list[Mirrored]:
@@ -46,7 +48,8 @@ def write_positions(
     connection: Connection, group_name: str, worker: str, given: Sequence[Written]
 ) -> int:
     """Keep those that are newer than what stands there; how many those were."""
-    shards, batches, positions, seen, upper, cursors, floors = map(list, zip(*given, strict=True))
+    columns = map(list, zip(*given, strict=True))
+    shards, batches, positions, seen, upper, cursors, floors, ids, xids = columns
     return connection.execute(
         sql.load("mirror/write_positions"),
         {
@@ -58,6 +61,8 @@ def write_positions(
             "upper": upper,
             "cursors": cursors,
             "floors": floors,
+            "witness_ids": ids,
+            "witness_xids": xids,
             "worker": worker,
         },
     ).rowcount

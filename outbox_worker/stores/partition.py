@@ -30,7 +30,7 @@ def drop_partition(connection: Connection, day: date) -> bool:
 
 
 def count_events(connection: Connection, day: date) -> tuple[int, bool]:
-    """How many events a day holds, and whether some are not published."""
+    """About how many events a day holds, and whether some are not published."""
     events, unpublished = _one(connection, "partition/count_events", {"day": day})
     return events, unpublished
 

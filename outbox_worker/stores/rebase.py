@@ -83,6 +83,11 @@ def mark_unpublished(connection: Connection) -> int:
     return connection.execute(sql.load("rebase/mark_unpublished")).rowcount
 
 
+def reset_purged(connection: Connection) -> None:
+    """Forget how far purge dropped: no new position has a witness among those rows."""
+    connection.execute(sql.load("rebase/reset_purged"))
+
+
 def mark_published(connection: Connection, snapshot: Snapshot, *, is_foreign: bool) -> int:
     """Make xids harmless that are not of this cluster's past; how many those were."""
     parameters = {"snapshot": str(snapshot), "is_foreign": is_foreign}

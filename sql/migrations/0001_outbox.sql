@@ -124,26 +124,32 @@ CREATE FUNCTION outbox.publish(
     SELECT outbox.publish($1, $2, $3, $4::jsonb, $5, $6, $7, $8)
 $$;
 
--- By shard what is not published yet, as far as the mirror knows.
+-- By shard what is not published yet, as far as the mirror knows: one pass over the
+-- rows that some shard has not seen.
 CREATE VIEW outbox.lag AS
-SELECT shard.shard::smallint AS shard,
+WITH place AS (
+    SELECT shard.shard::smallint AS shard, coalesce(seen, '1:1:'::pg_snapshot) AS seen,
+           upper, cursor, updated_at, worker
+    FROM generate_series(0, 15) AS shard (shard) LEFT JOIN outbox.position USING (shard)
+), bound AS (
+    SELECT pg_snapshot_xmax(seen) AS xmax FROM place ORDER BY 1 LIMIT 1
+), unseen AS (
+    SELECT shard, xid, id, created_at FROM outbox.event
+    WHERE xid >= (SELECT xmax FROM bound)
+    UNION ALL
+    SELECT shard, xid, id, created_at FROM outbox.event
+    WHERE xid = ANY(ARRAY(SELECT pg_snapshot_xip(seen) FROM place))
+      AND xid < (SELECT xmax FROM bound)
+), waiting AS (
+    SELECT shard, count(*) AS events, min(created_at) AS oldest
+    FROM unseen JOIN place USING (shard)
+    WHERE NOT pg_visible_in_snapshot(xid, seen)
+      AND NOT (upper IS NOT NULL AND id <= cursor AND pg_visible_in_snapshot(xid, upper))
+    GROUP BY shard
+)
+SELECT place.shard,
        coalesce(waiting.events, 0) AS events,
        coalesce(extract(epoch FROM clock_timestamp() - waiting.oldest), 0)::float8 AS seconds,
-       position.updated_at AS position_time,
-       position.worker
-FROM generate_series(0, 15) AS shard (shard)
-LEFT JOIN outbox.position USING (shard)
-LEFT JOIN LATERAL (
-    SELECT count(*) AS events, min(created_at) AS oldest
-    FROM (
-        SELECT xid, id, created_at FROM outbox.event
-        WHERE event.shard = shard.shard
-          AND xid >= coalesce(pg_snapshot_xmax(position.seen), '0'::xid8)
-        UNION ALL
-        SELECT xid, id, created_at FROM outbox.event
-        WHERE event.shard = shard.shard
-          AND xid = ANY(ARRAY(SELECT pg_snapshot_xip(position.seen)))
-    ) AS event
-    WHERE position.upper IS NULL OR id > position.cursor
-       OR NOT pg_visible_in_snapshot(xid, position.upper)
-) AS waiting ON true;
+       place.updated_at AS position_time,
+       place.worker
+FROM place LEFT JOIN waiting USING (shard);

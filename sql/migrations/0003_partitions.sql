@@ -34,14 +34,17 @@ SET enable_seqscan = off SET plan_cache_mode = force_custom_plan AS $$
         SELECT FROM generate_series(0, 15) AS shard (shard)
         LEFT JOIN outbox.position USING (shard)
         CROSS JOIN LATERAL (
-            SELECT xid, id FROM outbox.event
-            WHERE event.shard = shard.shard
-              AND created_at >= $1 AND created_at < $2
-              AND (position.seen IS NULL
-                   OR xid >= pg_snapshot_xmax(position.seen)
-                   OR xid = ANY(ARRAY(SELECT pg_snapshot_xip(position.seen))))
-              AND NOT (position.upper IS NOT NULL AND id <= position.cursor
-                       AND pg_visible_in_snapshot(xid, position.upper))
+            SELECT FROM (
+                SELECT xid, id FROM outbox.event
+                WHERE event.shard = shard.shard AND created_at >= $1 AND created_at < $2
+                  AND xid >= coalesce(pg_snapshot_xmax(position.seen), '0'::xid8)
+                UNION ALL
+                SELECT xid, id FROM outbox.event
+                WHERE event.shard = shard.shard AND created_at >= $1 AND created_at < $2
+                  AND xid = ANY(ARRAY(SELECT pg_snapshot_xip(position.seen)))
+            ) AS unseen
+            WHERE NOT coalesce(id <= position.cursor
+                               AND pg_visible_in_snapshot(xid, position.upper), false)
             LIMIT 1
         ) AS waiting
     )

@@ -26,7 +26,7 @@ COUNT_WAITING: Final = "SELECT sum(events) FROM outbox.lag"
 class Stage(Scene):
     """A scene on which commands are run beside its workers."""
 
-    def run(self, *arguments: str, **settings: Any) -> subprocess.CompletedProcess[str]:  # noqa: ANN401  as text
+    def command(self, *arguments: str, **settings: Any) -> subprocess.CompletedProcess[str]:  # noqa: ANN401  as text
         """Run a command to its end, with the scene's settings and these."""
         return run_command(*arguments, **{**self.settings, **settings})
 

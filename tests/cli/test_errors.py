@@ -87,7 +87,7 @@ def test_a_setting_that_is_wrong_is_named(name: str, value: str, database: str) 
 def test_a_property_that_the_guarantee_rests_on_is_refused(stage: Stage, tmp_path: Path) -> None:
     file = tmp_path / "kafka.properties"
     file.write_text(f"sasl.password={SECRET}\nacks=1\n")
-    check(stage.run("verify", kafka_properties=str(file)), 2, "acks", "line 2")
+    check(stage.command("verify", kafka_properties=str(file)), 2, "acks", "line 2")
 
 
 @pytest.mark.parametrize("command", READ_TABLE)

@@ -35,7 +35,7 @@ def other_cluster() -> Iterator[PostgresServer]:
 
 
 def rebase(stage: Stage, **settings: str) -> str:
-    done = stage.run("rebase", "--execute", **settings)
+    done = stage.command("rebase", "--execute", **settings)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -47,7 +47,7 @@ def prove(stage: Stage, least: int) -> None:
     verdict = stage.verdict(rows)
     assert verdict.kept, str(verdict)
     assert len(rows) >= least
-    assert stage.run("verify").returncode == 0
+    assert stage.command("verify").returncode == 0
 
 
 def refuses(worker: Worker, event: str = "history_lost") -> bool:
@@ -75,7 +75,7 @@ def test_a_renamed_group_goes_on_where_the_old_one_stood(stage: Stage) -> None:
     stage.publish_all()
     stage.write(*"abc")
     stage.settings["group"] = f"{stage.name}-renamed"
-    refused = stage.run("run")
+    refused = stage.command("run")
     assert refused.returncode == 2, refused.stderr
     assert "rebase --execute" in refused.stderr
     rebase(stage)
@@ -97,7 +97,7 @@ def test_a_dump_in_a_new_cluster_is_refused_until_the_rebase(
     worker = stage.worker()
     wait_until(lambda: refuses(worker), 30, "the worker refuses")
     stage.write(*"abcy")
-    plan = stage.run("rebase")
+    plan = stage.command("rebase")
     assert "nothing is changed" in plan.stdout
     assert "another database cluster" in plan.stdout
     assert not stage.subscriber.has_all(unpublished)
@@ -136,7 +136,7 @@ def test_since_counts_older_events_as_published(stage: Stage) -> None:
         row = link.execute("SELECT clock_timestamp()::text").fetchone()
     assert row is not None
     new = stage.write(*"abc")
-    done = stage.run("rebase", "--execute", "--since", row[0])
+    done = stage.command("rebase", "--execute", "--since", row[0])
     assert done.returncode == 0, done.stderr
     stage.worker()
     wait_until(lambda: stage.subscriber.has_all(new), 30, "the new events are read")
@@ -146,11 +146,11 @@ def test_since_counts_older_events_as_published(stage: Stage) -> None:
 
 def test_rebase_refuses_while_a_worker_is_in_the_group(stage: Stage) -> None:
     stage.workers(1)
-    done = stage.run("rebase", "--execute")
+    done = stage.command("rebase", "--execute")
     assert done.returncode == 1
     assert "Stop the workers" in done.stderr
     assert "Traceback" not in done.stderr
-    assert stage.run("rebase").returncode == 0
+    assert stage.command("rebase").returncode == 0
     stage.write(*"abc")
     prove(stage, 3)
 
@@ -189,7 +189,7 @@ def test_rebase_names_the_right_that_is_missing(
     with psycopg.connect(stage.url, autocommit=True) as link:
         link.execute(LOGIN.format(role))
     name = stage.url.rpartition("/")[2]
-    done = stage.run("rebase", "--execute", database_url=postgres.url(name, user=role))
+    done = stage.command("rebase", "--execute", database_url=postgres.url(name, user=role))
     assert done.returncode == 3, done.stderr
     assert "GRANT UPDATE (xid)" in done.stderr
     assert "Traceback" not in done.stderr

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def status(stage: Stage, **settings: str) -> dict[str, Any]:
-    done = stage.run("status", "--json", **settings)
+    done = stage.command("status", "--json", **settings)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert isinstance(found, dict)
@@ -41,7 +41,7 @@ def test_status_names_owner_and_age_of_each_shard(stage: Stage) -> None:
     assert {shard["group"] for shard in found["shards"]} == {stage.name}
     assert all(shard["owner"].startswith(stage.name) for shard in found["shards"])
     assert all(shard["position_seconds"] >= 0 for shard in found["shards"])
-    table = stage.run("status").stdout
+    table = stage.command("status").stdout
     assert "workers: 1" in table
     assert "up to date" in table
 
@@ -50,4 +50,4 @@ def test_status_says_that_another_group_publishes(stage: Stage) -> None:
     stage.write(*"abc")
     stage.publish_all()
     assert states(status(stage, group="another")) == {"other group"}
-    assert f"other group: {stage.name}" in stage.run("status", group="another").stdout
+    assert f"other group: {stage.name}" in stage.command("status", group="another").stdout

@@ -30,11 +30,11 @@ def test_tail_prints_json_bytes_and_tombstones(stage: Stage) -> None:
         link.execute(INSERT_BYTES, (stage.topics[0],))
         link.execute(TOMBSTONE, (stage.topics[0],))
     stage.publish_all()
-    done = stage.run("tail", stage.topics[0], "--from-beginning", "--max", "3")
+    done = stage.command("tail", stage.topics[0], "--from-beginning", "--max", "3")
     assert done.returncode == 0, done.stderr
     for words in ("order.placed", "key k", first, '"number": 0', "xff", "tombstone"):
         assert words in done.stdout
-    done = stage.run("tail", stage.topics[0], "--from-beginning", "--max", "3", "--json")
+    done = stage.command("tail", stage.topics[0], "--from-beginning", "--max", "3", "--json")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line["payload"] for line in lines] == [{"number": 0}, "ff00", None]
     assert lines[0]["id"] == first
@@ -66,7 +66,7 @@ def test_tail_follows_until_a_signal(stage: Stage, tmp_path: Path, number: int) 
 
 
 def test_tail_says_that_there_is_no_such_topic(stage: Stage) -> None:
-    done = stage.run("tail", "no.such.topic")
+    done = stage.command("tail", "no.such.topic")
     assert done.returncode == 3
     assert "There is no topic no.such.topic" in done.stderr
     assert "Traceback" not in done.stderr

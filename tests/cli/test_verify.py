@@ -23,7 +23,7 @@ def send(stage: Stage, *records: tuple[str, str]) -> None:
 
 
 def verify(stage: Stage, code: int) -> dict[str, Any]:
-    done = stage.run("verify", "--json")
+    done = stage.command("verify", "--json")
     assert done.returncode == code, done.stderr
     found = json.loads(done.stdout)
     assert isinstance(found, dict)
@@ -36,7 +36,7 @@ def test_verify_is_clean_beside_a_worker_that_published_all(stage: Stage) -> Non
     stage.write("a", "b")
     found = verify(stage, 0)
     assert (found["found"], found["waiting"], found["lost"]) == (9, 2, 0)
-    done = stage.run("verify")
+    done = stage.command("verify")
     assert done.returncode == 0
     assert "nothing is lost" in done.stdout
 
@@ -63,7 +63,7 @@ def test_verify_finds_an_event_before_an_earlier_one_of_its_key(stage: Stage) ->
     send(stage, ("a", second), ("b", other), ("a", first))
     found = verify(stage, 1)
     assert (found["duplicated"], found["out_of_order"], found["lost"]) == (0, 1, 0)
-    assert "NOT CLEAN" in stage.run("verify").stdout
+    assert "NOT CLEAN" in stage.command("verify").stdout
 
 
 def test_verify_finds_an_event_that_counts_as_published_and_is_in_no_topic(stage: Stage) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from outbox_worker.relay.recovery import Stored
+    from outbox_worker.relay.topics import Topics
     from outbox_worker.relay.transaction import Outcome
     from tests.model.world import Kafka, Postgres, Row
 
@@ -167,7 +168,7 @@ class Worker:
                     group=self.group,
                     lookups=SimulatedLookups(kafka),
                     reader=SimulatedReader(postgres, rows),
-                    admission=Admission("group", name),
+                    admission=Admission("group", name, cast("Topics", SimulatedTopics())),
                     topics=SimulatedTopics(),
                     transactions=None,
                     publisher=SimulatedPublisher(kafka, self, *publisher),

@@ -54,14 +54,17 @@ CREATE FUNCTION outbox.has_unpublished(lower timestamp with time zone, upper tim
         SELECT FROM generate_series(0, 15) AS shard (shard)
         LEFT JOIN outbox.position USING (shard)
         CROSS JOIN LATERAL (
-            SELECT xid, id FROM outbox.event
-            WHERE event.shard = shard.shard
-              AND created_at >= $1 AND created_at < $2
-              AND (position.seen IS NULL
-                   OR xid >= pg_snapshot_xmax(position.seen)
-                   OR xid = ANY(ARRAY(SELECT pg_snapshot_xip(position.seen))))
-              AND NOT (position.upper IS NOT NULL AND id <= position.cursor
-                       AND pg_visible_in_snapshot(xid, position.upper))
+            SELECT FROM (
+                SELECT xid, id FROM outbox.event
+                WHERE event.shard = shard.shard AND created_at >= $1 AND created_at < $2
+                  AND xid >= coalesce(pg_snapshot_xmax(position.seen), '0'::xid8)
+                UNION ALL
+                SELECT xid, id FROM outbox.event
+                WHERE event.shard = shard.shard AND created_at >= $1 AND created_at < $2
+                  AND xid = ANY(ARRAY(SELECT pg_snapshot_xip(position.seen)))
+            ) AS unseen
+            WHERE NOT coalesce(id <= position.cursor
+                               AND pg_visible_in_snapshot(xid, position.upper), false)
             LIMIT 1
         ) AS waiting
     )
@@ -183,27 +186,53 @@ CREATE TABLE outbox."position" (
 )
 WITH (fillfactor='50');
 CREATE VIEW outbox.lag AS
- SELECT (shard.shard)::smallint AS shard,
+ WITH place AS (
+         SELECT (shard.shard)::smallint AS shard,
+            COALESCE("position".seen, '1:1:'::pg_snapshot) AS seen,
+            "position".upper,
+            "position".cursor,
+            "position".updated_at,
+            "position".worker
+           FROM (generate_series(0, 15) shard(shard)
+             LEFT JOIN outbox."position" USING (shard))
+        ), bound AS (
+         SELECT pg_snapshot_xmax(place_1.seen) AS xmax
+           FROM place place_1
+          ORDER BY (pg_snapshot_xmax(place_1.seen))
+         LIMIT 1
+        ), unseen AS (
+         SELECT event.shard,
+            event.xid,
+            event.id,
+            event.created_at
+           FROM outbox.event
+          WHERE (event.xid >= ( SELECT bound.xmax
+                   FROM bound))
+        UNION ALL
+         SELECT event.shard,
+            event.xid,
+            event.id,
+            event.created_at
+           FROM outbox.event
+          WHERE ((event.xid = ANY (ARRAY( SELECT pg_snapshot_xip(place_1.seen) AS pg_snapshot_xip
+                   FROM place place_1))) AND (event.xid < ( SELECT bound.xmax
+                   FROM bound)))
+        ), waiting AS (
+         SELECT unseen.shard,
+            count(*) AS events,
+            min(unseen.created_at) AS oldest
+           FROM (unseen
+             JOIN place place_1 USING (shard))
+          WHERE ((NOT pg_visible_in_snapshot(unseen.xid, place_1.seen)) AND (NOT ((place_1.upper IS NOT NULL) AND (unseen.id <= place_1.cursor) AND pg_visible_in_snapshot(unseen.xid, place_1.upper))))
+          GROUP BY unseen.shard
+        )
+ SELECT place.shard,
     COALESCE(waiting.events, (0)::bigint) AS events,
     (COALESCE(EXTRACT(epoch FROM (clock_timestamp() - waiting.oldest)), (0)::numeric))::double precision AS seconds,
-    "position".updated_at AS position_time,
-    "position".worker
-   FROM ((generate_series(0, 15) shard(shard)
-     LEFT JOIN outbox."position" USING (shard))
-     LEFT JOIN LATERAL ( SELECT count(*) AS events,
-            min(event.created_at) AS oldest
-           FROM ( SELECT event_1.xid,
-                    event_1.id,
-                    event_1.created_at
-                   FROM outbox.event event_1
-                  WHERE ((event_1.shard = shard.shard) AND (event_1.xid >= COALESCE(pg_snapshot_xmax("position".seen), '0'::xid8)))
-                UNION ALL
-                 SELECT event_1.xid,
-                    event_1.id,
-                    event_1.created_at
-                   FROM outbox.event event_1
-                  WHERE ((event_1.shard = shard.shard) AND (event_1.xid = ANY (ARRAY( SELECT pg_snapshot_xip("position".seen) AS pg_snapshot_xip))))) event
-          WHERE (("position".upper IS NULL) OR (event.id > "position".cursor) OR (NOT pg_visible_in_snapshot(event.xid, "position".upper)))) waiting ON (true));
+    place.updated_at AS position_time,
+    place.worker
+   FROM (place
+     LEFT JOIN waiting USING (shard));
 CREATE TABLE outbox.migration (
     number integer NOT NULL,
     name text NOT NULL,

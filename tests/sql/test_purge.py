@@ -40,7 +40,7 @@ def publish_all(
     upper = None if backlog is None else str(backlog.upper)
     cursor = None if backlog is None else backlog.cursor
     given = [
-        Written(shard, 1, position, str(seen), upper, cursor, 0)
+        Written(shard, 1, position, str(seen), upper, cursor, 0, None, None)
         for shard in range(16)
         if shard != but
     ]
@@ -177,6 +177,6 @@ def test_the_worker_role_suffices_for_upkeep_and_purge(connection: Connection) -
 
 def test_the_mirror_never_goes_back(connection: Connection) -> None:
     publish_all(connection)
-    older = Written(3, 0, "older", "1:1:", None, None, 0)
+    older = Written(3, 0, "older", "1:1:", None, None, 0, None, None)
     assert mirror.write_positions(connection, "group", "zombie", [older]) == 0
     assert {row.worker for row in mirror.list_positions(connection)} == {"w"}
