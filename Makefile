@@ -40,7 +40,7 @@ bench: $(INSTALLED) ## measure everything (QUICK=1: in under three minutes)
 	@$(RUN) -m bench $(if $(QUICK),--quick)
 
 soak: $(INSTALLED) ## exactly-once under random faults for MINUTES=10 (SEED=n repeats one)
-	@$(RUN) -m tests.exactly_once.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+	@$(RUN) -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 model: $(INSTALLED) ## the model of the positions on HISTORIES=100000 random histories
 	@OUTBOX_MODEL_HISTORIES=$(HISTORIES) $(RUN) -m pytest --timeout=0 tests/model
