@@ -42,9 +42,11 @@ RETRY_BACKOFF_MS: Final = 2
 
 IDLE_POLL_MIN_S: Final = 0.002
 IDLE_POLL_MAX_S: Final = 0.020
-"""Pause between polls that find nothing, doubled from the least to the most.
+IDLE_POLL_GROWTH: Final = 1.5
+"""Pause between polls that find nothing: from the least to the most, by this factor.
 
-One poll costs Postgres 0.3 ms."""
+One poll costs Postgres 0.3 ms. A larger factor polls less, and an event that comes after a
+short lull then waits longer."""
 
 BACKOFF_MIN_S: Final = 0.1
 BACKOFF_MAX_S: Final = 5.0

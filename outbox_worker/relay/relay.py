@@ -25,7 +25,7 @@ from outbox_worker.relay.floor import FloorHistory
 from outbox_worker.relay.publisher import positions_after
 from outbox_worker.relay.reader import BY_ID
 from outbox_worker.relay.transaction import Aborted, Committed, Discarded, Rejected
-from outbox_worker.settings import IDLE_POLL_MAX_S, IDLE_POLL_MIN_S, SHARDS
+from outbox_worker.settings import IDLE_POLL_GROWTH, IDLE_POLL_MAX_S, IDLE_POLL_MIN_S, SHARDS
 from outbox_worker.stores import server
 
 if TYPE_CHECKING:
@@ -127,7 +127,8 @@ class Relay:
             self._refuse(error)
         except UnreachableError as error:
             self._say_trouble(error)
-        self._wait = 0.0 if worked else min(max(self._wait * 2, IDLE_POLL_MIN_S), IDLE_POLL_MAX_S)
+        grown = max(self._wait * IDLE_POLL_GROWTH, IDLE_POLL_MIN_S)
+        self._wait = 0.0 if worked else min(grown, IDLE_POLL_MAX_S)
 
     def close(self) -> None:
         """Leave the group first: what is in flight has ended, and others wait for our shards."""
