@@ -42,6 +42,11 @@ log = structlog.get_logger("worker")
 
 def build_daemon(settings: Settings, role: Role) -> Daemon:
     """A worker that is ready to run; raises where a neighbour is away or not as it must be."""
+    if role == "commands":
+        raise SettingsError(
+            "--role commands: this release executes no commands yet",
+            "Run it with --role relay or --role all, which publish events",
+        )
     url = settings.need_database()
     owner = transactional_id(settings)
     daemon = Daemon(settings)
@@ -49,16 +54,15 @@ def build_daemon(settings: Settings, role: Role) -> Daemon:
         migrations.check(connection)
     if settings.instance_id:
         daemon.keep(hold_instance(url, owner, settings.instance_id))
-    if role in {"relay", "all"}:
-        kafka.ensure_anchor_topic(kafka.make_admin(settings))
-        metrics = RelayMetrics(daemon.registry)
-        relay = build_relay(settings, owner, metrics)
-        relay_loop = RelayLoop(relay, daemon.health)
-        daemon.add("relay", relay_loop.step, relay.close)
-        upkeep = Upkeep(settings, owner, relay)
-        daemon.add("upkeep", upkeep.run_once, upkeep.close)
-        gauges = Gauges(url, metrics, daemon.health)
-        daemon.add("gauges", gauges.run_once, gauges.close)
+    kafka.ensure_anchor_topic(kafka.make_admin(settings))
+    metrics = RelayMetrics(daemon.registry)
+    relay = build_relay(settings, owner, metrics)
+    relay_loop = RelayLoop(relay, daemon.health)
+    daemon.add("relay", relay_loop.step, relay.close)
+    upkeep = Upkeep(settings, owner, relay)
+    daemon.add("upkeep", upkeep.run_once, upkeep.close)
+    gauges = Gauges(url, metrics, daemon.health)
+    daemon.add("gauges", gauges.run_once, gauges.close)
     log.info("started", version=__version__, role=role, group=settings.group, worker=owner)
     return daemon
 
