@@ -9,7 +9,7 @@ import pytest
 from outbox_worker.local.kafka import KafkaServer
 from outbox_worker.local.postgres import PostgresServer
 from tests.harness.databases import make_database
-from tests.harness.scene import Scene
+from tests.harness.scene import Scene, showing_logs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def scene(database: str, kafka_bootstrap_servers: str, tmp_path: Path) -> Iterator[Scene]:
     """A scene on the shared servers."""
-    with Scene(database, kafka_bootstrap_servers, tmp_path) as scene:
+    with showing_logs(Scene(database, kafka_bootstrap_servers, tmp_path)) as scene:
         yield scene
 
 
@@ -40,7 +40,7 @@ def own_postgres() -> Iterator[PostgresServer]:
 @pytest.fixture
 def own_broker_scene(database: str, own_kafka: KafkaServer, tmp_path: Path) -> Iterator[Scene]:
     """A scene on the broker that may be killed."""
-    with Scene(database, own_kafka.bootstrap, tmp_path) as scene:
+    with showing_logs(Scene(database, own_kafka.bootstrap, tmp_path)) as scene:
         yield scene
 
 
@@ -50,5 +50,5 @@ def own_postgres_scene(
 ) -> Iterator[Scene]:
     """A scene on the Postgres that may be killed."""
     url = own_postgres.url(make_database(own_postgres))
-    with Scene(url, kafka_bootstrap_servers, tmp_path) as scene:
+    with showing_logs(Scene(url, kafka_bootstrap_servers, tmp_path)) as scene:
         yield scene

@@ -10,7 +10,7 @@ from psycopg import sql
 
 from outbox_worker.local.postgres import PostgresServer
 from tests.harness.databases import make_database
-from tests.harness.scene import Scene
+from tests.harness.scene import Scene, showing_logs
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def crowded(kafka_bootstrap_servers: str, tmp_path: Path) -> Iterator[Scene]:
     """A scene on a server that takes thousands of prepared transactions."""
     with PostgresServer(settings={"max_prepared_transactions": str(CROWD + 100)}) as server:
         url = server.url(make_database(server))
-        with Scene(url, kafka_bootstrap_servers, tmp_path) as scene:
+        with showing_logs(Scene(url, kafka_bootstrap_servers, tmp_path)) as scene:
             yield scene
 
 

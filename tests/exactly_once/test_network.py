@@ -11,7 +11,7 @@ from outbox_worker.local.kafka import KafkaServer
 from outbox_worker.local.ports import HOST, free_port
 from tests.harness.databases import through
 from tests.harness.proxy import Proxy
-from tests.harness.scene import Scene
+from tests.harness.scene import Scene, showing_logs
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def proxied(
 ) -> Iterator[Proxied]:
     """A scene on the broker with a proxy."""
     server, proxy = proxied_kafka
-    with Scene(database, server.bootstrap, tmp_path) as scene:
+    with showing_logs(Scene(database, server.bootstrap, tmp_path)) as scene:
         yield Proxied(scene, proxy, f"{HOST}:{proxy.port}")
         proxy.heal()
 

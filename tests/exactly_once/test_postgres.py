@@ -6,8 +6,9 @@ import random
 import threading
 from typing import TYPE_CHECKING, Final
 
-import psycopg
 import pytest
+
+from tests.harness.terminations import terminate_backends
 
 if TYPE_CHECKING:
     from outbox_worker.local.postgres import PostgresServer
@@ -15,26 +16,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
-BACKENDS: Final = """
-    SELECT pid FROM pg_stat_activity
-    WHERE datname = current_database() AND backend_type = 'client backend'
-      AND pid <> pg_backend_pid()
-    ORDER BY pid"""
-TERMINATE: Final = "SELECT pg_terminate_backend(%s)"
 TERMINATING_S: Final = 20.0
-EVERY_S: Final = 0.25
-
-
-def terminate_backends(url: str, rng: random.Random, over: threading.Event) -> int:
-    """End one backend after the other until `over`; returns how many."""
-    count = 0
-    with psycopg.connect(url, autocommit=True) as connection:
-        while not over.wait(EVERY_S):
-            pids = [row[0] for row in connection.execute(BACKENDS)]
-            if pids:
-                connection.execute(TERMINATE, (rng.choice(pids),))
-                count += 1
-    return count
 
 
 def test_backends_are_terminated_at_random_for_20_seconds(scene: Scene) -> None:

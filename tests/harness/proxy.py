@@ -101,6 +101,10 @@ class Proxy:
         for sock in (self._listener, self._wake_in, self._wake_out):
             sock.close()
 
+    def redirect(self, upstream: Address) -> None:
+        """Lead new connections to another server."""
+        self._upstream = upstream
+
     def cut(self) -> None:
         """Cut every connection now."""
         self._cut_all = True

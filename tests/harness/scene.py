@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import uuid
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import psycopg
@@ -23,7 +23,7 @@ from tests.harness.workers import COMMAND, ROOT, Worker, environment
 from tests.harness.writers import Workload
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -84,7 +84,6 @@ class Scene:
         for worker in self.crew:
             worker.end()
         self._listening.close()
-        self.show_logs()
 
     def create_topics(self, partitions: Mapping[str, int], **config: str) -> None:
         """Make topics and wait until the broker has them."""
@@ -179,6 +178,15 @@ class Scene:
             lambda: self.whole(workers or self.alive), seconds, "the workers share all shards"
         )
 
+    def await_new(self, count: int) -> None:
+        """Wait until so many events have been read that are written from now on."""
+        written = self.rows().keys()
+        wait_until(
+            lambda: len(self.subscriber.event_ids - written) >= count,
+            CATCH_UP_S,
+            f"{count} new events are read",
+        )
+
     def reads(self, topic: str) -> int:
         """How many records of the topic have been read."""
         return sum(record.topic == topic for record in tuple(self.subscriber.received))
@@ -239,11 +247,21 @@ class Scene:
         assert set(codes.values()) <= {0}, codes
 
     def show_logs(self) -> None:
-        """Print the end of each worker's log: pytest shows it with a failure."""
+        """Print the end of each worker's log."""
         for worker in self.crew:
             lines = worker.log.read_text(encoding="utf-8", errors="replace").splitlines()
             head = f"--- {worker.name} (pid {worker.process.pid}, exit {worker.process.poll()})"
             sys.stdout.write("\n".join([head, *lines[-SHOWN_LINES:], ""]))
+
+
+@contextmanager
+def showing_logs(scene: Scene) -> Iterator[Scene]:
+    """The scene; at its end its workers' logs are printed, which pytest shows with a failure."""
+    try:
+        with scene:
+            yield scene
+    finally:
+        scene.show_logs()
 
 
 def free_address() -> str:

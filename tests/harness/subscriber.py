@@ -85,6 +85,7 @@ class Subscriber:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="subscriber", daemon=True)
         self._failure: Exception | None = None
+        self.event_ids: set[str] = set()
         self.received: list[Received] = []
 
     def __enter__(self) -> Self:
@@ -105,7 +106,7 @@ class Subscriber:
     def has_all(self, event_ids: Iterable[str]) -> bool:
         """Whether each of these has been read at least once."""
         self.check()
-        return set(event_ids) <= {record.event_id for record in tuple(self.received)}
+        return self.event_ids.issuperset(event_ids)
 
     def at_the_end(self) -> bool:
         """Whether every record in the topics is read or known to be aborted; none is pending."""
@@ -141,7 +142,9 @@ class Subscriber:
     def _take(self, message: Message, now: float) -> None:
         fault = message.error()
         if fault is None:
-            self.received.append(_received(message, now))
+            record = _received(message, now)
+            self.received.append(record)
+            self.event_ids.add(record.event_id)
         elif fault.code() == EOF_CODE:
             place = (message.topic() or "", _int(message.partition()))
             self._ends[place] = _int(message.offset())
