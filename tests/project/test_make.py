@@ -103,11 +103,11 @@ def test_ci_without_a_way_to_run_kafka_says_so_before_it_begins(
     assert "==" not in done.stdout, "no step was begun"
 
 
-def test_ci_does_not_outlast_thirty_minutes() -> None:
+def test_ci_does_not_outlast_forty_five_minutes() -> None:
     text = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     limits = [int(limit) for limit in re.findall(r"^step (\d+) make", text, re.MULTILINE)]
     assert len(limits) == 3
-    assert sum(limits) < 30 * 60
+    assert sum(limits) < 45 * 60
 
 
 @pytest.mark.parametrize("script", [".ci/run", ".ci/upgrade"])
