@@ -159,7 +159,8 @@ class KafkaServer:
         done = subprocess.run(
             [
                 *self._java("-XX:TieredStopAtLevel=1", "-Xshare:auto"),
-                *("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._config())),
+                *("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}"),
+                *("--config", str(self._config())),
             ],
             check=False,
             stdin=subprocess.DEVNULL,
