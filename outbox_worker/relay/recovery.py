@@ -93,11 +93,7 @@ class Recovery:
         for owner in sorted(set(known) - {self._own_id, ""}):
             log.warning("takeover", owner=owner, shards=shards)
             config = kafka.producer_config(self._settings, owner)
-            producer = kafka.make_producer(config)
-            try:
-                producer.init_transactions(KAFKA_CALL_S)
-            finally:
-                producer.close()
+            kafka.make_producer(config).init_transactions(KAFKA_CALL_S)
             self._metrics.takeovers.inc()
 
     def close(self) -> None:

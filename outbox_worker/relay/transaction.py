@@ -149,11 +149,14 @@ class Transactions:
         return Committed(time.perf_counter() - self._began)
 
     def close(self) -> None:
-        """Let go of the producer; an open transaction is left for Kafka to abort."""
+        """Let go of the producer; an open transaction is left for Kafka to abort.
+
+        Without its own `close`: that aborts the transaction first, and waits for
+        ever while the broker is away.
+        """
         producer, self._producer = self._producer, None
         if producer is not None:
-            producer.purge()
-            producer.close()
+            producer.purge(blocking=False)
 
     def _require(self) -> Producer:
         if self._producer is None:
