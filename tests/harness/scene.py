@@ -6,6 +6,7 @@ several may play at once.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import uuid
@@ -166,6 +167,13 @@ class Scene:
         """The workers whose processes are there."""
         return [worker for worker in self.crew if worker.alive]
 
+    @property
+    def gone(self) -> dict[str, int]:
+        """Exit codes of workers that ended in another way than by our signals."""
+        codes = {worker.name: worker.process.poll() for worker in self.crew}
+        ours = {None, 0, -signal.SIGKILL}
+        return {name: code for name, code in codes.items() if code is not None if code not in ours}
+
     def whole(self, workers: Iterable[Worker]) -> bool:
         """Whether these workers share all shards, each with at least one of them."""
         shares = [worker.shards for worker in workers]
@@ -222,6 +230,7 @@ class Scene:
         """
         rows = self.await_caught_up()
         self.await_whole()
+        assert not self.gone, f"gone without being told to: {self.gone}"
         self.stop_all()
         wait_until(self.subscriber.at_the_end, SETTLE_S, "no transaction is open")
         verdict = self.verdict(rows, excused)

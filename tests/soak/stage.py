@@ -121,4 +121,5 @@ class Stage:
         wait_until(scene.subscriber.at_the_end, SETTLE_S, "no transaction is open")
         verdict = scene.verdict(rows, self.excused)
         assert verdict.kept, str(verdict)
+        assert not scene.gone, f"gone without being told to: {scene.gone}"
         return len(rows)
