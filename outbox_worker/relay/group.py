@@ -6,6 +6,7 @@ ever fetched. For one thread only.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +23,10 @@ MEMBER_MARK: Final = b"CGMDv2:"
 """librdkafka's serialized group metadata: this mark, then the generation in four bytes."""
 
 GENERATION: Final = slice(len(MEMBER_MARK), len(MEMBER_MARK) + 4)
+
+ASK_S: Final = 0.5
+ASK_AGAIN_S: Final = 2.0
+"""After an error of a broker: how long, and how often, it is asked whether that is over."""
 
 log = structlog.get_logger("group")
 
@@ -44,7 +49,8 @@ class Group:
         self._owned: set[int] = set()
         self._changes = Changes()
         self._assigned = False
-        self._last_error: str | None = None
+        self._trouble: set[str] = set()
+        self._ask_at = 0.0
 
     @property
     def owned(self) -> frozenset[int]:
@@ -59,7 +65,7 @@ class Group:
     @property
     def trouble(self) -> str:
         """What keeps us from the broker, as far as the group notices; empty where nothing does."""
-        return self._last_error or ""
+        return ", ".join(sorted(self._trouble))
 
     @property
     def member_id(self) -> str:
@@ -88,6 +94,8 @@ class Group:
         fault = message.error() if message is not None else None
         if fault is not None:
             self._note_error(fault)
+        elif self._trouble and time.monotonic() >= self._ask_at:
+            self._ask_whether_over()
         changes, self._changes = self._changes, Changes()
         return changes
 
@@ -124,7 +132,7 @@ class Group:
         self._changes.assigned |= came
         self._changes.rebalanced = True
         self._assigned = True
-        self._last_error = None
+        self._be_well()
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         consumer.incremental_unassign(partitions)
@@ -135,10 +143,25 @@ class Group:
         self._changes.rebalanced = True
 
     def _note_error(self, fault: KafkaError) -> None:
-        """One line for each new kind of trouble: librdkafka repeats itself while it lasts."""
-        if fault.name() != self._last_error:
-            self._last_error = fault.name()
+        """One line for each kind of trouble: librdkafka repeats them in turn while it lasts."""
+        if fault.name() not in self._trouble:
             log.warning("kafka_trouble", error=fault.name(), detail=fault.str())
+        self._trouble.add(fault.name())
+        self._ask_at = time.monotonic() + ASK_AGAIN_S
+
+    def _ask_whether_over(self) -> None:
+        """Ask a broker: librdkafka tells of errors, not of their end."""
+        try:
+            self._consumer.list_topics(ANCHOR_TOPIC, timeout=ASK_S)
+        except KafkaException:
+            self._ask_at = time.monotonic() + ASK_AGAIN_S
+        else:
+            self._be_well()
+
+    def _be_well(self) -> None:
+        if self._trouble:
+            log.info("kafka_back", after=self.trouble)
+        self._trouble.clear()
 
 
 class PositionReader:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import structlog
 from confluent_kafka import KafkaException
 
+from outbox_worker.relay.caller import Caller
 from outbox_worker.settings import BACKOFF_MAX_S, BACKOFF_MIN_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from concurrent.futures import Future
 
     from outbox_worker.relay.recovery import Recovery, Stored
 
@@ -25,7 +26,7 @@ class Lookups:
     def __init__(self, recovery: Recovery) -> None:
         """Ask through `recovery`, one question at a time."""
         self._recovery = recovery
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="lookup")
+        self._caller = Caller("lookup")
         self._wanted: set[int] = set()
         self._asked: frozenset[int] = frozenset()
         self._answer: Future[dict[int, Stored | None]] | None = None
@@ -57,12 +58,12 @@ class Lookups:
             self._answer = None
         if self._answer is None and self._wanted and time.monotonic() >= self._not_before:
             self._asked, self._wanted = frozenset(self._wanted), set()
-            self._answer = self._thread.submit(self._recovery.lookup, self._asked)
+            self._answer = self._caller.submit(self._recovery.lookup, self._asked)
         return found
 
     def close(self) -> None:
         """Ask no more; a question under way ends by its own time-out."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._caller.close()
         if self._answer is None or self._answer.done():
             self._recovery.close()
 

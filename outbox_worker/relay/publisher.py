@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
+from outbox_worker.relay.caller import Caller
 from outbox_worker.relay.codec import encode
 from outbox_worker.relay.position import BY_XID, Place, Summary, advance, summarize
 from outbox_worker.relay.recovery import Stored
 from outbox_worker.relay.transaction import Aborted, Committed
+from outbox_worker.settings import KAFKA_CALL_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Future
 
     from outbox_worker.observe.metrics import RelayMetrics
     from outbox_worker.relay.group import Group
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 PREFETCH_ROWS: Final = 1_000
 """From this size of batch on the next one is read while Kafka commits. Below it the read comes
 after the commit: its rows are fresher, so that an event waits for one commit and not for two."""
+
+FINISH_S: Final = KAFKA_CALL_S + 3.0
+"""From when on a transaction that neither commits nor fails is given up: Kafka has aborted it."""
 
 STALE_XIDS: Final = 100_000
 """How far a shard without events may fall behind before its position is renewed."""
@@ -66,7 +71,7 @@ class Publisher:
         self._transactions = transactions
         self._group = group
         self._metrics = metrics
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
+        self._caller = Caller("commit")
 
     def publish(
         self,
@@ -81,20 +86,26 @@ class Publisher:
             return Aborted("not a member of the group")
         began = time.perf_counter()
         outcome = self._transactions.produce(rows)
-        if outcome is None and meanwhile is not None and len(rows) >= PREFETCH_ROWS:
-            future = self._thread.submit(self._transactions.finish, offsets, member)
+        if outcome is None:
+            future = self._caller.submit(self._transactions.finish, offsets, member)
             try:
-                meanwhile()
+                if meanwhile is not None and len(rows) >= PREFETCH_ROWS:
+                    meanwhile()
             finally:
-                outcome = future.result()
-        elif outcome is None:
-            outcome = self._transactions.finish(offsets, member)
+                outcome = self._await(future)
         self._observe(rows, outcome, time.perf_counter() - began)
         return outcome
 
     def close(self) -> None:
         """Let go of the thread."""
-        self._thread.shutdown(wait=False)
+        self._caller.close()
+
+    def _await(self, future: Future[Outcome]) -> Outcome:
+        try:
+            return future.result(FINISH_S)
+        except TimeoutError:
+            self._caller.leave()
+            return self._transactions.give_up()
 
     def _observe(self, rows: Sequence[EventRow], outcome: Outcome, seconds: float) -> None:
         name = type(outcome).__name__.lower()

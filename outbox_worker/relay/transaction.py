@@ -131,11 +131,11 @@ class Transactions:
             fault: KafkaError = error.args[0]
             if row is not None and fault.code() in REJECTING_CODES:
                 self._failures.append((fault, row[4]))
-            return self._abort(fault)
+            return self._abort(producer, fault)
         return None
 
     def finish(self, offsets: Offsets, member: bytes) -> Outcome:
-        """Put the positions in and commit. Blocks, at most about the transaction time-out."""
+        """Put the positions in and commit. Blocks, mostly at most the transaction time-out."""
         producer = self._require()
         positions = [
             TopicPartition(ANCHOR_TOPIC, shard, offset, metadata)
@@ -143,10 +143,20 @@ class Transactions:
         ]
         try:
             producer.send_offsets_to_transaction(positions, member, KAFKA_CALL_S)
+            if self._producer is not producer:
+                return Discarded("given up before the commit")
             producer.commit_transaction(KAFKA_CALL_S)
         except KafkaException as error:
-            return self._abort(error.args[0])
+            return self._abort(producer, error.args[0])
         return Committed(time.perf_counter() - self._began)
+
+    def give_up(self) -> Outcome:
+        """Go on without a `finish` that does not end: what it did is unknown.
+
+        A new producer fences the old one, whatever that still sends.
+        """
+        self.close()
+        return Discarded("NO_ANSWER: librdkafka did not return from a transaction")
 
     def close(self) -> None:
         """Let go of the producer; an open transaction is left for Kafka to abort.
@@ -167,18 +177,23 @@ class Transactions:
         if error is not None and error.code() not in STATE_CODES:
             self._failures.append((error, message.topic() or ""))
 
-    def _abort(self, fault: KafkaError) -> Outcome:
+    def _abort(self, producer: Producer, fault: KafkaError) -> Outcome:
         """Abort where librdkafka says that it can be; otherwise give the producer up."""
         reason = f"{fault.name()}: {fault.str()}"
         if not fault.txn_requires_abort() and not self._failures:
-            self.close()
+            self._discard(producer)
             return Discarded(reason)
         try:
-            self._require().abort_transaction(KAFKA_CALL_S)
+            producer.abort_transaction(KAFKA_CALL_S)
         except KafkaException as error:
-            self.close()
+            self._discard(producer)
             return Discarded(f"{reason}; abort: {error.args[0].str()}")
         return self._rejection() or Aborted(reason)
+
+    def _discard(self, producer: Producer) -> None:
+        """Let go of `producer`, unless it was given up and another is in its place."""
+        if self._producer is producer:
+            self.close()
 
     def _rejection(self) -> Rejected | None:
         """The first failed delivery that lies in a record, if any."""
