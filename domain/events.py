@@ -1,0 +1,227 @@
+"""What subscribers are told: each event a versioned model, written in its writer's transaction.
+
+Within a version fields are only added. The schemas for others are in `contracts/`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, JsonValue
+
+from domain.stores import event as store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from domain.context import Connection
+
+TOPIC_PREFIX: Final = "huleedu."
+"""Before the type of an event: its topic, where the setting says nothing else."""
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+
+
+class Event(BaseModel, frozen=True):
+    """What all events say. `TYPE` is the CloudEvents type, `KEY` the field that is the key."""
+
+    TYPE: ClassVar[str]
+    KEY: ClassVar[str]
+
+    correlation_id: UUID
+    occurred_at: Moment
+
+    @property
+    def key(self) -> str:
+        """The id of the aggregate: a subscriber gets its events in order."""
+        return str(getattr(self, self.KEY))
+
+
+class ClassCreated(Event, frozen=True):
+    """A teacher made a class."""
+
+    TYPE = "class.created.v1"
+    KEY = "class_id"
+
+    class_id: UUID
+    class_designation: str
+    course_codes: list[str]
+    user_id: str
+
+
+class ClassUpdated(Event, frozen=True):
+    """A teacher changed a class; what did not change is absent."""
+
+    TYPE = "class.updated.v1"
+    KEY = "class_id"
+
+    class_id: UUID
+    class_designation: str | None = None
+    course_codes: list[str] | None = None
+    user_id: str
+
+
+class ClassDeleted(Event, frozen=True):
+    """A teacher deleted a class, and with it its enrolments."""
+
+    TYPE = "class.deleted.v1"
+    KEY = "class_id"
+
+    class_id: UUID
+    class_designation: str
+    course_codes: list[str]
+    user_id: str
+
+
+class StudentCreated(Event, frozen=True):
+    """A teacher made a student."""
+
+    TYPE = "class.student.created.v1"
+    KEY = "student_id"
+
+    student_id: UUID
+    first_name: str
+    last_name: str
+    legal_full_name: str
+    student_email: str | None
+    class_ids: list[UUID]
+    created_by: str
+
+
+class StudentUpdated(Event, frozen=True):
+    """A teacher changed a student; what did not change is absent."""
+
+    TYPE = "class.student.updated.v1"
+    KEY = "student_id"
+
+    student_id: UUID
+    first_name: str | None = None
+    last_name: str | None = None
+    legal_full_name: str | None = None
+    student_email: str | None = None
+    added_class_ids: list[UUID] | None = None
+    removed_class_ids: list[UUID] | None = None
+    updated_by: str
+
+
+class StudentDeleted(Event, frozen=True):
+    """A teacher deleted a student, and with it its enrolments."""
+
+    TYPE = "class.student.deleted.v1"
+    KEY = "student_id"
+
+    student_id: UUID
+    first_name: str
+    last_name: str
+    legal_full_name: str
+    student_email: str | None
+    class_ids: list[UUID]
+    deleted_by: str
+
+
+class ConfirmedAssociation(BaseModel, frozen=True):
+    """Who wrote an essay; without a student nobody of the class did.
+
+    `confidence` is that of the suggestion, null where this student was not the suggested one.
+    """
+
+    essay_id: UUID
+    student_id: UUID | None
+    student_name: str | None
+    confidence: float | None
+    method: Literal["human", "timeout"]
+    validated_by: str
+    validated_at: Moment
+
+
+class AssociationsSummary(BaseModel, frozen=True):
+    """How many essays have a student, how many have none, and how that was decided."""
+
+    confirmed: int
+    no_student: int
+    by_method: dict[Literal["human", "timeout"], int]
+
+
+class AssociationsConfirmed(Event, frozen=True):
+    """The author of each text of a batch is decided.
+
+    `timeout_triggered` where at least one was for lack of time.
+    """
+
+    TYPE = "class.student.associations.confirmed.v1"
+    KEY = "batch_id"
+
+    batch_id: UUID
+    class_id: UUID | None
+    course_code: str
+    user_id: str
+    associations: list[ConfirmedAssociation]
+    timeout_triggered: bool
+    summary: AssociationsSummary
+
+
+class ReadyEssay(BaseModel, frozen=True):
+    """A text that can be worked on."""
+
+    essay_id: UUID
+    text_storage_id: str
+    student_id: UUID | None
+
+
+class BatchEssaysReady(Event, frozen=True):
+    """Nothing is left to do for a batch of a class; its essays are in the order of its slots."""
+
+    TYPE = "els.batch.essays.ready.v1"
+    KEY = "batch_id"
+
+    batch_id: UUID
+    class_id: UUID | None
+    user_id: str
+    ready_essays: list[ReadyEssay]
+    course_code: str
+    course_language: str
+    class_type: Literal["GUEST", "REGULAR"]
+    student_prompt_ref: str | None
+
+
+class Problem(BaseModel, frozen=True):
+    """Why a command was rejected."""
+
+    code: str
+    message: str
+    details: dict[str, JsonValue]
+
+
+class CommandRejected(Event, frozen=True):
+    """A command of the inbox was not carried out; it changed nothing."""
+
+    TYPE = "command.rejected.v1"
+    KEY = "command_key"
+
+    command_key: str
+    command_id: UUID
+    command_type: str
+    error: Problem
+
+
+def append(connection: Connection, events: Sequence[Event], prefix: str) -> None:
+    """Write events to the outbox in the caller's transaction, in this order."""
+    drafts = [
+        store.Draft(
+            f"{prefix}{event.TYPE}",
+            event.key,
+            event.TYPE,
+            event.model_dump_json(exclude_unset=True).encode(),
+            str(event.correlation_id),
+        )
+        for event in events
+    ]
+    if drafts:
+        store.insert_events(connection, drafts)

@@ -1,0 +1,1 @@
+"""Statements of the domain: one function for each file of `sql/<module>/`."""
