@@ -87,7 +87,7 @@ def measure_floor(place: Place, transactions: int) -> Latency:
     The product's own producer and member, in a loop, without Postgres.
     """
     rows = read_rows(place)[: FLOOR_ROWS * 50]
-    group = Group({**kafka.group_config(place.settings), "group.id": "bench-floor"})
+    group = Group({**kafka.group_config(place.settings, "bench"), "group.id": "bench-floor"})
     producer = Transactions(kafka.producer_config(place.settings, "bench-floor"), "/bench")
     group.join()
     producer.open()

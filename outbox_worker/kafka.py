@@ -130,11 +130,15 @@ def producer_config(settings: Settings, transactional_id: str) -> Config:
     }
 
 
-def group_config(settings: Settings) -> Config:
-    """The member of the group of workers; it never fetches a record."""
+def group_config(settings: Settings, owner: str) -> Config:
+    """The member of the group of workers; it never fetches a record.
+
+    Its client id is the worker's transactional id, so that the group tells who is alive.
+    """
     return {
         "heartbeat.interval.ms": numbers.HEARTBEAT_MS,
         **_without_producer(client_config(settings)),
+        "client.id": owner,
         "group.id": settings.group,
         "partition.assignment.strategy": "cooperative-sticky",
         "session.timeout.ms": numbers.SESSION_TIMEOUT_MS,
@@ -228,6 +232,13 @@ def create_topic(admin: AdminClient, topic: str, partitions: int, replication: i
 def create_shape(admin: AdminClient, topic: str, shape: TopicShape) -> None:
     """Make a topic for events in the shape of OUTBOX_CREATE_TOPICS."""
     create_topic(admin, topic, shape.partitions, shape.replication)
+
+
+def members_of(admin: AdminClient, group: str) -> frozenset[str]:
+    """The client ids of the members of a group; `KafkaException` where the broker does not say."""
+    asked = admin.describe_consumer_groups([group], request_timeout=numbers.KAFKA_CALL_S)
+    found = asked[group].result(numbers.KAFKA_CALL_S)
+    return frozenset(member.client_id for member in found.members)
 
 
 def unreachable(fault: KafkaError) -> UnreachableError:

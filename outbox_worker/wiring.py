@@ -69,7 +69,7 @@ def build_daemon(settings: Settings, role: Role) -> Daemon:
 
 def build_relay(settings: Settings, owner: str, metrics: RelayMetrics) -> Relay:
     """A relay with its clients; none of them has been used yet."""
-    group = Group(kafka.group_config(settings))
+    group = Group(kafka.group_config(settings, owner))
     transactions = Transactions(kafka.producer_config(settings, owner), settings.source)
     recovery = Recovery(settings, transactions, owner, metrics)
     limits = Limits(settings.batch_rows, settings.batch_bytes)

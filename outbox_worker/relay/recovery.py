@@ -56,6 +56,7 @@ class Recovery:
         """Share the relay's producer; positions are asked through a client of its own."""
         self._settings = settings
         self._stable = PositionReader(self._reader_config("read_committed"))
+        self._admin = kafka.make_admin(settings)
         self._transactions = transactions
         self._own_id = transactional_id
         self._metrics = metrics
@@ -74,23 +75,43 @@ class Recovery:
         except KafkaException as error:
             if error.args[0].code() != TIMED_OUT:
                 raise
-            self._abort_the_dead(wanted)
+            self._fence(self._owners(self._unstable(wanted)), wanted)
             found = self._stable.committed(wanted, KAFKA_CALL_S)
+        else:
+            self._fence_the_dead(self._owners(found), wanted)
         return {place.partition: _stored(place) for place in found}
 
-    def _abort_the_dead(self, shards: list[int]) -> None:
-        """Fence each last owner that left a transaction open; it may be a zombie, never a peer.
+    def _unstable(self, shards: list[int]) -> list[TopicPartition]:
+        """The positions as they were before a transaction that is still open."""
+        reader = PositionReader(self._reader_config("read_uncommitted"))
+        try:
+            return reader.committed(shards, KAFKA_CALL_S)
+        finally:
+            reader.close()
+
+    def _owners(self, places: Iterable[TopicPartition]) -> frozenset[str]:
+        """Whom the positions name, ourselves apart."""
+        known = {stored.position.owner for place in places if (stored := _stored(place))}
+        return frozenset(known - {self._own_id, ""})
+
+    def _fence_the_dead(self, owners: frozenset[str], shards: list[int]) -> None:
+        """Fence last owners that are no members any more.
+
+        One that died before it sent its positions has records in an open transaction
+        that the positions do not tell of, and every subscriber waits for its time-out. A
+        member that handed a shard over is alive, ended its transaction, and is left alone.
+        """
+        if owners:
+            members = kafka.members_of(self._admin, self._settings.group)
+            self._fence(owners - members, shards)
+
+    def _fence(self, owners: frozenset[str], shards: list[int]) -> None:
+        """Abort what these owners left open; each may be a zombie, never a peer at work.
 
         A live owner has no transaction over a shard that was given to us: it
         ends what is in flight before it lets a shard go.
         """
-        reader = PositionReader(self._reader_config("read_uncommitted"))
-        try:
-            places = reader.committed(shards, KAFKA_CALL_S)
-        finally:
-            reader.close()
-        known = [stored.position.owner for place in places if (stored := _stored(place))]
-        for owner in sorted(set(known) - {self._own_id, ""}):
+        for owner in sorted(owners):
             log.warning("takeover", owner=owner, shards=shards)
             config = kafka.producer_config(self._settings, owner)
             kafka.make_producer(config).init_transactions(KAFKA_CALL_S)

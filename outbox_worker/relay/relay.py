@@ -24,7 +24,13 @@ from outbox_worker.relay.cohorts import Cohorts
 from outbox_worker.relay.floor import FloorHistory
 from outbox_worker.relay.publisher import positions_after
 from outbox_worker.relay.reader import BY_ID
-from outbox_worker.relay.transaction import Aborted, Committed, Discarded, Rejected
+from outbox_worker.relay.transaction import (
+    Aborted,
+    Committed,
+    Discarded,
+    Interrupted,
+    Rejected,
+)
 from outbox_worker.settings import IDLE_POLL_GROWTH, IDLE_POLL_MAX_S, IDLE_POLL_MIN_S, SHARDS
 from outbox_worker.stores import server
 
@@ -290,6 +296,10 @@ class Relay:
                 self._ahead = None
                 self._parts.topics.forget(topics)
                 holds.isolate(self._cohorts, cohort, batch, reason)
+            case Interrupted(reason):
+                log.info("transaction_interrupted", reason=reason)
+                self._ahead = None
+                return False
             case Aborted(reason) | Discarded(reason):
                 self._ask_again(reason)
             case _:

@@ -62,9 +62,21 @@ class Committed:
     seconds: float
 
 
+GAP_CODES = frozenset({KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, KafkaError.UNKNOWN_PRODUCER_ID})
+"""The producer and a partition disagree about its last record, for example after one was
+refused: librdkafka takes a new epoch with the abort, and the same again goes through."""
+
+
 @dataclass(frozen=True, slots=True)
 class Aborted:
     """Nothing is in Kafka, and the producer goes on; our place in the group may be stale."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """Nothing is in Kafka, the producer goes on, and where we stand is as before: try again."""
 
     reason: str
 
@@ -84,7 +96,7 @@ class Discarded:
     reason: str
 
 
-Outcome: TypeAlias = Committed | Aborted | Rejected | Discarded
+Outcome: TypeAlias = Committed | Aborted | Interrupted | Rejected | Discarded
 Offsets: TypeAlias = "Mapping[int, tuple[int, str]]"
 """By shard: the batch counter and the encoded position."""
 
@@ -188,7 +200,9 @@ class Transactions:
         except KafkaException as error:
             self._discard(producer)
             return Discarded(f"{reason}; abort: {error.args[0].str()}")
-        return self._rejection() or Aborted(reason)
+        if rejected := self._rejection():
+            return rejected
+        return Interrupted(reason) if fault.code() in GAP_CODES else Aborted(reason)
 
     def _discard(self, producer: Producer) -> None:
         """Let go of `producer`, unless it was given up and another is in its place."""
