@@ -1,0 +1,357 @@
+"""Those who decide about a batch at the same time: one decision, told once."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import subprocess
+import sys
+import threading
+from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+
+import pytest
+
+from domain.overdue import Decided, decide_overdue
+from domain.results import ConfirmationResult, Refused
+from outbox_worker import database as connections
+from tests.domain.authors import (
+    CONFIRMED,
+    DAY,
+    NOON,
+    READY,
+    completed_at,
+    confirm,
+    found,
+    make_batch,
+    make_room,
+    provision,
+    rows,
+    succeeds,
+    suggest,
+    told,
+)
+from tests.harness.waiting import wait_until
+from tests.harness.workers import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from domain.context import Connection
+    from tests.domain.authors import Batch, Room
+
+WORKERS: Final = 8
+ROUNDS: Final = 1_000
+MOST_QUESTIONS: Final = 15
+WAIT_S: Final = 20.0
+TOLD: Final = [CONFIRMED, READY]
+
+Outcome = TypeVar("Outcome")
+
+
+@pytest.fixture
+def seed() -> int:
+    """Printed, which pytest shows with a failure."""
+    drawn = secrets.randbits(32)
+    sys.stdout.write(f"seed {drawn}\n")
+    return drawn
+
+
+@pytest.fixture
+def other(database: str) -> Iterator[Connection]:
+    """A second session."""
+    with connections.connect(database, application="other") as link:
+        yield link
+
+
+@pytest.fixture
+def links(database: str) -> Iterator[list[Connection]]:
+    """A session for each worker."""
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(connections.connect(database, application=f"player {number}"))
+            for number in range(WORKERS)
+        ]
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(WORKERS) as threads:
+        yield threads
+
+
+def decide(connection: Connection, rows: int = 7) -> Decided | None:
+    return decide_overdue(connection, timeout=DAY, min_score=0.7, now=NOON + DAY, rows=rows)
+
+
+def decide_all(url: str, start: threading.Barrier) -> Decided:
+    """What one worker decides until nothing is left."""
+    total = Decided(0, 0, 0)
+    with connections.connect(url, application="worker") as link:
+        start.wait(WAIT_S)
+        while (decided := decide(link)) is not None:
+            total += decided
+    return total
+
+
+def suggested_batch(connection: Connection, room: Room, count: int) -> Batch:
+    """A batch of which the first student is suggested for every essay, a day ago."""
+    batch = make_batch(connection, room, ["assigned"] * count)
+    matches = [found(essay, (room.students[0], 0.9)) for essay in batch.essays]
+    succeeds(suggest(connection, batch, *matches))
+    return batch
+
+
+def kinds(connection: Connection, batch: Batch) -> list[str]:
+    return [kind for kind, _ in told(connection, batch.batch_id)]
+
+
+def waits(connection: Connection) -> bool:
+    """Whether a session of this database waits for a row."""
+    found = connection.execute(
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    ).fetchone()
+    return found is not None and bool(found[0])
+
+
+def blocked(pool: ThreadPoolExecutor, watcher: str, work: Callable[[], Outcome]) -> Future[Outcome]:
+    """Start `work` and return once it waits for somebody's lock."""
+    future = pool.submit(work)
+    with connections.connect(watcher, application="watcher") as link:
+        wait_until(lambda: waits(link), WAIT_S, "the second one waits for the first")
+    return future
+
+
+@pytest.mark.timeout(120)
+def test_eight_workers_decide_each_batch_once(
+    connection: Connection, database: str, pool: ThreadPoolExecutor, seed: int
+) -> None:
+    rng = random.Random(seed)
+    room = make_room(connection)
+    sizes = [rng.randint(1, 9) for _ in range(60)]
+    batches = [suggested_batch(connection, room, size) for size in sizes]
+    start = threading.Barrier(WORKERS)
+    futures = [pool.submit(decide_all, database, start) for _ in range(WORKERS)]
+    totals = [future.result(60) for future in futures]
+    assert sum(total.confirmed for total in totals) == sum(sizes)
+    assert sum(total.completed for total in totals) == len(batches)
+    assert [kinds(connection, batch) for batch in batches] == [TOLD] * len(batches)
+
+
+WORKER: Final = """
+import sys, threading
+from tests.domain.test_author_races import decide_all
+print(decide_all(sys.argv[1], threading.Barrier(1)).confirmed)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_eight_processes_decide_each_batch_once(connection: Connection, database: str) -> None:
+    room = make_room(connection)
+    batches = [suggested_batch(connection, room, 5) for _ in range(100)]
+    with connections.connect(database, application="starter") as starter:
+        # They start at different speeds: all wait at the table until everybody is there.
+        with starter.transaction():
+            starter.execute("LOCK TABLE school.association IN ACCESS EXCLUSIVE MODE")
+            workers = [
+                subprocess.Popen(
+                    [sys.executable, "-c", WORKER, database],
+                    cwd=ROOT,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+                for _ in range(WORKERS)
+            ]
+            count = (
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+                "AND application_name = 'worker' AND wait_event_type = 'Lock'"
+            )
+            with connections.connect(database, application="watcher") as link:
+                wait_until(
+                    lambda: link.execute(count).fetchone() == (WORKERS,), 60, "all are there"
+                )
+        said = [worker.communicate(timeout=60)[0] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0] * WORKERS
+    assert sum(map(int, said)) == 500
+    assert [kinds(connection, batch) for batch in batches] == [TOLD] * len(batches)
+
+
+def test_a_batch_that_a_teacher_is_deciding_is_passed_over(
+    connection: Connection, other: Connection
+) -> None:
+    room = make_room(connection)
+    held, free = (suggested_batch(connection, room, 1) for _ in range(2))
+    with connection.transaction():
+        succeeds(confirm(connection, held.batch_id, {held.essays[0]: None}))
+        assert decide(other) == Decided(1, 0, 1)
+        assert decide(other) is None
+    assert decide(other) is None
+    assert kinds(other, held) == kinds(other, free) == TOLD
+    assert rows(other, held.batch_id)[held.essays[0]][0] == "no_student"
+
+
+def test_a_decision_that_is_rolled_back_leaves_it_to_the_time_out(
+    connection: Connection, other: Connection
+) -> None:
+    batch = suggested_batch(connection, make_room(connection), 1)
+    with connection.transaction(force_rollback=True):
+        succeeds(confirm(connection, batch.batch_id, {batch.essays[0]: None}))
+    assert decide(other) == Decided(1, 0, 1)
+    assert kinds(connection, batch) == TOLD
+
+
+@pytest.mark.parametrize("rolled_back", [False, True])
+def test_a_teacher_waits_for_the_time_out_and_finds_its_decision(
+    connection: Connection,
+    other: Connection,
+    database: str,
+    pool: ThreadPoolExecutor,
+    rolled_back: bool,
+) -> None:
+    batch = suggested_batch(connection, make_room(connection), 1)
+    answers = {batch.essays[0]: batch.room.students[1]}
+    with connection.transaction(force_rollback=rolled_back):
+        assert decide(connection) == Decided(1, 0, 1)
+        future = blocked(pool, database, partial(confirm, other, batch.batch_id, answers))
+    result = future.result(WAIT_S)
+    if rolled_back:
+        assert result == ConfirmationResult(batch_id=batch.batch_id, decided=1, completed=True)
+    else:
+        assert isinstance(result, Refused)
+    method = "human" if rolled_back else "timeout"
+    assert rows(connection, batch.batch_id)[batch.essays[0]][3] == method
+    assert kinds(connection, batch) == TOLD
+
+
+def test_of_two_suggestions_at_once_the_first_stays(
+    connection: Connection, other: Connection, database: str, pool: ThreadPoolExecutor
+) -> None:
+    batch = make_batch(connection, make_room(connection))
+    ada, bob, _ = batch.room.students
+    first, second = batch.essays
+    with connection.transaction():
+        succeeds(suggest(connection, batch, found(first, (ada, 0.1))))
+        later = [found(essay, (bob, 0.9)) for essay in (first, second)]
+        future = blocked(pool, database, partial(suggest, other, batch, *later))
+    assert future.result(WAIT_S).model_dump(include={"created", "known"}) == {
+        "created": 1,
+        "known": 1,
+    }
+    found_now = connection.execute(
+        "SELECT essay_id, suggested_student_id FROM school.association"
+    ).fetchall()
+    assert dict(found_now) == {first: ada, second: bob}
+
+
+Work: TypeAlias = "Callable[[Connection], object]"
+
+
+def at_once(
+    pool: ThreadPoolExecutor, links: Sequence[Connection], works: Sequence[Work], rng: random.Random
+) -> list[object]:
+    """Do these at nearly the same moment, each on a connection of its own; what came of each.
+
+    Each asks the server a few questions before, so that another one is the first each time.
+    """
+    start = threading.Barrier(len(works))
+
+    def play(link: Connection, work: Work, questions: int) -> object:
+        start.wait(WAIT_S)
+        for _ in range(questions):
+            link.execute("SELECT 1")
+        return work(link)
+
+    futures = [
+        pool.submit(play, link, work, rng.randrange(MOST_QUESTIONS))
+        for link, work in zip(links, works, strict=False)
+    ]
+    return [future.result(WAIT_S) for future in futures]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_a_teacher_and_the_time_out_make_one_decision(
+    connection: Connection, links: list[Connection], pool: ThreadPoolExecutor, seed: int
+) -> None:
+    rng = random.Random(seed)
+    room = make_room(connection)
+    methods: Counter[str] = Counter()
+    for _ in range(ROUNDS):
+        batch = suggested_batch(connection, room, 2)
+        answers = dict.fromkeys(batch.essays, rng.choice([None, *room.students[1:]]))
+        teach = partial(confirm, batch_id=batch.batch_id, authors=answers)
+        result, *decided = at_once(pool, links, [teach, decide, decide], rng)
+        counts = [each.essays for each in decided if isinstance(each, Decided)]
+        method = "timeout" if isinstance(result, Refused) else "human"
+        methods[method] += 1
+        assert {row[3] for row in rows(connection, batch.batch_id).values()} == {method}
+        assert sum(counts) == (2 if method == "timeout" else 0)
+        assert kinds(connection, batch) == TOLD
+    sys.stdout.write(f"{methods}\n")
+
+
+@pytest.mark.parametrize("first", ["content", "teacher"])
+def test_content_and_teacher_wait_for_each_other_and_one_completes(
+    connection: Connection,
+    other: Connection,
+    database: str,
+    pool: ThreadPoolExecutor,
+    first: str,
+) -> None:
+    batch = make_batch(connection, make_room(connection), provisioned=False)
+    answers = dict.fromkeys(batch.essays, batch.room.students[0])
+
+    def teach(link: Connection) -> bool:
+        result = confirm(link, batch.batch_id, answers)
+        return isinstance(result, ConfirmationResult) and result.completed
+
+    upload: Callable[[Connection], bool] = partial(provision, batch=batch)
+    one, two = (upload, teach) if first == "content" else (teach, upload)
+    with connection.transaction():
+        assert not one(connection)
+        future = blocked(pool, database, partial(two, other))
+        assert kinds(connection, batch) == []
+    assert future.result(WAIT_S)
+    assert kinds(connection, batch) == TOLD
+    assert completed_at(connection, batch.batch_id) == NOON
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_content_teachers_and_the_time_out_at_once_complete_a_batch_once(
+    connection: Connection, links: list[Connection], pool: ThreadPoolExecutor, seed: int
+) -> None:
+    rng = random.Random(seed)
+    room = make_room(connection)
+    ada = room.students[0]
+    unready = 0
+    for _ in range(ROUNDS):
+        batch = make_batch(connection, room, ["assigned"] * 3, provisioned=False)
+        one, two, three = batch.essays
+        is_due = rng.random() < 0.8
+        suggested_at = NOON if is_due else NOON + timedelta(hours=1)
+        succeeds(suggest(connection, batch, found(three, (ada, 0.9)), now=suggested_at))
+        hand = partial(confirm, batch_id=batch.batch_id)
+        works: list[Work] = [
+            partial(provision, batch=batch),
+            partial(hand, authors={one: ada}),
+            partial(hand, authors={one: ada}),
+            partial(hand, authors={two: None}),
+            decide,
+        ]
+        rng.shuffle(works)
+        at_once(pool, links, works, rng)
+        if kinds(connection, batch) == []:
+            # It was not time yet, or the time-out passed over a batch that somebody held.
+            unready += 1
+            succeeds(confirm(connection, batch.batch_id, {three: ada}))
+        else:
+            assert is_due
+        assert kinds(connection, batch) == TOLD
+    sys.stdout.write(f"{unready} of {ROUNDS} rounds left an essay undecided\n")
