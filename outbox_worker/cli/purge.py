@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Literal
 
 import click
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from outbox_worker import database, migrations, settings
 from outbox_worker.cli.options import settings_help
-from outbox_worker.maintenance import purge
+from outbox_worker.maintenance import purge, retention
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from rich.progress import TaskID
+
     from outbox_worker.maintenance.purge import Purged
 
 LOCK_OPTIONS: Final = "-c lock_timeout=200ms -c jit=off"
 """A drop asks for its lock briefly: whoever writes meanwhile queues behind it."""
+
+ClassType = Literal["guest", "regular", "all"]
+
+CLASS_TYPES: Final[Mapping[ClassType, tuple[str, ...]]] = {
+    "guest": ("GUEST",),
+    "regular": ("REGULAR",),
+    "all": ("GUEST", "REGULAR"),
+}
 
 
 @click.command("purge", epilog=settings_help())
@@ -25,7 +40,14 @@ LOCK_OPTIONS: Final = "-c lock_timeout=200ms -c jit=off"
     "--older-than-days",
     type=click.IntRange(min=1),
     required=True,
-    help="remove published events of whole UTC days older than this",
+    help="remove what finished longer ago; of events whole UTC days",
+)
+@click.option(
+    "--class-type",
+    type=click.Choice(tuple(CLASS_TYPES)),
+    default="guest",
+    show_default=True,
+    help="remove completed batches of this class type",
 )
 @click.option(
     "--idempotency-days",
@@ -36,29 +58,87 @@ LOCK_OPTIONS: Final = "-c lock_timeout=200ms -c jit=off"
 )
 @click.option("--dry-run", is_flag=True, help="print the same table, change nothing")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
-def command(older_than_days: int, idempotency_days: int, *, dry_run: bool, as_json: bool) -> None:
-    """Remove what is published and old; an event that is not published always stays.
+def command(
+    older_than_days: int,
+    class_type: ClassType,
+    idempotency_days: int,
+    *,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Remove what is finished and old.
 
-    Safe beside running workers, and to be interrupted: run it again.
+    Completed batches with all that belongs to them, texts and failed files that waited too
+    long for their batch, finished commands, published events, idempotency keys. What is not
+    published, not completed or not decided always stays. Safe beside running workers, and to
+    be interrupted: run it again.
     """
     url = settings.load().need_database()
-    order = purge.Order.of_days(older_than_days, idempotency_days)
-    errors = Console(stderr=True)
-    with (
-        database.connect(url, application="outbox-worker purge", options=LOCK_OPTIONS) as link,
-        errors.status("purge") as status,
-    ):
-        migrations.check(link)
-        purged = purge.run_once(link, order, status.update, dry_run=dry_run)
+    now = datetime.now(UTC)
+    events = purge.Order.of_days(older_than_days, idempotency_days, now)
+    finished = retention.Order.of_days(older_than_days, CLASS_TYPES[class_type], now)
+    with shown_progress() as bars:
+        with database.connect(
+            url, application="outbox-worker purge", options=retention.OPTIONS
+        ) as link:
+            migrations.check(link)
+            old = retention.run_once(link, finished, bars, dry_run=dry_run)
+        with database.connect(url, application="outbox-worker purge", options=LOCK_OPTIONS) as link:
+            purged = purge.run_once(link, events, bars.say, dry_run=dry_run)
     if as_json:
-        click.echo(json.dumps(_as_json(purged, dry_run=dry_run)))
+        click.echo(json.dumps(_as_json(purged, old, dry_run=dry_run)))
     else:
-        Console().print(_as_table(purged, dry_run=dry_run))
+        Console().print(_as_table(purged, old, dry_run=dry_run))
 
 
-def _as_json(purged: Purged, *, dry_run: bool) -> dict[str, object]:
+class Bars:
+    """One bar for each kind of rows, on a terminal; elsewhere nothing."""
+
+    def __init__(self, progress: Progress) -> None:
+        """Show on `progress`."""
+        self._progress = progress
+        self._task: TaskID | None = None
+
+    def begin(self, what: str, total: int) -> None:
+        """A new bar."""
+        self._task = self._progress.add_task(what, total=total)
+
+    def advance(self, rows: int) -> None:
+        """Move it on."""
+        if self._task is not None:
+            self._progress.advance(self._task, rows)
+
+    def say(self, what: str) -> None:
+        """A bar that only shows that something is going on."""
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+        self._task = self._progress.add_task(what, total=None)
+
+
+@contextmanager
+def shown_progress() -> Iterator[Bars]:
+    """Bars on standard error while the block lasts."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
+        yield Bars(progress)
+
+
+def _as_json(purged: Purged, old: retention.Purged, *, dry_run: bool) -> dict[str, object]:
     return {
         "dry_run": dry_run,
+        "batches": old.batches,
+        **old.parts._asdict(),
+        "early_content": old.early_content,
+        "early_failures": old.early_failures,
+        "commands": old.commands,
         "days": {str(day): events for day, events in purged.days.items()},
         "kept_unpublished": {str(day): events for day, events in purged.kept.items()},
         "default_partition_events": purged.default_events,
@@ -66,11 +146,23 @@ def _as_json(purged: Purged, *, dry_run: bool) -> dict[str, object]:
     }
 
 
-def _as_table(purged: Purged, *, dry_run: bool) -> Table:
+def _as_table(purged: Purged, old: retention.Purged, *, dry_run: bool) -> Table:
     table = Table(title="purge, dry run: nothing is changed" if dry_run else "purge")
     table.add_column("what")
     table.add_column("removed", justify="right")
     table.add_column("kept: not all published", justify="right")
+    for class_type, batches in old.batches.items():
+        table.add_row(f"batches, {class_type}", str(batches), "")
+    for what, rows in {
+        "slots": old.parts.slots,
+        "texts": old.parts.content,
+        "failed files": old.parts.failures,
+        "associations": old.parts.associations,
+        "texts whose batch never came": old.early_content,
+        "failed files whose batch never came": old.early_failures,
+        "finished commands": old.commands,
+    }.items():
+        table.add_row(what, str(rows), "")
     for day, events in sorted({**purged.days, **purged.kept}.items()):
         gone = day in purged.days
         table.add_row(

@@ -1,0 +1,135 @@
+"""How many batches there are, asked of the database at each scrape.
+
+A scrape never waits for a database that does not answer: it goes without these
+numbers, and the log says why, once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+import structlog
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+from typing_extensions import override
+
+from outbox_worker import database
+from outbox_worker.errors import UnreachableError
+from outbox_worker.stores import tally
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from prometheus_client.metrics_core import Metric
+
+    from outbox_worker.database import Connection
+    from outbox_worker.stores.tally import Tally
+
+ANSWER_S: Final = 1.0
+"""How long a scrape waits for the database; Prometheus itself gives up after 10 s."""
+
+OPTIONS: Final = "-c statement_timeout=900ms -c lock_timeout=900ms -c jit=off"
+
+log = structlog.get_logger("metrics")
+
+
+class BatchNumbers(Collector):
+    """Active, completed and purged batches by class type; absent while the database is away."""
+
+    def __init__(self, url: str) -> None:
+        """Ask the database at `url`, over one connection that is kept between scrapes."""
+        self._url = url
+        self._asking = threading.Lock()
+        self._connection: Connection | None = None
+        self._fault = ""
+
+    @override
+    def collect(self) -> Iterator[Metric]:
+        """Ask now; nothing where there is no answer within `ANSWER_S`."""
+        answers: list[list[Tally]] = []
+        # A thread: a server that is frozen, or a network that is cut, ends no call of ours.
+        thread = threading.Thread(target=self._ask, args=(answers,), name="batches", daemon=True)
+        thread.start()
+        thread.join(ANSWER_S)
+        if answers:
+            yield from families(answers[0])
+        elif thread.is_alive():
+            self._say(f"The database did not answer within {ANSWER_S} s")
+
+    def describe(self) -> Iterator[Metric]:
+        """The names, so that nobody else takes them."""
+        return families([])
+
+    def close(self) -> None:
+        """Let the connection go."""
+        if self._asking.acquire(timeout=ANSWER_S):
+            with self._asking_ended():
+                self._disconnect()
+
+    @contextlib.contextmanager
+    def _asking_ended(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._asking.release()
+
+    def _ask(self, answers: list[list[Tally]]) -> None:
+        # Another scrape that still waits has the connection.
+        if not self._asking.acquire(timeout=ANSWER_S):
+            return
+        with self._asking_ended():
+            try:
+                answers.append(tally.list_tally(self._connect()))
+            except (psycopg.Error, UnreachableError) as error:
+                self._disconnect()
+                self._say(" ".join(str(error).split()))
+            else:
+                self._well()
+
+    def _connect(self) -> Connection:
+        if self._connection is None:
+            self._connection = database.connect(
+                self._url, application="outbox-worker batches", options=OPTIONS
+            )
+        return self._connection
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(psycopg.Error):
+                connection.close()
+
+    def _say(self, fault: str) -> None:
+        first, self._fault = not self._fault, fault
+        if first:
+            log.warning(
+                "batch_numbers_absent",
+                error=fault,
+                way_out="the other metrics are there; these come back with the database",
+            )
+
+    def _well(self) -> None:
+        fault, self._fault = self._fault, ""
+        if fault:
+            log.info("batch_numbers_back")
+
+
+def families(rows: Sequence[Tally]) -> Iterator[Metric]:
+    """The metrics of these sums."""
+    active = GaugeMetricFamily(
+        "huleedu_batches_active", "Batches not completed yet", labels=["class_type"]
+    )
+    completed = GaugeMetricFamily(
+        "huleedu_batches_completed", "Batches completed and not purged yet", labels=["class_type"]
+    )
+    purged = CounterMetricFamily(
+        "batches_purged", "Batches that purge has removed, ever", labels=["class_type"]
+    )
+    for row in rows:
+        active.add_metric([row.class_type], row.active)
+        completed.add_metric([row.class_type], row.completed)
+        purged.add_metric([row.class_type], row.purged)
+    yield from (active, completed, purged)
