@@ -43,7 +43,9 @@ def _email(text: str) -> str:
     """An address as it is written on a form, its domain in small letters; no look-up."""
     try:
         # test_environment: the domain .test is for those who try something out.
-        return validate_email(text, check_deliverability=False, test_environment=True).normalized
+        return validate_email(
+            text, strict=True, check_deliverability=False, test_environment=True
+        ).normalized
     except EmailNotValidError as error:
         message = f"is no e-mail address: {error}"
         raise ValueError(message) from error
