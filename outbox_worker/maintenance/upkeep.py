@@ -77,6 +77,13 @@ class Upkeep:
             log.debug("upkeep_waits", error=" ".join(str(error).split()))
             self._disconnect()
             return BACKOFF_MAX_S
+        except psycopg.errors.InsufficientPrivilege:
+            raise
+        except psycopg.Error as error:
+            # Events go out without it for as long as need be: no reason to end the worker.
+            log.warning("upkeep_failed", error=" ".join(str(error).split()))
+            self._disconnect()
+            return BACKOFF_MAX_S
         return MIRROR_INTERVAL_S
 
     def close(self) -> None:

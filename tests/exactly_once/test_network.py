@@ -37,7 +37,12 @@ def test_connections_to_postgres_are_cut_in_mid_request(
             proxy.heal()
             proxy.cut()
             scene.await_more(200)
-            assert all(worker.said("database_away") for worker in behind)
+            assert all(worker.alive for worker in behind)
+            wait_until(
+                lambda: all(worker.said("database_away") for worker in behind),
+                10,
+                "both say that they lost the database",
+            )
         scene.prove()
 
 

@@ -70,7 +70,9 @@ def test_sigkill_of_the_parent_leaves_no_process_and_no_directory() -> None:
 
 def running(names: list[str]) -> list[str]:
     """Processes whose arguments name one of the directories, zombies not counted."""
-    done = subprocess.run(["ps", "-eo", "stat,args"], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        ["ps", "-ww", "-eo", "stat,args"], check=True, capture_output=True, text=True
+    )
     return [
         line
         for line in done.stdout.splitlines()

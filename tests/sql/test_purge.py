@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from outbox_worker.maintenance import partitions, purge
 from outbox_worker.relay.codec import encode
 from outbox_worker.relay.position import Backlog, Position
 from outbox_worker.relay.snapshot import NOTHING, Snapshot
+from outbox_worker.settings import PARTITIONS_AHEAD_DAYS
 from outbox_worker.stores import mirror, partition
 from outbox_worker.stores.mirror import Written
 
@@ -145,12 +147,25 @@ def test_the_default_partition_gives_up_what_is_published(connection: Connection
 def test_partitions_are_made_ahead_but_never_over_rows_of_the_default_one(
     connection: Connection,
 ) -> None:
-    far = datetime.now(UTC) + timedelta(days=16)
+    today = datetime.now(UTC)
+    partitions.run_once(connection, today)
+    far = today + timedelta(days=16)
     insert(connection, 1, far)
-    ahead = partitions.run_once(connection, datetime.now(UTC) + timedelta(days=3))
-    assert far.date() in ahead.blocked
-    assert len(ahead.made) == 2
+    ahead = partitions.run_once(connection, today + timedelta(days=3))
+    assert ahead.blocked == [far.date()]
+    assert ahead.made == [(today + timedelta(days=days)).date() for days in (15, 17)]
     assert count(connection) == 1
+
+
+def test_workers_that_make_a_partition_at_once_make_it_once(database: str) -> None:
+    later = datetime.now(UTC) + timedelta(days=100)
+
+    def make(_: int) -> int:
+        with connections.connect(database, application="tests") as link:
+            return len(partitions.run_once(link, later).made)
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(make, range(8))) == PARTITIONS_AHEAD_DAYS + 1
 
 
 def test_idempotency_keys_go_by_their_own_age(connection: Connection) -> None:
