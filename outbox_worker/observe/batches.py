@@ -64,8 +64,8 @@ class BatchNumbers(Collector):
         return families([])
 
     def close(self) -> None:
-        """Let the connection go."""
-        if self._asking.acquire(timeout=ANSWER_S):
+        """Let the connection go; one that is in use ends with the process."""
+        if self._asking.acquire(blocking=False):
             with self._asking_ended():
                 self._disconnect()
 
@@ -82,12 +82,23 @@ class BatchNumbers(Collector):
             return
         with self._asking_ended():
             try:
-                answers.append(tally.list_tally(self._connect()))
+                answers.append(self._read())
             except (psycopg.Error, UnreachableError) as error:
                 self._disconnect()
                 self._say(" ".join(str(error).split()))
             else:
                 self._well()
+
+    def _read(self) -> list[Tally]:
+        kept = self._connection is not None
+        try:
+            return tally.list_tally(self._connect())
+        except (psycopg.OperationalError, psycopg.InterfaceError):
+            if not kept or (self._connection is not None and not self._connection.broken):
+                raise
+            # It was cut since the last scrape: the database may well be there.
+            self._disconnect()
+            return tally.list_tally(self._connect())
 
     def _connect(self) -> Connection:
         if self._connection is None:

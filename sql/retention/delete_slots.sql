@@ -1,5 +1,5 @@
 -- retention/delete_slots
--- Delete the slots of these batches.
+-- Delete the slots of these batches. Several indexes begin with the batch; one is walked.
 -- params: batch_ids uuid[]
--- rows: rowcount     index: slot_pkey     transaction: the caller's, which holds the batches
+-- rows: rowcount     transaction: the caller's, which holds the batches
 DELETE FROM school.slot WHERE batch_id = ANY(%(batch_ids)s::uuid[])

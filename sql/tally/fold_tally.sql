@@ -4,12 +4,12 @@
 -- (it would only wait: a row that another has deleted is not returned, so it counts once).
 -- params: least bigint, rows bigint
 -- rows: one (how many were folded)     transaction: its own
-WITH some AS MATERIALIZED (
+WITH few AS MATERIALIZED (
     SELECT ctid AS place FROM school.batch_tally LIMIT %(rows)s::bigint
 ), gone AS (
     DELETE FROM school.batch_tally
-    WHERE ctid = ANY(ARRAY(SELECT place FROM some))
-      AND (SELECT count(*) >= %(least)s::bigint FROM some)
+    WHERE ctid = ANY(ARRAY(SELECT place FROM few))
+      AND (SELECT count(*) >= %(least)s::bigint FROM few)
       AND (SELECT pg_try_advisory_xact_lock(hashtextextended('school.batch_tally', 0)))
     RETURNING class_type, active, completed, purged
 ), told AS (
