@@ -15,10 +15,13 @@ from domain import commands
 from domain.context import Context
 from domain.events import append
 from domain.handle import handle
+from domain.overdue import Decided, decide_overdue
 from domain.readiness import ready_if_decided
 from domain.results import Refused
+from outbox_worker import database as connections
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Mapping, Sequence
 
     from domain.context import Connection
@@ -29,6 +32,8 @@ DAY: Final = timedelta(hours=24)
 TEACHER: Final = "teacher"
 CONFIRMED: Final = "class.student.associations.confirmed.v1"
 READY: Final = "els.batch.essays.ready.v1"
+TOLD: Final = [CONFIRMED, READY]
+WAIT_S: Final = 20.0
 
 INSERT_BATCH: Final = """
 INSERT INTO school.batch (batch_id, owner, course_code, class_type, class_id, student_prompt_ref,
@@ -217,3 +222,31 @@ def completions(connection: Connection, batch_id: UUID) -> list[tuple[str, int, 
         "JOIN school.batch ON batch.xmin = tally.xmin WHERE batch_id = %s",
         (batch_id,),
     ).fetchall()
+
+
+def decide(connection: Connection, rows: int = 7) -> Decided | None:
+    """Decide some of what was suggested at noon, a day later."""
+    return decide_overdue(connection, timeout=DAY, min_score=0.7, now=NOON + DAY, rows=rows)
+
+
+def decide_all(url: str, start: threading.Barrier) -> Decided:
+    """What one worker decides until nothing is left."""
+    total = Decided(0, 0, 0)
+    with connections.connect(url, application="worker") as link:
+        start.wait(WAIT_S)
+        while (decided := decide(link)) is not None:
+            total += decided
+    return total
+
+
+def suggested_batch(connection: Connection, room: Room, count: int, now: datetime = NOON) -> Batch:
+    """A batch of which the first student is suggested for every essay."""
+    batch = make_batch(connection, room, ["assigned"] * count)
+    matches = [found(essay, (room.students[0], 0.9)) for essay in batch.essays]
+    succeeds(suggest(connection, batch, *matches, now=now))
+    return batch
+
+
+def kinds(connection: Connection, batch: Batch) -> list[str]:
+    """The types of what was told of the batch, in order."""
+    return [kind for kind, _ in told(connection, batch.batch_id)]

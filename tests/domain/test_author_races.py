@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import secrets
-import subprocess
 import sys
 import threading
 from collections import Counter
@@ -16,39 +15,36 @@ from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 import pytest
 
-from domain.overdue import Decided, decide_overdue
+from domain.overdue import Decided
 from domain.results import ConfirmationResult, Refused
 from outbox_worker import database as connections
 from tests.domain.authors import (
-    CONFIRMED,
-    DAY,
     NOON,
-    READY,
+    TOLD,
+    WAIT_S,
     completed_at,
     confirm,
+    decide,
     found,
+    kinds,
     make_batch,
     make_room,
     provision,
     rows,
     succeeds,
     suggest,
-    told,
+    suggested_batch,
 )
 from tests.harness.waiting import wait_until
-from tests.harness.workers import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from domain.context import Connection
-    from tests.domain.authors import Batch, Room
 
 WORKERS: Final = 8
-ROUNDS: Final = 1_000
+ROUNDS: Final = 500
 MOST_QUESTIONS: Final = 15
-WAIT_S: Final = 20.0
-TOLD: Final = [CONFIRMED, READY]
 
 Outcome = TypeVar("Outcome")
 
@@ -84,32 +80,6 @@ def pool() -> Iterator[ThreadPoolExecutor]:
         yield threads
 
 
-def decide(connection: Connection, rows: int = 7) -> Decided | None:
-    return decide_overdue(connection, timeout=DAY, min_score=0.7, now=NOON + DAY, rows=rows)
-
-
-def decide_all(url: str, start: threading.Barrier) -> Decided:
-    """What one worker decides until nothing is left."""
-    total = Decided(0, 0, 0)
-    with connections.connect(url, application="worker") as link:
-        start.wait(WAIT_S)
-        while (decided := decide(link)) is not None:
-            total += decided
-    return total
-
-
-def suggested_batch(connection: Connection, room: Room, count: int) -> Batch:
-    """A batch of which the first student is suggested for every essay, a day ago."""
-    batch = make_batch(connection, room, ["assigned"] * count)
-    matches = [found(essay, (room.students[0], 0.9)) for essay in batch.essays]
-    succeeds(suggest(connection, batch, *matches))
-    return batch
-
-
-def kinds(connection: Connection, batch: Batch) -> list[str]:
-    return [kind for kind, _ in told(connection, batch.batch_id)]
-
-
 def waits(connection: Connection) -> bool:
     """Whether a session of this database waits for a row."""
     found = connection.execute(
@@ -125,61 +95,6 @@ def blocked(pool: ThreadPoolExecutor, watcher: str, work: Callable[[], Outcome])
     with connections.connect(watcher, application="watcher") as link:
         wait_until(lambda: waits(link), WAIT_S, "the second one waits for the first")
     return future
-
-
-@pytest.mark.timeout(120)
-def test_eight_workers_decide_each_batch_once(
-    connection: Connection, database: str, pool: ThreadPoolExecutor, seed: int
-) -> None:
-    rng = random.Random(seed)
-    room = make_room(connection)
-    sizes = [rng.randint(1, 9) for _ in range(60)]
-    batches = [suggested_batch(connection, room, size) for size in sizes]
-    start = threading.Barrier(WORKERS)
-    futures = [pool.submit(decide_all, database, start) for _ in range(WORKERS)]
-    totals = [future.result(60) for future in futures]
-    assert sum(total.confirmed for total in totals) == sum(sizes)
-    assert sum(total.completed for total in totals) == len(batches)
-    assert [kinds(connection, batch) for batch in batches] == [TOLD] * len(batches)
-
-
-WORKER: Final = """
-import sys, threading
-from tests.domain.test_author_races import decide_all
-print(decide_all(sys.argv[1], threading.Barrier(1)).confirmed)
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(180)
-def test_eight_processes_decide_each_batch_once(connection: Connection, database: str) -> None:
-    room = make_room(connection)
-    batches = [suggested_batch(connection, room, 5) for _ in range(100)]
-    with connections.connect(database, application="starter") as starter:
-        # They start at different speeds: all wait at the table until everybody is there.
-        with starter.transaction():
-            starter.execute("LOCK TABLE school.association IN ACCESS EXCLUSIVE MODE")
-            workers = [
-                subprocess.Popen(
-                    [sys.executable, "-c", WORKER, database],
-                    cwd=ROOT,
-                    stdout=subprocess.PIPE,
-                    text=True,
-                )
-                for _ in range(WORKERS)
-            ]
-            count = (
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-                "AND application_name = 'worker' AND wait_event_type = 'Lock'"
-            )
-            with connections.connect(database, application="watcher") as link:
-                wait_until(
-                    lambda: link.execute(count).fetchone() == (WORKERS,), 60, "all are there"
-                )
-        said = [worker.communicate(timeout=60)[0] for worker in workers]
-    assert [worker.returncode for worker in workers] == [0] * WORKERS
-    assert sum(map(int, said)) == 500
-    assert [kinds(connection, batch) for batch in batches] == [TOLD] * len(batches)
 
 
 def test_a_batch_that_a_teacher_is_deciding_is_passed_over(
