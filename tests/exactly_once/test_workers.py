@@ -32,7 +32,8 @@ HANDOVER_S = 2.0
 def test_worker_is_frozen_beyond_its_session_and_comes_back(scene: Scene, point: str) -> None:
     with scene.workload():
         zombie = scene.mortal(point, "STOP")
-        others = scene.workers(2)
+        # It may freeze before they are there.
+        others = [scene.worker() for _ in range(2)]
         wait_until(lambda: zombie.said("killed"), 30, "the worker is frozen")
         scene.await_whole(*others)
         scene.await_more(200)
