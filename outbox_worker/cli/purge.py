@@ -14,6 +14,7 @@ from rich.table import Table
 
 from outbox_worker import database, migrations, settings
 from outbox_worker.cli.options import settings_help
+from outbox_worker.errors import WorkFailedError
 from outbox_worker.maintenance import purge, retention
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from outbox_worker.maintenance.purge import Purged
+
+NAME: Final = "outbox-worker purge"
 
 LOCK_OPTIONS: Final = "-c lock_timeout=200ms -c jit=off"
 """A drop asks for its lock briefly: whoever writes meanwhile queues behind it."""
@@ -77,14 +80,15 @@ def command(
     now = datetime.now(UTC)
     events = purge.Order.of_days(older_than_days, idempotency_days, now)
     finished = retention.Order.of_days(older_than_days, CLASS_TYPES[class_type], now)
-    with shown_progress() as bars:
-        with database.connect(
-            url, application="outbox-worker purge", options=retention.OPTIONS
-        ) as link:
-            migrations.check(link)
-            old = retention.run_once(link, finished, bars, dry_run=dry_run)
-        with database.connect(url, application="outbox-worker purge", options=LOCK_OPTIONS) as link:
-            purged = purge.run_once(link, events, bars.say, dry_run=dry_run)
+    try:
+        with shown_progress() as bars:
+            with database.connect(url, application=NAME, options=retention.OPTIONS) as link:
+                migrations.check(link)
+                old = retention.run_once(link, finished, bars, dry_run=dry_run)
+            with database.connect(url, application=NAME, options=LOCK_OPTIONS) as link:
+                purged = purge.run_once(link, events, bars.say, dry_run=dry_run)
+    except KeyboardInterrupt:
+        raise WorkFailedError("Interrupted", "What is done stays done; run it again") from None
     if as_json:
         click.echo(json.dumps(_as_json(purged, old, dry_run=dry_run)))
     else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from outbox_worker.database import Connection
 
-# Every tenth batch is REGULAR and every twentieth of each kind is open; each has one slot
+# Every tenth batch is REGULAR; of twenty one GUEST and one REGULAR batch are open. Each has a slot
 # that a failed file used up and one text too many. All but the last tenth is old.
 BATCHES: Final = """
     INSERT INTO school.batch (batch_id, owner, course_code, class_type, class_id, expected_count,

@@ -1,0 +1,39 @@
+"""A purge of many batches holds up no command, and itself stays small."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from outbox_worker import database as connections
+from outbox_worker.stores import tally
+from tests.retention.beside import purge_beside_commands
+from tests.retention.load import Load
+from tests.retention.world import counted, sizes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LOAD: Final = Load(batches=5_000, slots=20, early=2_000, commands=5_000)
+RATE: Final = 40.0
+SLOWEST_S: Final = 1.0
+MOST_MB: Final = 120.0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_no_command_waits_for_the_purge_of_100_000_slots(database: str, tmp_path: Path) -> None:
+    with connections.connect(database, application="tests") as link:
+        LOAD.write(link)
+        figures = purge_beside_commands(database, LOAD.batches, tmp_path, RATE)
+        assert figures.postponed == []
+        assert figures.slowest_s < SLOWEST_S, figures
+        assert figures.purge_mb < MOST_MB, figures
+        assert figures.commands > RATE, "hardly a command ran meanwhile"
+        assert figures.purged["batches"] == {"GUEST": 3_825, "REGULAR": 225}
+        assert figures.purged["slots"] == 4_050 * 20
+        assert sizes(link)["batch"] >= 950
+        for row in tally.list_tally(link):
+            assert (row.active, row.completed) == counted(link, row.class_type)
+            assert row.purged == figures.purged["batches"][row.class_type]

@@ -1,0 +1,104 @@
+"""The installed command: its table, its options, its rights."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.cli.conftest import run_command
+from tests.retention.load import Load
+from tests.retention.world import sizes
+
+if TYPE_CHECKING:
+    from outbox_worker.database import Connection
+
+LOAD: Final = Load(batches=200, slots=3, early=100, commands=100)
+CLASS_TYPES: Final = {"guest": {"GUEST"}, "regular": {"REGULAR"}, "all": {"GUEST", "REGULAR"}}
+
+
+def purge(url: str, *more: str, code: int = 0) -> str:
+    """Run it to its end; what it printed."""
+    done = run_command("purge", "--older-than-days", "7", *more, database_url=url)
+    assert done.returncode == code, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def rows(table: str) -> list[str]:
+    """What the table says, without its title."""
+    return table.splitlines()[1:]
+
+
+def test_the_dry_run_prints_the_table_of_the_purge_and_changes_nothing(
+    database: str, connection: Connection
+) -> None:
+    LOAD.write(connection)
+    before = sizes(connection)
+    dry = purge(database, "--class-type", "all", "--dry-run")
+    assert "nothing is changed" in dry
+    assert sizes(connection) == before
+    done = purge(database, "--class-type", "all")
+    assert rows(done) == rows(dry)
+    assert sizes(connection) != before
+    assert rows(purge(database, "--class-type", "all")) != rows(dry)
+
+
+@pytest.mark.parametrize("class_type", ["guest", "regular", "all"])
+def test_json_says_the_same_before_and_after(
+    database: str, connection: Connection, class_type: str
+) -> None:
+    LOAD.write(connection)
+    before = sizes(connection)
+    dry = json.loads(purge(database, "--class-type", class_type, "--json", "--dry-run"))
+    done = json.loads(purge(database, "--class-type", class_type, "--json"))
+    assert {**done, "dry_run": True} == dry
+    assert set(done["batches"]) == CLASS_TYPES[class_type]
+    after = sizes(connection)
+    assert before["batch"] - after["batch"] == sum(done["batches"].values()) > 0
+    assert before["slot"] - after["slot"] == done["slots"] > 0
+    assert before["content"] - after["content"] == done["content"] + done["early_content"]
+    assert before["failure"] - after["failure"] == done["failures"] + done["early_failures"]
+    assert before["association"] - after["association"] == done["associations"]
+    assert before["command"] - after["command"] == done["commands"] == 90
+    assert (done["early_content"], done["early_failures"]) == (90, 100)
+
+
+def test_guest_batches_are_the_default(database: str, connection: Connection) -> None:
+    LOAD.write(connection)
+    assert set(json.loads(purge(database, "--json", "--dry-run"))["batches"]) == {"GUEST"}
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "1.5", "x", ""])
+def test_days_are_a_whole_number_from_one_on(database: str, days: str) -> None:
+    done = run_command("purge", "--older-than-days", days, database_url=database)
+    assert done.returncode == 2
+    assert "--older-than-days" in done.stderr
+
+
+def test_another_class_type_is_wrong_usage(database: str) -> None:
+    done = run_command(
+        *("purge", "--older-than-days", "1", "--class-type", "some"), database_url=database
+    )
+    assert done.returncode == 2
+    assert "'guest', 'regular', 'all'" in done.stderr
+
+
+def test_the_role_of_a_worker_suffices(database: str, connection: Connection) -> None:
+    LOAD.write(connection)
+    connection.execute("CREATE ROLE purger LOGIN IN ROLE outbox_worker")
+    url = database.replace("postgres@", "purger@")
+    dry = json.loads(purge(url, "--class-type", "all", "--json", "--dry-run"))
+    assert {**json.loads(purge(url, "--class-type", "all", "--json")), "dry_run": True} == dry
+    assert sizes(connection)["batch"] == 200 - sum(dry["batches"].values())
+    connection.execute("DROP ROLE purger")
+
+
+def test_a_reader_is_refused(database: str, connection: Connection) -> None:
+    connection.execute("CREATE ROLE looker LOGIN IN ROLE outbox_reader")
+    url = database.replace("postgres@", "looker@")
+    done = run_command("purge", "--older-than-days", "7", database_url=url)
+    assert done.returncode == 3
+    assert "refuses" in done.stderr
+    connection.execute("DROP ROLE looker")
