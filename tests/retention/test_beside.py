@@ -30,7 +30,7 @@ def test_no_command_waits_for_the_purge_of_100_000_slots(database: str, tmp_path
         assert figures.postponed == []
         assert figures.slowest_s < SLOWEST_S, figures
         assert figures.purge_mb < MOST_MB, figures
-        assert figures.commands > RATE, "hardly a command ran meanwhile"
+        assert figures.commands > RATE / 2, "hardly a command ran meanwhile"
         assert figures.purged["batches"] == {"GUEST": 3_825, "REGULAR": 225}
         assert figures.purged["slots"] == 4_050 * 20
         assert sizes(link)["batch"] >= 950
