@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-    from outbox_worker.database import Connection
     from outbox_worker.settings import Settings
 
 STOP_S: Final = 4.5
@@ -34,6 +33,13 @@ AT_ONCE: Final = 1
 """Exit code after a second signal: nothing is lost, the open transaction aborts."""
 
 log = structlog.get_logger("worker")
+
+
+class Closable(Protocol):
+    """What is let go with the process."""
+
+    def close(self) -> None:
+        """Let go."""
 
 
 class Loop(threading.Thread):
@@ -86,15 +92,23 @@ class Daemon:
         self._ended = threading.Event()
         self._signals = 0
         self._loops: list[Loop] = []
-        self._kept: list[Connection] = []
+        self._kept: list[Closable] = []
+        self._stages: dict[int, list[Loop]] = {}
 
-    def keep(self, connection: Connection) -> None:
-        """Keep a session open for as long as the daemon runs: it holds a lock."""
-        self._kept.append(connection)
+    def keep(self, resource: Closable) -> None:
+        """Keep something open until all loops are over: a lock's session, a pool."""
+        self._kept.append(resource)
 
-    def add(self, name: str, step: Callable[[], float], end: Callable[[], None]) -> None:
-        """Add a loop; it starts with `run`."""
-        self._loops.append(Loop(name, step, end, self.health, self._ended))
+    def add(
+        self, name: str, step: Callable[[], float], end: Callable[[], None], stage: int = 0
+    ) -> None:
+        """Add a loop; it starts with `run`. At the end those of a stage end together.
+
+        What a later stage writes down, an earlier one did.
+        """
+        loop = Loop(name, step, end, self.health, self._ended)
+        self._loops.append(loop)
+        self._stages.setdefault(stage, []).append(loop)
 
     def run(self) -> None:
         """Until a signal: then the loops end and this returns. A loop's error is raised."""
@@ -108,25 +122,29 @@ class Daemon:
                 loop.start()
             self._ended.wait()
             self._stop()
+        for resource in self._kept:
+            resource.close()
         for loop in self._loops:
             if loop.failure is not None:
                 raise loop.failure
 
     def _stop(self) -> None:
-        """End the loops one after the other: what a later one writes down, an earlier one did.
+        """End the loops, stage by stage.
 
         One that waits for a neighbour beyond the time of the contract is left
         behind with the process.
         """
         deadline = time.monotonic() + STOP_S
-        for loop in self._loops:
-            loop.stopping.set()
-            loop.join(max(0.0, deadline - time.monotonic()))
+        for _, loops in sorted(self._stages.items()):
+            for loop in loops:
+                loop.stopping.set()
+            for loop in loops:
+                loop.join(max(0.0, deadline - time.monotonic()))
         stuck = [loop.name for loop in self._loops if loop.is_alive()]
         if not stuck:
             log.info("stopped")
         elif not any(loop.failure for loop in self._loops):
-            log.warning("left_unfinished", loops=stuck, meaning="Kafka aborts what is open")
+            log.warning("left_unfinished", loops=stuck, meaning="what is open aborts")
             # Threads that wait inside a client would hold up the interpreter's end.
             os._exit(0)
 

@@ -52,15 +52,25 @@ def connect(url: str, *, application: str, options: str = "") -> Connection:
     `SettingsError` where the URL cannot be read and `UnreachableError` where no
     primary answers or it refuses us.
     """
-    parameters = parse(url)
-    merged: dict[str, Any] = {**CONNECT_DEFAULTS, "application_name": application, **parameters}
-    merged["options"] = f"{parameters.get('options', '')} {options}".strip()
     try:
-        connection = psycopg.connect(**merged, autocommit=True, prepare_threshold=0)
+        connection = psycopg.connect(**arguments(url, application=application, options=options))
     except psycopg.OperationalError as error:
         raise unreachable(error, url) from error
     connection.adapters.register_loader(XID8_OID, Int8BinaryLoader)
     return connection
+
+
+def arguments(url: str, *, application: str, options: str = "") -> dict[str, Any]:
+    """What `psycopg.connect` takes to open such a connection; `SettingsError` as `connect`."""
+    given = parse(url)
+    return {
+        **CONNECT_DEFAULTS,
+        "application_name": application,
+        **given,
+        "options": f"{given.get('options', '')} {options}".strip(),
+        "autocommit": True,
+        "prepare_threshold": 0,
+    }
 
 
 def parse(url: str) -> dict[str, Any]:

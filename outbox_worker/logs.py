@@ -18,7 +18,11 @@ def set_up(level: str) -> None:
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer() if people else structlog.processors.JSONRenderer()
     )
-    tracebacks = [] if people else [structlog.processors.dict_tracebacks]
+    # Never with the values of variables: among them are payloads and a password.
+    transformer = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+    tracebacks = [] if people else [structlog.processors.ExceptionRenderer(transformer)]
+    # A pool of connections tells of each attempt; we say once that the database is away.
+    logging.getLogger("psycopg").setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

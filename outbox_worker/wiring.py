@@ -11,11 +11,19 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from outbox_worker import __version__, database, kafka, migrations
+from outbox_worker.commands.executor import Executor
+from outbox_worker.commands.executor import Parts as ExecutorParts
+from outbox_worker.commands.gauges import CommandGauges
+from outbox_worker.commands.loop import CommandLoop
+from outbox_worker.commands.sessions import Sessions
 from outbox_worker.daemon import Daemon
 from outbox_worker.errors import SettingsError
 from outbox_worker.maintenance.gauges import Gauges
+from outbox_worker.maintenance.overdue import Overdue
 from outbox_worker.maintenance.upkeep import Upkeep
+from outbox_worker.observe.commands import CommandMetrics
 from outbox_worker.observe.metrics import RelayMetrics
+from outbox_worker.observe.statements import StatementMetrics
 from outbox_worker.relay.admission import Admission
 from outbox_worker.relay.group import Group
 from outbox_worker.relay.lookups import Lookups
@@ -37,21 +45,30 @@ INSTANCE_S: Final = 10.0
 
 INSTANCE_RETRY_S: Final = 0.5
 
+AFTERWARDS: Final = 1
+"""The stage of loops that end when those that do the work are over."""
+
 log = structlog.get_logger("worker")
 
 
 def build_daemon(settings: Settings, role: Role) -> Daemon:
     """A worker that is ready to run; raises where a neighbour is away or not as it must be."""
-    if role == "commands":
-        raise SettingsError(
-            "--role commands: this release executes no commands yet",
-            "Run it with --role relay or --role all, which publish events",
-        )
     url = settings.need_database()
     owner = transactional_id(settings)
     daemon = Daemon(settings)
     with database.connect(url, application="outbox-worker start") as connection:
         migrations.check(connection)
+    if role != "commands":
+        add_relay(daemon, settings, owner)
+    if role != "relay":
+        add_commands(daemon, settings)
+    log.info("started", version=__version__, role=role, group=settings.group, worker=owner)
+    return daemon
+
+
+def add_relay(daemon: Daemon, settings: Settings, owner: str) -> None:
+    """Have `daemon` publish events, and do beside it what goes with that."""
+    url = settings.need_database()
     if settings.instance_id:
         daemon.keep(hold_instance(url, owner, settings.instance_id))
     kafka.ensure_anchor_topic(kafka.make_admin(settings))
@@ -60,11 +77,27 @@ def build_daemon(settings: Settings, role: Role) -> Daemon:
     relay_loop = RelayLoop(relay, daemon.health)
     daemon.add("relay", relay_loop.step, relay.close)
     upkeep = Upkeep(settings, owner, relay)
-    daemon.add("upkeep", upkeep.run_once, upkeep.close)
+    daemon.add("upkeep", upkeep.run_once, upkeep.close, AFTERWARDS)
     gauges = Gauges(url, metrics, daemon.health)
-    daemon.add("gauges", gauges.run_once, gauges.close)
-    log.info("started", version=__version__, role=role, group=settings.group, worker=owner)
-    return daemon
+    daemon.add("gauges", gauges.run_once, gauges.close, AFTERWARDS)
+
+
+def add_commands(daemon: Daemon, settings: Settings) -> None:
+    """Have `daemon` execute commands, in threads that share nothing but counters."""
+    url = settings.need_database()
+    metrics = CommandMetrics(daemon.registry)
+    statements = StatementMetrics(daemon.registry)
+    sessions = Sessions(url, settings.command_threads, statements.cursor_factory())
+    daemon.keep(sessions)
+    parts = ExecutorParts(settings.topic_prefix, settings.command_attempts, metrics)
+    for number in range(settings.command_threads):
+        name = f"commands-{number + 1}"
+        loop = CommandLoop(name, Executor(parts), sessions, daemon.health)
+        daemon.add(name, loop.step, loop.close)
+    gauges = CommandGauges(url, metrics, daemon.health)
+    daemon.add("command-gauges", gauges.run_once, gauges.close, AFTERWARDS)
+    overdue = Overdue(url, settings)
+    daemon.add("overdue", overdue.run_once, overdue.close)
 
 
 def build_relay(settings: Settings, owner: str, metrics: RelayMetrics) -> Relay:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 COMMANDS: Final[Mapping[str, str]] = {
     "migrate": "Make or update the schema in the database.",
-    "run": "Publish committed events until a signal comes.",
-    "status": "Show each shard: owner, position, lag.",
+    "run": "Execute commands and publish events until a signal comes.",
+    "status": "Show each shard (owner, position, lag) and the queued commands.",
     "purge": "Remove what is published and old.",
     "verify": "Compare the table with the topics: lost, duplicated, out of order.",
     "rebase": "Find out by event id what is published, and set new positions.",

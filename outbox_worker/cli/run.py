@@ -17,9 +17,11 @@ from outbox_worker.cli.options import settings_help
     help="what this process does: publish events, execute commands, or both",
 )
 def command(role: settings.Role) -> None:
-    """Publish committed events to Kafka, exactly once and in order, until SIGTERM or SIGINT.
+    """Execute commands, and publish committed events to Kafka, until SIGTERM or SIGINT.
 
-    Start as many as you like: they share the shards. A second signal leaves at once.
+    Each command is executed once, in order within its key; each event is published once,
+    in order within its key. Start as many as you like: they share commands and shards.
+    `--role commands` needs no Kafka. A second signal leaves at once.
     """
     from outbox_worker.wiring import build_daemon  # noqa: PLC0415  --help needs none of it
 

@@ -17,21 +17,24 @@ class Health:
         """Begin with no loops and no conditions."""
         self._lock = threading.Lock()
         self._beats: dict[str, float] = {}
-        self._conditions: dict[str, str] = {}
+        self._conditions: dict[tuple[str, str], str] = {}
 
     def beat(self, loop: str) -> None:
         """Say that `loop` moved."""
         self._beats[loop] = time.monotonic()
 
-    def lacks(self, part: str, why: str) -> None:
-        """Say that `part` (database, schema, broker, group) is not as it must be, and why."""
-        with self._lock:
-            self._conditions[part] = why
+    def lacks(self, part: str, why: str, teller: str = "") -> None:
+        """Say that `part` (database, schema, broker, group) is not as it must be, and why.
 
-    def has(self, part: str) -> None:
+        Loops that have to do with the same part say who tells: each speaks for itself.
+        """
+        with self._lock:
+            self._conditions[part, teller] = why
+
+    def has(self, part: str, teller: str = "") -> None:
         """Say that `part` is as it must be."""
         with self._lock:
-            self._conditions[part] = ""
+            self._conditions[part, teller] = ""
 
     def stuck(self) -> list[str]:
         """The loops that have not moved lately."""
@@ -41,4 +44,4 @@ class Health:
     def lacking(self) -> dict[str, str]:
         """By part, what is not as it must be."""
         with self._lock:
-            return {part: why for part, why in self._conditions.items() if why}
+            return {part: why for (part, _), why in self._conditions.items() if why}

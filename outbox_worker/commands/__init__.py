@@ -1,0 +1,1 @@
+"""Executes the commands of the inbox: claim, domain, events and result in one transaction."""

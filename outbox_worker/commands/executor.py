@@ -1,0 +1,188 @@
+"""One command in one transaction: claim, domain, events, result. All of it, or nothing."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, assert_never
+
+import structlog
+
+from domain import events
+from domain.handle import handle
+from domain.parsing import COMMANDS, Envelope, parse
+from domain.results import ContentResult, ErrorCode, Refused
+from outbox_worker.commands.faults import (
+    Patience,
+    is_infrastructure,
+    pause_after,
+    pause_after_failures,
+)
+from outbox_worker.commands.outcome import (
+    Failed,
+    Idle,
+    Outcome,
+    Postponed,
+    Rejected,
+    Succeeded,
+    Unreached,
+)
+from outbox_worker.stores import command as inbox
+
+if TYPE_CHECKING:
+    from outbox_worker.database import Connection
+    from outbox_worker.observe.commands import CommandMetrics
+    from outbox_worker.stores.command import Claimed
+
+UNKNOWN: Final = "unknown"
+"""The label of all types that there are not: anybody may insert any."""
+
+SET_ASIDE: Final = Refused(
+    code=ErrorCode.INTERNAL_ERROR,
+    message="The command failed unexpectedly, again and again; it was not carried out",
+    details={},
+)
+
+log = structlog.get_logger("commands")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the executors of a process share."""
+
+    topic_prefix: str
+    attempts: int
+    metrics: CommandMetrics
+    patience: Patience = field(default_factory=Patience)
+
+
+class Executor:
+    """Executes commands one by one, going around their keys."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Begin with the first key."""
+        self._parts = parts
+        self._after = ""
+
+    def run_once(self, connection: Connection) -> Outcome:
+        """Execute one command. Raises nothing: what went wrong is an outcome.
+
+        `connection` is in autocommit mode, without a transaction, and is left so
+        unless it is lost.
+        """
+        began = time.monotonic()
+        claimed: Claimed | None = None
+        outcome: Outcome
+        try:
+            with connection.transaction():
+                claimed = inbox.claim_command(connection, self._after)
+                outcome = Idle() if claimed is None else self._execute(connection, claimed)
+        except Exception as error:  # noqa: BLE001  whatever it is, the next command goes on
+            outcome = self._undone(connection, claimed, error)
+        if claimed is not None:
+            self._after = claimed.key
+            self._count(claimed, outcome, time.monotonic() - began)
+        return outcome
+
+    def _execute(self, connection: Connection, claimed: Claimed) -> Succeeded | Rejected:
+        envelope = Envelope(claimed.command_id, claimed.actor, claimed.correlation_id)
+        parsed = parse(claimed.type, claimed.payload, envelope)
+        if isinstance(parsed, Refused):
+            return self._reject(connection, claimed, parsed)
+        result = handle(connection, parsed, topic_prefix=self._parts.topic_prefix)
+        if isinstance(result, Refused):
+            return self._reject(connection, claimed, result)
+        told = result.model_dump_json(exclude_none=True)
+        if not inbox.finish_command(connection, claimed.command_id, "succeeded", told):
+            raise RuntimeError("a command that was locked is finished")
+        return Succeeded(claimed, result)
+
+    def _reject(self, connection: Connection, claimed: Claimed, error: Refused) -> Rejected:
+        """The error on the row and as an event, unless another finished the command meanwhile."""
+        told = error.model_dump_json()
+        if inbox.finish_command(connection, claimed.command_id, "rejected", told):
+            event = events.CommandRejected(
+                command_key=claimed.key,
+                command_id=claimed.command_id,
+                command_type=claimed.type,
+                error=events.Problem(**error.model_dump(mode="json")),
+                correlation_id=claimed.correlation_id or claimed.command_id,
+                occurred_at=datetime.now(UTC),
+            )
+            events.append(connection, [event], self._parts.topic_prefix)
+        return Rejected(claimed, error)
+
+    def _undone(self, connection: Connection, claimed: Claimed | None, error: Exception) -> Outcome:
+        """The transaction is rolled back: write down when to try again, and what that costs."""
+        if claimed is None:
+            return Unreached(error)
+        try:
+            if is_infrastructure(error):
+                return self._postpone(connection, claimed, error)
+            return self._fail(connection, claimed, error)
+        except Exception as further:  # nothing is written
+            if not is_infrastructure(further):
+                log.exception("command_not_settled", **_named(claimed))
+            return Postponed(claimed, further)
+
+    def _postpone(self, connection: Connection, claimed: Claimed, error: Exception) -> Postponed:
+        times = self._parts.patience.count(claimed.command_id)
+        if not connection.closed:
+            pause = pause_after(times)
+            inbox.postpone_command(connection, claimed.command_id, pause, 0)
+            say = log.debug if times > 1 else log.info
+            say("command_postponed", **_named(claimed), error=" ".join(str(error).split()))
+        return Postponed(claimed, error)
+
+    def _fail(
+        self, connection: Connection, claimed: Claimed, error: Exception
+    ) -> Failed | Rejected:
+        failures = claimed.failures + 1
+        log.error("command_failed", **_named(claimed), failures=failures, exc_info=error)
+        if failures < self._parts.attempts:
+            pause = pause_after_failures(failures)
+            inbox.postpone_command(connection, claimed.command_id, pause, 1)
+            return Failed(claimed, error)
+        with connection.transaction():
+            rejected = self._reject(connection, claimed, SET_ASIDE)
+        log.error("command_set_aside", **_named(claimed), failures=failures)
+        return rejected
+
+    def _count(self, claimed: Claimed, outcome: Outcome, seconds: float) -> None:
+        metrics = self._parts.metrics
+        kind = claimed.type if claimed.type in COMMANDS else UNKNOWN
+        metrics.commands.labels(kind, label_of(outcome)).inc()
+        if isinstance(outcome, Succeeded | Rejected):
+            self._parts.patience.forget(claimed.command_id)
+            waited = (datetime.now(UTC) - claimed.submitted_at).total_seconds() - seconds
+            metrics.duration.labels(kind).observe(seconds)
+            metrics.wait.labels(kind).observe(max(0.0, waited))
+        if isinstance(outcome, Succeeded) and isinstance(outcome.result, ContentResult):
+            metrics.slot_assignments.labels(assignment_of(outcome.result)).inc()
+
+
+def label_of(outcome: Outcome) -> str:
+    """The outcome as a label of a metric."""
+    match outcome:
+        case Succeeded():
+            return "succeeded"
+        case Rejected():
+            return "rejected"
+        case Postponed() | Unreached():
+            return "postponed"
+        case Failed():
+            return "failed"
+        case Idle():
+            return "idle"
+        case _:
+            assert_never(outcome)
+
+
+def assignment_of(result: ContentResult) -> str:
+    """What became of a text, as a label: `repeated` where that was told before."""
+    return result.status if result.created else "repeated"
+
+
+def _named(claimed: Claimed) -> dict[str, str]:
+    return {"command_id": str(claimed.command_id), "type": claimed.type}

@@ -1,0 +1,115 @@
+"""The executor as a loop of the daemon: a session, one command, and how long to wait."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, assert_never
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from outbox_worker.commands.faults import pause_after
+from outbox_worker.commands.outcome import (
+    Failed,
+    Idle,
+    Postponed,
+    Rejected,
+    Succeeded,
+    Unreached,
+)
+from outbox_worker.settings import COMMAND_IDLE_MAX_S, IDLE_POLL_GROWTH, IDLE_POLL_MIN_S
+
+if TYPE_CHECKING:
+    from outbox_worker.commands.executor import Executor
+    from outbox_worker.commands.sessions import Sessions
+    from outbox_worker.database import Connection
+    from outbox_worker.observe.health import Health
+
+
+class CommandLoop:
+    """One thread's share of the commands, and what `/readyz` says of its session."""
+
+    def __init__(self, name: str, executor: Executor, sessions: Sessions, health: Health) -> None:
+        """Connect with the first step."""
+        self._name = name
+        self._executor = executor
+        self._sessions = sessions
+        self._health = health
+        self._connection: Connection | None = None
+        self._is_well = False
+        self._troubles = 0
+        self._wait = 0.0
+        health.lacks("database", "not reached yet", name)
+
+    def step(self) -> float:
+        """Execute one command; seconds until the next step."""
+        try:
+            connection = self._connect()
+        except psycopg.OperationalError as error:
+            return self._trouble(error)
+        outcome = self._executor.run_once(connection)
+        if isinstance(outcome, Idle):
+            return self._rest()
+        self._wait = 0.0
+        match outcome:
+            case Succeeded() | Rejected():
+                return self._well()
+            case Failed():
+                # Nothing that it may have left in the session reaches the next command.
+                self._disconnect(usable=False)
+                return self._well()
+            case Postponed():
+                return self._postponed(connection, outcome.error)
+            case Unreached():
+                self._disconnect(usable=_is_usable(connection))
+                return self._trouble(outcome.error)
+            case _:
+                assert_never(outcome)
+
+    def close(self) -> None:
+        """Give the session back; the command in hand is finished."""
+        self._disconnect(usable=True)
+
+    def _connect(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._sessions.take()
+        return self._connection
+
+    def _disconnect(self, *, usable: bool) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._sessions.give_back(connection, usable=usable)
+
+    def _well(self) -> float:
+        """All is as it must be: go on at once."""
+        if not self._is_well:
+            self._is_well = True
+            self._sessions.well()
+            self._health.has("database", self._name)
+        self._troubles = 0
+        return 0.0
+
+    def _rest(self) -> float:
+        """A pause that grows for as long as there is nothing to do, no two threads in step."""
+        self._well()
+        self._wait = min(max(self._wait * IDLE_POLL_GROWTH, IDLE_POLL_MIN_S), COMMAND_IDLE_MAX_S)
+        return self._wait * random.uniform(0.5, 1.0)  # noqa: S311  no secret
+
+    def _postponed(self, connection: Connection, error: Exception) -> float:
+        """Go on where it was the command's own bad luck; where all have it, ever more slowly."""
+        if not _is_usable(connection):
+            self._disconnect(usable=False)
+            return self._trouble(error)
+        self._troubles += 1
+        return pause_after(self._troubles - 1) if self._troubles > 1 else 0.0
+
+    def _trouble(self, error: Exception) -> float:
+        """The database is away, or refuses us: ask again, ever more slowly."""
+        self._is_well = False
+        self._health.lacks("database", self._sessions.lost(error), self._name)
+        self._troubles += 1
+        return pause_after(self._troubles)
+
+
+def _is_usable(connection: Connection) -> bool:
+    return connection.info.transaction_status is TransactionStatus.IDLE

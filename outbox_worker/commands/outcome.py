@@ -1,0 +1,57 @@
+"""What one step of the executor can come to: a closed set of frozen types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from domain.results import Refused, Success
+    from outbox_worker.stores.command import Claimed
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """There was no command that could run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """Domain, events and result are committed."""
+
+    command: Claimed
+    result: Success
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The error and its event are committed, and nothing of the domain."""
+
+    command: Claimed
+    error: Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """Something around the command failed: it stays queued, and that counts for nothing."""
+
+    command: Claimed
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The command failed unexpectedly: it stays queued, and that was counted."""
+
+    command: Claimed
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Unreached:
+    """No command could even be asked for."""
+
+    error: Exception
+
+
+Outcome: TypeAlias = Idle | Succeeded | Rejected | Postponed | Failed | Unreached

@@ -1,0 +1,110 @@
+"""The executor's sessions: one for each thread, from a pool that replaces those that broke."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+import psycopg
+import structlog
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from outbox_worker import database
+from outbox_worker.errors import UnreachableError
+
+if TYPE_CHECKING:
+    from outbox_worker.database import Connection
+
+APPLICATION: Final = "outbox-worker commands"
+
+OPTIONS: Final = " ".join(
+    f"-c {name}={value}"
+    for name, value in {
+        "statement_timeout": "30s",
+        "lock_timeout": "5s",
+        "idle_in_transaction_session_timeout": "60s",
+        "jit": "off",
+        "plan_cache_mode": "force_generic_plan",
+        "enable_seqscan": "off",
+        "enable_bitmapscan": "off",
+    }.items()
+)
+"""A command holds up others for seconds at most, also where its process was frozen. Plans are
+made once for each session, and not for the empty tables that it may have met."""
+
+WAIT_S: Final = 2.0
+"""How long a thread waits for a session before it sees whether it is told to stop."""
+
+CLOSE_S: Final = 0.3
+"""How long the pool's own threads may take to end; one that is connecting is left behind."""
+
+log = structlog.get_logger("commands")
+
+
+class Sessions:
+    """Gives each thread a session that works. All connect with the first that is asked for."""
+
+    def __init__(self, url: str, count: int, cursor_factory: type[psycopg.Cursor[Any]]) -> None:
+        """Hold `count` sessions in the database at `url`; nothing is reached yet."""
+        self._url = url
+        self._lock = threading.Lock()
+        self._away = ""
+        self._pool: ConnectionPool[Connection] = ConnectionPool(
+            kwargs={
+                **database.arguments(url, application=APPLICATION, options=OPTIONS),
+                "cursor_factory": cursor_factory,
+            },
+            min_size=count,
+            max_size=count,
+            open=False,
+            configure=_configure,
+            check=ConnectionPool.check_connection,
+            name="commands",
+            timeout=WAIT_S,
+            # Its threads have a back-off of their own: the pool tries when one of them asks.
+            reconnect_timeout=0,
+        )
+
+    def take(self) -> Connection:
+        """A session that works; `psycopg.OperationalError` where there is none in time."""
+        self._pool.open()
+        return self._pool.getconn()
+
+    def give_back(self, connection: Connection, *, usable: bool) -> None:
+        """The session is not needed any more, or is replaced where it is not `usable`."""
+        if not usable:
+            connection.close()
+        self._pool.putconn(connection)
+
+    def well(self) -> None:
+        """The database does what it is asked; said once."""
+        with self._lock:
+            if self._away:
+                self._away = ""
+                log.info("database_back")
+
+    def lost(self, error: Exception) -> str:
+        """The database does not do what it is asked; said once, returns why."""
+        with self._lock:
+            if not self._away:
+                self._away = self._reason(error)
+                log.warning("database_away", error=self._away)
+            return self._away
+
+    def close(self) -> None:
+        """Close those that were given back."""
+        self._pool.close(CLOSE_S)
+
+    def _reason(self, error: Exception) -> str:
+        """Of a pool that only says how long it waited, the server is asked itself."""
+        if isinstance(error, PoolTimeout):
+            try:
+                database.connect(self._url, application=APPLICATION).close()
+            except UnreachableError as reason:
+                return reason.message
+        return " ".join(str(error).split())
+
+
+def _configure(connection: Connection) -> None:
+    # Whatever the database's default is: rules that wait look again at what was written.
+    connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED

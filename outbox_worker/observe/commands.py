@@ -1,0 +1,51 @@
+"""What a worker that executes commands counts. No label ever holds an id or a key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from outbox_worker.observe.metrics import SECONDS
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+
+class CommandMetrics:
+    """Counters of the executor. Types that there are not are counted as one, `unknown`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Register every metric in `registry`."""
+        self.commands = Counter(
+            "commands",
+            "Attempts to execute a command, by outcome",
+            ["type", "outcome"],
+            registry=registry,
+        )
+        self.duration = Histogram(
+            "command_duration_seconds",
+            "Claim to commit of a command that is finished",
+            ["type"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.wait = Histogram(
+            "command_wait_seconds",
+            "Submission to claim of a command that is finished, by both clocks",
+            ["type"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.slot_assignments = Counter(
+            "slot_assignments",
+            "Texts offered to a batch, by what became of them",
+            ["outcome"],
+            registry=registry,
+        )
+        self.queued = Gauge("commands_queued", "Commands not yet executed", registry=registry)
+        self.oldest_seconds = Gauge(
+            "commands_oldest_queued_age_seconds",
+            "Age of the oldest command not yet executed",
+            registry=registry,
+        )
