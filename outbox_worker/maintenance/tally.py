@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final
 
 import psycopg
@@ -23,6 +24,9 @@ LEAST_ROWS: Final = 200
 
 CHUNK_ROWS: Final = 20_000
 
+ROUND_S: Final = 1.0
+"""After so long a round ends although there is more: a worker that is told to stop gets to it."""
+
 OPTIONS: Final = "-c lock_timeout=1s -c statement_timeout=30s -c jit=off"
 
 log = structlog.get_logger("upkeep")
@@ -30,11 +34,11 @@ log = structlog.get_logger("upkeep")
 
 def run_once(connection: Connection, *, least: int = LEAST_ROWS) -> int:
     """Fold the tally where it is long, chunk by chunk; how many rows were folded."""
-    folded = 0
+    folded, until = 0, time.monotonic() + ROUND_S
     while True:
         count = tally.fold_tally(connection, least, CHUNK_ROWS)
         folded += count
-        if count < CHUNK_ROWS:
+        if count < CHUNK_ROWS or time.monotonic() > until:
             return folded
 
 

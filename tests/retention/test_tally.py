@@ -12,7 +12,9 @@ import pytest
 
 import sql
 from outbox_worker import database as connections
+from outbox_worker.local.ports import HOST, free_port
 from outbox_worker.maintenance import tally as upkeep
+from outbox_worker.settings import BACKOFF_MAX_S
 from outbox_worker.stores import tally
 from tests.retention.world import number
 
@@ -78,6 +80,19 @@ def test_a_long_tally_is_folded_chunk_by_chunk(
     assert upkeep.run_once(connection, least=2) >= 1_050
     assert number(connection, COUNT) == 1
     assert tally.list_tally(connection)[0] == ("GUEST", 1_050, 2_100, 0)
+
+
+def test_upkeep_folds_what_is_long_and_waits_for_a_database_that_is_away(
+    connection: Connection, database: str
+) -> None:
+    connection.execute(INSERT_MANY, (upkeep.LEAST_ROWS - 1,))
+    assert upkeep.TallyUpkeep(database).run_once() == upkeep.INTERVAL_S
+    assert number(connection, COUNT) == upkeep.LEAST_ROWS - 1
+    connection.execute(INSERT_MANY, (1,))
+    assert upkeep.TallyUpkeep(database).run_once() == upkeep.INTERVAL_S
+    assert number(connection, COUNT) == 1
+    away = f"postgresql://{HOST}:{free_port()}/none"
+    assert upkeep.TallyUpkeep(away).run_once() == BACKOFF_MAX_S
 
 
 def test_the_scrape_reads_what_is_not_folded_and_no_batch(
