@@ -20,7 +20,9 @@ from outbox_worker.daemon import Daemon
 from outbox_worker.errors import SettingsError
 from outbox_worker.maintenance.gauges import Gauges
 from outbox_worker.maintenance.overdue import Overdue
+from outbox_worker.maintenance.tally import TallyUpkeep
 from outbox_worker.maintenance.upkeep import Upkeep
+from outbox_worker.observe.batches import BatchNumbers
 from outbox_worker.observe.commands import CommandMetrics
 from outbox_worker.observe.metrics import RelayMetrics
 from outbox_worker.observe.statements import StatementMetrics
@@ -98,6 +100,11 @@ def add_commands(daemon: Daemon, settings: Settings) -> None:
     daemon.add("command-gauges", gauges.run_once, gauges.close, AFTERWARDS)
     overdue = Overdue(url, settings)
     daemon.add("overdue", overdue.run_once, overdue.close)
+    tally = TallyUpkeep(url)
+    daemon.add("tally", tally.run_once, tally.close)
+    numbers = BatchNumbers(url)
+    daemon.registry.register(numbers)
+    daemon.keep(numbers)
 
 
 def build_relay(settings: Settings, owner: str, metrics: RelayMetrics) -> Relay:

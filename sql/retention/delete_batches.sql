@@ -1,5 +1,5 @@
 -- retention/delete_batches
--- Delete these batches, of which nothing else is left (the schema refuses it otherwise),
+-- Delete these batches, of which only their gates are left (the schema refuses it otherwise),
 -- and count them as purged.
 -- params: class_type text, batch_ids uuid[]
 -- rows: one (how many)     index: batch_pkey     transaction: the caller's, which holds the batches

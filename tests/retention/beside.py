@@ -21,6 +21,7 @@ from outbox_worker import database as connections
 from tests.harness.scene import free_address
 from tests.harness.waiting import wait_until
 from tests.harness.workers import COMMAND, Worker, environment
+from tests.retention.scrape import numbers_of_batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +58,8 @@ class Figures:
     postponed: list[str]
     outcomes: dict[str, int]
     purged: dict[str, Any]
+    shown: dict[tuple[str, str], float]
+    """What the worker shows of batches in the end."""
 
 
 class Submitter(threading.Thread):
@@ -154,6 +157,7 @@ def purge_beside_commands(url: str, batches: int, folder: Path, rate: float) -> 
             ],
             outcomes=outcomes,
             purged=purged,
+            shown=numbers_of_batches(worker.http_address),
         )
     finally:
         worker.end()

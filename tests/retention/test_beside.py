@@ -37,3 +37,6 @@ def test_no_command_waits_for_the_purge_of_100_000_slots(database: str, tmp_path
         for row in tally.list_tally(link):
             assert (row.active, row.completed) == counted(link, row.class_type)
             assert row.purged == figures.purged["batches"][row.class_type]
+            assert figures.shown["huleedu_batches_active", row.class_type] == row.active
+            assert figures.shown["huleedu_batches_completed", row.class_type] == row.completed
+            assert figures.shown["batches_purged_total", row.class_type] == row.purged

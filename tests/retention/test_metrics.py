@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import time
-import urllib.request
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import pytest
 import structlog
 from prometheus_client import CollectorRegistry
-from prometheus_client.parser import text_string_to_metric_families
 
 from outbox_worker import database as connections
 from outbox_worker.local.ports import HOST, free_port
@@ -22,6 +20,7 @@ from outbox_worker.observe.http import HttpServer
 from tests.harness.databases import through
 from tests.harness.proxy import Proxy
 from tests.harness.waiting import wait_until
+from tests.retention.scrape import numbers_of_batches
 from tests.retention.world import Batch, Silent, World
 
 if TYPE_CHECKING:
@@ -56,14 +55,7 @@ class Page:
 
     def scrape(self) -> dict[tuple[str, str], float]:
         """By name and class type, what is shown."""
-        address = f"http://{HOST}:{self._server.port}/metrics"
-        with urllib.request.urlopen(address, timeout=10) as answer:
-            text = answer.read().decode()
-        return {
-            (sample.name, sample.labels["class_type"]): sample.value
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-        }
+        return numbers_of_batches(f"{HOST}:{self._server.port}")
 
     def close(self) -> None:
         self._server.close()
