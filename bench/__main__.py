@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Final
 import click
 from rich.console import Console
 
-from bench import drain, live, raw, report
+from bench import batches, commands, drain, live, raw, report
 from bench.figures import Figure, Latency, at_least, at_most
 from bench.scene import Place, Scene, open_scene
 from outbox_worker import logs
+from outbox_worker.local.ports import HOST, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,10 +34,19 @@ class Sizes:
     transactions: int = 500
     takeover_rate: int = 1_000
     takeover_s: int = 40
+    commands: int = 10_000
+    batches: int = 100_000
 
 
 QUICK: Final = Sizes(
-    backlog=100_000, large=300_000, rates=(100, 1_000), seconds=6, transactions=200, takeover_s=24
+    backlog=100_000,
+    large=300_000,
+    rates=(100, 1_000),
+    seconds=6,
+    transactions=200,
+    takeover_s=24,
+    commands=3_000,
+    batches=10_000,
 )
 
 
@@ -111,6 +121,33 @@ class Run:
         yield at_most("e", "longest gap, killed worker's shards", found.killed, "s", 10)
         yield at_most("e", "longest gap, other shards", found.others, "s", 1)
 
+    def inbox(self) -> Iterator[Figure]:
+        """(h) commands of the inbox: rate, result, statements."""
+        sizes = self._sizes
+        rate = commands.measure_rate(self._scene.place("commands"), sizes.commands)
+        yield at_least("h", "CreateStudent from 1,000 keys", rate, "commands/s", 1_000)
+        found = commands.measure_latency(self._scene.place("results"), 100, sizes.seconds)
+        targets = {"p99": 50.0}
+        yield from _quantiles("submit to result at 100/s", found, targets, part="h")
+        address = f"{HOST}:{free_port()}"
+        count = commands.count_statements(self._scene.place("statements"), 1_000, address)
+        yield Figure("h", "statements of a command", count, "statements")
+
+    def essays(self) -> Iterator[Figure]:
+        """(i) batches: a thousand slots, and whether a slot costs more in a crowd."""
+        place = self._scene.place("batches")
+        batches.fill(place, 100)
+        small, large = batches.fill(place, 100), batches.fill(place, 1_000)
+        yield Figure("i", "1,000 essays by 8 connections", large.seconds, "s")
+        yield Figure("i", "of it one command, p50", large.commands.p50, "ms")
+        yield Figure("i", "of it one command, p99", large.commands.p99, "ms")
+        each = (large.seconds / 1_000) / (small.seconds / 100)
+        yield Figure("i", "a slot of 1,000 / of 100", each, "ratio")
+        batches.grow(place, self._sizes.batches)
+        crowd = batches.fill(place, 1_000)
+        name = f"a slot beside {self._sizes.batches:,} batches / beside 10"
+        yield Figure("i", name, crowd.seconds / large.seconds, "ratio")
+
     def _drain(self, name: str, events: int) -> tuple[Place, drain.Drain]:
         place = self._scene.place(name)
         drain.make_day(place, OLD_DAYS)
@@ -125,19 +162,19 @@ class Run:
 
 
 def _quantiles(
-    name: str, found: Latency, targets: dict[str, float] | None = None
+    name: str, found: Latency, targets: dict[str, float] | None = None, *, part: str = "d"
 ) -> Iterator[Figure]:
     for field in ("p50", "p90", "p99", "max"):
         value, most = getattr(found, field), (targets or {}).get(field)
         label = f"{name}, {field}"
         yield (
-            Figure("d", label, value, "ms")
+            Figure(part, label, value, "ms")
             if most is None
-            else at_most("d", label, value, "ms", most)
+            else at_most(part, label, value, "ms", most)
         )
 
 
-PARTS: Final = ("throughput", "backlogs", "latency", "takeover")
+PARTS: Final = ("throughput", "backlogs", "latency", "takeover", "inbox", "essays")
 
 
 @click.command()
@@ -157,6 +194,8 @@ def main(*, quick: bool, only: tuple[str, ...]) -> None:
             "backlogs": run.backlogs,
             "latency": run.latency,
             "takeover": run.takeover,
+            "inbox": run.inbox,
+            "essays": run.essays,
         }
         for name in only or PARTS:
             for figure in parts[name]():

@@ -53,14 +53,14 @@ def wait_for(fact: Callable[[], bool], what: str, seconds: float = WAIT_S) -> No
 class Worker:
     """The installed command as a process, its log in a file."""
 
-    def __init__(self, log: Path, settings: dict[str, str], guard: Guard) -> None:
+    def __init__(self, log: Path, role: str, settings: dict[str, str], guard: Guard) -> None:
         """Start it with these OUTBOX_ variables; `guard` ends it if we cannot."""
         self._log = log
         self._guard = guard
         kept = {name: value for name, value in os.environ.items() if not name.startswith("OUTBOX_")}
         with log.open("wb") as sink:
             self.process = subprocess.Popen(
-                [COMMAND, "run", "--role", "relay"],
+                [COMMAND, "run", "--role", role],
                 env=kept | settings,
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
@@ -145,16 +145,20 @@ class Place:
         return database.connect(self.url, application="bench")
 
     @contextmanager
-    def worker(self, name: str = "worker") -> Iterator[Worker]:
+    def worker(
+        self, name: str = "worker", *, role: str = "relay", http_address: str = ""
+    ) -> Iterator[Worker]:
         """The installed worker for as long as the block lasts."""
         found = self.settings
         worker = Worker(
             self.directory / f"{self.name}.{name}.log",
+            role,
             {
                 "OUTBOX_DATABASE_URL": self.url,
                 "OUTBOX_KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
                 "OUTBOX_GROUP": found.group,
-                "OUTBOX_HTTP_ADDRESS": "",
+                "OUTBOX_HTTP_ADDRESS": http_address,
+                "OUTBOX_CREATE_TOPICS": "8:1",
             },
             self.guard,
         )

@@ -1,0 +1,83 @@
+"""Commands: how many a second, how soon their result is there, how many statements each takes."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final
+
+from bench import statements
+from bench.figures import Latency
+from bench.scene import WAIT_S, wait_for
+
+if TYPE_CHECKING:
+    from bench.scene import Place
+
+KEYS: Final = 1_000
+CALLERS: Final = 10
+"""Callers that each wait for their result: enough for 100 commands a second."""
+
+COUNT: Final = re.compile(r"^db_statement_seconds_count\{[^}]*\} (\S+)$", re.MULTILINE)
+POLL_S: Final = 0.001
+
+
+def measure_rate(place: Place, commands: int) -> float:
+    """Commands a second of one process, from the first that is claimed until none is queued."""
+    with place.connect() as link:
+        link.execute(statements.load("fill_commands"), {"commands": commands, "keys": KEYS})
+        with place.worker("commands", role="commands"):
+            wait_for(lambda: _queued(place) < commands, "the first command")
+            began, left = time.perf_counter(), _queued(place)
+            wait_for(lambda: _queued(place) == 0, "all commands", WAIT_S)
+            return left / (time.perf_counter() - began)
+
+
+def _queued(place: Place) -> int:
+    with place.connect() as link:
+        row = link.execute(statements.load("count_queued")).fetchone()
+    queued, rejected = row or (0, 0)
+    if rejected:
+        raise RuntimeError(f"{rejected} commands were rejected")
+    return int(queued)
+
+
+def measure_latency(place: Place, rate: int, seconds: int) -> Latency:
+    """Milliseconds from the call of submit() to the result, seen by the caller who asks for it."""
+    with place.worker("latency", role="all") as worker:
+        worker.wait_for_shards()
+        with ThreadPoolExecutor(CALLERS) as pool:
+            futures = [pool.submit(_call, place, n, rate, seconds) for n in range(CALLERS)]
+            found = [each for future in futures for each in future.result()]
+    return Latency.of(found)
+
+
+def _call(place: Place, caller: int, rate: int, seconds: int) -> list[float]:
+    """One command after the other, each at its moment."""
+    taken, pause = [], threading.Event()
+    interval = CALLERS / rate
+    with place.connect() as link:
+        first = time.perf_counter() + 1 + caller * interval / CALLERS
+        for number in range(int(seconds / interval)):
+            pause.wait(max(0.0, first + number * interval - time.perf_counter()))
+            began = time.perf_counter()
+            parameters = {"key": f"caller-{caller}-{number}", "name": f"n{number}"}
+            row = link.execute(statements.load("submit"), parameters).fetchone()
+            asked = {"command_id": row and row[0]}
+            while link.execute(statements.load("find_result"), asked).fetchone() == ("queued",):
+                pause.wait(POLL_S)
+            taken.append((time.perf_counter() - began) * 1000)
+    return taken
+
+
+def count_statements(place: Place, commands: int, address: str) -> float:
+    """Statements with a name for one command; beside them a transaction and a savepoint."""
+    with place.connect() as link:
+        link.execute(statements.load("fill_commands"), {"commands": commands, "keys": KEYS})
+    with place.worker("statements", role="commands", http_address=address):
+        wait_for(lambda: _queued(place) == 0, "all commands", WAIT_S)
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
+            text = answer.read().decode()
+    return sum(float(each) for each in COUNT.findall(text)) / commands

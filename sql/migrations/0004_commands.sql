@@ -1,0 +1,82 @@
+-- The inbox of commands: a service asks for work in its own transaction; a worker
+-- executes each command once, in order of insertion within its key.
+
+CREATE TABLE outbox.command (
+    command_id uuid NOT NULL DEFAULT gen_random_uuid(),
+    -- Order of insertion: within a key the lowest queued one runs.
+    seq bigint NOT NULL GENERATED ALWAYS AS IDENTITY (CACHE 1),
+    type text NOT NULL
+        CONSTRAINT command_type_is_short CHECK (char_length(type) BETWEEN 1 AND 100),
+    -- In the order of its bytes: the claim walks from key to key over an index.
+    key text COLLATE "C" NOT NULL
+        CONSTRAINT command_key_is_short CHECK (char_length(key) BETWEEN 1 AND 255),
+    actor text NOT NULL
+        CONSTRAINT command_actor_is_short CHECK (char_length(actor) BETWEEN 1 AND 255),
+    payload jsonb NOT NULL
+        CONSTRAINT command_payload_is_at_most_4_mb CHECK (pg_column_size(payload) <= 4194304),
+    correlation_id uuid,
+    status text NOT NULL DEFAULT 'queued'
+        CONSTRAINT command_status_is_known CHECK (status IN ('queued', 'succeeded', 'rejected')),
+    result jsonb CONSTRAINT command_result_is_an_object CHECK (jsonb_typeof(result) = 'object'),
+    error jsonb CONSTRAINT command_error_is_an_object CHECK (jsonb_typeof(error) = 'object'),
+    submitted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    finished_at timestamptz,
+    -- Unexpected failures so far, and until when the command (and its key) waits.
+    failures smallint NOT NULL DEFAULT 0,
+    retry_at timestamptz,
+    CONSTRAINT command_pkey PRIMARY KEY (command_id),
+    CONSTRAINT command_outcome_fits_its_status CHECK (
+        (status = 'succeeded') = (result IS NOT NULL)
+        AND (status = 'rejected') = (error IS NOT NULL)
+        AND (status = 'queued') = (finished_at IS NULL))
+) WITH (
+    -- Every command is updated once: vacuum follows closely, so that the claim
+    -- does not wade through entries of finished ones.
+    fillfactor = 85, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0
+);
+
+CREATE INDEX command_queued_idx ON outbox.command (key, seq) WHERE status = 'queued';
+CREATE INDEX command_finished_idx ON outbox.command (finished_at) WHERE finished_at IS NOT NULL;
+
+-- submit(): one command in the caller's transaction. The same id with the same
+-- content writes nothing; the correlation id is not content, for a retry may come
+-- with a new one, and the first one stands.
+CREATE FUNCTION outbox.submit(
+    type text, key text, payload jsonb, actor text, command_id uuid DEFAULT NULL,
+    correlation_id uuid DEFAULT NULL
+) RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    id uuid := coalesce(submit.command_id, gen_random_uuid());
+    kept outbox.command;
+BEGIN
+    -- A racing transaction with the same id is waited for here.
+    LOOP
+        INSERT INTO outbox.command AS stored (command_id, type, key, actor, payload, correlation_id)
+        VALUES (id, submit.type, submit.key, submit.actor, submit.payload, submit.correlation_id)
+        ON CONFLICT ON CONSTRAINT command_pkey DO NOTHING;
+        IF FOUND THEN
+            RETURN id;
+        END IF;
+        SELECT * INTO kept FROM outbox.command AS stored WHERE stored.command_id = id;
+        -- Purged between the two statements: the id is free again.
+        EXIT WHEN FOUND;
+    END LOOP;
+    IF (kept.type, kept.key, kept.actor, kept.payload)
+        IS DISTINCT FROM (submit.type, submit.key COLLATE "C", submit.actor, submit.payload) THEN
+        RAISE EXCEPTION 'COMMAND_ID_REUSED: command % is known with other content', id
+            USING ERRCODE = 'OB001',
+                  HINT = 'Draw a new command_id for each new request; repeat an id only to retry.';
+    END IF;
+    RETURN id;
+END $$;
+
+REVOKE ALL ON FUNCTION outbox.submit FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION outbox.submit TO outbox_writer;
+GRANT INSERT (command_id, type, key, actor, payload, correlation_id)
+    ON outbox.command TO outbox_writer;
+-- A writer waits for the result by reading the row.
+GRANT SELECT ON outbox.command TO outbox_writer, outbox_reader, outbox_worker;
+GRANT UPDATE (status, result, error, finished_at, failures, retry_at)
+    ON outbox.command TO outbox_worker;
+GRANT DELETE ON outbox.command TO outbox_worker;
