@@ -72,6 +72,7 @@ class Claimed(NamedTuple):
 
     batch_id: UUID
     essay_id: UUID
+    class_id: UUID
     correlation_id: UUID
 
 
@@ -171,6 +172,7 @@ def decide_overdue(
         {
             "batch_ids": [each.batch_id for each in claimed],
             "essay_ids": [each.essay_id for each in claimed],
+            "class_ids": [each.class_id for each in claimed],
             "min_score": min_score,
             "validated_by": signature.by,
             "now": signature.at,

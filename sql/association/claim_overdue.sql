@@ -5,7 +5,7 @@
 -- statement that decides looks again.
 -- params: until timestamptz, rows bigint
 -- rows: many     index: association_undecided_idx, batch_pkey     transaction: the caller's
-SELECT association.batch_id, association.essay_id, batch.correlation_id
+SELECT association.batch_id, association.essay_id, batch.class_id, batch.correlation_id
 FROM school.association JOIN school.batch ON batch.batch_id = association.batch_id
 WHERE association.method IS NULL AND association.suggested_at <= %(until)s::timestamptz
 ORDER BY association.suggested_at, association.batch_id

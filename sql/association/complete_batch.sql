@@ -3,7 +3,7 @@
 -- author. The tally of batches follows in the same statement.
 -- params: batch_id uuid, now timestamptz
 -- rows: rowcount (0: something is left to do, or it was completed before)
--- index: batch_pkey, slot_pkey, association_pkey     transaction: the caller's
+-- index: batch_pkey, association_pkey     transaction: the caller's
 WITH completed AS (
     UPDATE school.batch SET completed_at = %(now)s::timestamptz
     WHERE batch_id = %(batch_id)s::uuid AND class_type = 'REGULAR'

@@ -3,7 +3,7 @@
 -- name NULL where it has none. The confidence is that of the suggestion, NULL where this
 -- student was not the suggested one.
 -- params: batch_id uuid
--- rows: many     index: slot_pkey, association_pkey     transaction: the caller's
+-- rows: many     index: association_pkey     transaction: the caller's
 SELECT slot.essay_id, slot.text_storage_id, association.student_id, association.student_name,
        CASE WHEN association.student_id = association.suggested_student_id
             THEN association.confidence_score END,

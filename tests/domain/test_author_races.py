@@ -102,6 +102,7 @@ def test_a_batch_that_a_teacher_is_deciding_is_passed_over(
 ) -> None:
     room = make_room(connection)
     held, free = (suggested_batch(connection, room, 1) for _ in range(2))
+    other.execute("SET lock_timeout = '5s'")
     with connection.transaction():
         succeeds(confirm(connection, held.batch_id, {held.essays[0]: None}))
         assert decide(other) == Decided(1, 0, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
+from uuid import uuid4
 
 import pytest
 
@@ -11,6 +12,8 @@ from domain import commands
 from domain.handle import handle
 from domain.overdue import Decided, decide_overdue
 from domain.results import ConfirmationResult, ErrorCode
+from domain.stores import association
+from domain.stores.association import Claimed, Signature
 from outbox_worker import settings
 from outbox_worker.maintenance.overdue import ROWS, Overdue
 from tests.domain.authors import (
@@ -102,16 +105,18 @@ def test_an_essay_without_a_match_is_decided_without_a_student(connection: Conne
     assert row == ("no_student", None, None, "timeout", "timeout", DUE)
 
 
-@pytest.mark.parametrize("way", ["deleted", "left"])
+@pytest.mark.parametrize("way", ["deleted", "left", "moved"])
 def test_a_student_who_is_gone_is_not_confirmed(connection: Connection, way: str) -> None:
     batch = suggested_batch(connection, 1.0)
     ada, room = batch.room.students[0], batch.room
-    gone = (
-        commands.DeleteStudent(actor=TEACHER, student_id=ada)
-        if way == "deleted"
-        else commands.UpdateStudent(actor=TEACHER, student_id=ada, remove_class_ids=[room.class_id])
+    left = commands.UpdateStudent(
+        actor=TEACHER,
+        student_id=ada,
+        remove_class_ids=[room.class_id],
+        add_class_ids=[make_room(connection).class_id] if way == "moved" else [],
     )
-    succeeds(handle(connection, gone))
+    deleted = commands.DeleteStudent(actor=TEACHER, student_id=ada)
+    succeeds(handle(connection, deleted if way == "deleted" else left))
     assert decide(connection) == Decided(0, 1, 1)
     (row,) = rows(connection, batch.batch_id).values()
     assert row == ("no_student", None, None, "timeout", "timeout", DUE)
@@ -152,6 +157,22 @@ def test_what_a_person_decided_stays(connection: Connection) -> None:
     before = rows(connection, batch.batch_id)[first]
     assert decide(connection) == Decided(1, 0, 1)
     assert rows(connection, batch.batch_id)[first] == before
+
+
+def test_what_a_person_decided_just_before_the_batch_was_locked_stays(
+    connection: Connection,
+) -> None:
+    batch = suggested_batch(connection, 0.9, 0.9)
+    first, second = batch.essays
+    succeeds(confirm(connection, batch.batch_id, {first: None}))
+    before = rows(connection, batch.batch_id)[first]
+    # As if the claim had seen the essays before that, and waited for nobody.
+    class_id = batch.room.class_id
+    claimed = [Claimed(batch.batch_id, essay, class_id, uuid4()) for essay in batch.essays]
+    decided = association.decide_overdue(connection, claimed, 0.7, Signature("timeout", DUE))
+    assert decided == [(batch.batch_id, batch.room.students[0])]
+    assert rows(connection, batch.batch_id)[first] == before
+    assert rows(connection, batch.batch_id)[second][3] == "timeout"
 
 
 def test_a_person_who_comes_too_late_may_only_agree(connection: Connection) -> None:

@@ -58,7 +58,7 @@ def suggested(connection: Connection, batch_id: UUID) -> list[tuple[Any, ...]]:
     ).fetchall()
 
 
-# Who is suggested: (place in the class or None for a stranger, score) -> (place, score).
+# Who is suggested: (place in the class, None for one of another class; score) -> (place, score).
 CHOICES: dict[str, tuple[list[tuple[int | None, float]], tuple[int, float] | None]] = {
     "the only one": ([(0, 0.2)], (0, 0.2)),
     "the best": ([(0, 0.5), (1, 0.9), (2, 0.8)], (1, 0.9)),
@@ -67,7 +67,7 @@ CHOICES: dict[str, tuple[list[tuple[int | None, float]], tuple[int, float] | Non
     "the better one of the same student": ([(0, 0.3), (0, 0.6)], (0, 0.6)),
     "somebody, however unlikely": ([(0, 0.0)], (0, 0.0)),
     "somebody for certain": ([(0, 0.7), (1, 1.0)], (1, 1.0)),
-    "nobody of strangers": ([(None, 1.0)], None),
+    "nobody of another class": ([(None, 1.0)], None),
     "nobody of none": ([], None),
 }
 
@@ -77,9 +77,10 @@ def test_the_best_suggestion_of_somebody_in_the_class_is_kept(
     connection: Connection, case: str
 ) -> None:
     given, expected = CHOICES[case]
-    room = make_room(connection)
+    room, elsewhere = make_room(connection), make_room(connection, 1)
     batch = make_batch(connection, room, ["assigned"])
-    offers = [(STRANGER if place is None else room.students[place], n) for place, n in given]
+    (outsider,) = elsewhere.students
+    offers = [(outsider if place is None else room.students[place], n) for place, n in given]
     match = found(batch.essays[0], *offers, no_match_reason="no name in the text")
     result = suggest(connection, batch, match)
     assert result == SuggestionResult(batch_id=batch.batch_id, created=1, known=0, faults=[])
