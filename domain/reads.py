@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
-from domain.stores import school_class, student
+from domain.stores import batch, school_class, slot, student
 
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
     from domain.context import Connection
+    from domain.stores.batch import BatchView
     from domain.stores.school_class import ClassView, RosterRow
+    from domain.stores.slot import SlotView
     from domain.stores.student import StudentView
 
 MOST_ROWS: Final = 100
@@ -65,6 +67,25 @@ def list_students(
     rows = student.list_students(connection, owner, after, _checked(limit) + 1)
     places = [Place(row.created_at, row.student_id) for row in rows[:limit]]
     return Page(rows[:limit], places[-1] if len(rows) > limit else None)
+
+
+def get_batch(connection: Connection, owner: str, batch_id: UUID) -> BatchView | None:
+    """How far a batch is, None where the owner has no such batch."""
+    return batch.find_batch(connection, batch_id, owner)
+
+
+def list_batches(
+    connection: Connection, owner: str, *, after: Place | None = None, limit: int = USUAL_ROWS
+) -> Page[BatchView]:
+    """Batches of an owner, newest first; `limit` is 1 to 100, else `ValueError`."""
+    rows = batch.list_batches(connection, owner, after, _checked(limit) + 1)
+    places = [Place(row.registered_at, row.batch_id) for row in rows[:limit]]
+    return Page(rows[:limit], places[-1] if len(rows) > limit else None)
+
+
+def get_slots(connection: Connection, owner: str, batch_id: UUID) -> list[SlotView]:
+    """The slots of a batch in their order, with what is in them; none without such a batch."""
+    return slot.list_slots(connection, batch_id, owner)
 
 
 def _checked(limit: int) -> int:

@@ -1,0 +1,79 @@
+"""Who gets a slot: the lowest free one, and exactly none where every slot is taken.
+
+Expects a snapshot for each statement (READ COMMITTED): every look comes after a wait.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from domain.stores import batch, slot
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from domain.context import Context
+    from domain.stores.slot import Use
+
+LEVEL: Final = "read committed"
+
+
+class IsolationLevelError(Exception):
+    """The transaction does not look again after a wait, so that a text could be lost."""
+
+    def __init__(self, level: str) -> None:
+        """Name the level that it has."""
+        super().__init__(
+            f"The transaction is {level.upper()}, and batches need READ COMMITTED: begin it so, or "
+            "leave isolation_level of the connection and default_transaction_isolation as they are"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A slot is ours. `spare` says that it is surely not the last one."""
+
+    essay_id: UUID
+    spare: bool
+
+
+class Missed(Enum):
+    """Why there is no slot: all are taken for ever, or there is no such batch yet."""
+
+    FULL = "full"
+    UNREGISTERED = "unregistered"
+
+
+Outcome: TypeAlias = Taken | Missed
+
+
+def take(context: Context, batch_id: UUID, use: Use) -> Outcome:
+    """Take the lowest free slot of a batch for `use`.
+
+    Waits for those who hold the free slots, and for a registration or a purge that is on its
+    way. `UNREGISTERED` holds until the transaction ends: whoever registers the batch
+    comes after it and sees what it wrote.
+    """
+    outcome = _look(context, batch_id, use)
+    if isinstance(outcome, Missed):
+        checked(batch.lock_arrival(context.connection, batch_id))
+        outcome = _look(context, batch_id, use)
+    return outcome
+
+
+def _look(context: Context, batch_id: UUID, use: Use) -> Outcome:
+    claim = slot.claim_slot(context.connection, batch_id, use, context.now)
+    if claim.essay_id is not None:
+        return Taken(claim.essay_id, claim.spare)
+    if not claim.registered:
+        return Missed.UNREGISTERED
+    essay_id = slot.wait_for_slot(context.connection, batch_id, use, context.now)
+    return Missed.FULL if essay_id is None else Taken(essay_id, spare=False)
+
+
+def checked(level: str) -> None:
+    """Refuse every isolation level but the one that these rules rest on."""
+    if level != LEVEL:
+        raise IsolationLevelError(level)
