@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, assert_never
 
@@ -22,11 +23,13 @@ def handle(
     *,
     topic_prefix: str = events.TOPIC_PREFIX,
     now: datetime | None = None,
+    savepoint: bool = True,
 ) -> Result:
     """Carry out `command` and append its events, all in the caller's transaction.
 
     A refusal has written nothing, and the transaction goes on. Without an open
-    transaction this is one of its own. Expects READ COMMITTED, Postgres' default:
+    transaction this is one of its own. Without `savepoint` it costs the server less, and
+    after a refusal the caller must roll back. Expects READ COMMITTED, Postgres' default:
     rules that wait for other transactions look again at what those wrote. Raises
     psycopg's errors of an infrastructure fault (deadlock, lost connection, time-out):
     roll back and try again; nothing is lost or done twice.
@@ -38,7 +41,7 @@ def handle(
         now or datetime.now(UTC),
     )
     try:
-        with connection.transaction():
+        with connection.transaction() if savepoint else nullcontext():
             success = _carry_out(context, command)
             events.append(connection, context.events, topic_prefix)
     except RefusalError as refusal:

@@ -22,6 +22,11 @@ class Draft(NamedTuple):
     correlation_id: str
 
 
+def insert_event(connection: Connection, draft: Draft) -> None:
+    """Append one event: what most commands tell, at half the cost of a list."""
+    statements.execute(connection, "event/insert_event", draft._asdict())
+
+
 def insert_events(connection: Connection, drafts: Sequence[Draft]) -> int:
     """Append events in this order; how many those were."""
     topics, keys, types, payloads, correlation_ids = map(list, zip(*drafts, strict=True))

@@ -85,43 +85,48 @@ class Executor:
             self._count(claimed, outcome, time.monotonic() - began)
         return outcome
 
-    def _execute(self, connection: Connection, claimed: Claimed) -> Succeeded | Rejected:
+    def _execute(self, connection: Connection, claimed: Claimed) -> Succeeded | Rejected | Idle:
         envelope = Envelope(claimed.command_id, claimed.actor, claimed.correlation_id)
         parsed = parse(claimed.type, claimed.payload, envelope)
         if isinstance(parsed, Refused):
             return self._reject(connection, claimed, parsed)
-        result = handle(connection, parsed, topic_prefix=self._parts.topic_prefix)
+        result = handle(connection, parsed, topic_prefix=self._parts.topic_prefix, savepoint=False)
         if isinstance(result, Refused):
-            return self._reject(connection, claimed, result)
+            raise RefusedError(result)
         told = result.model_dump_json(exclude_none=True)
         if not inbox.finish_command(connection, claimed.command_id, "succeeded", told):
             raise RuntimeError("a command that was locked is finished")
         return Succeeded(claimed, result)
 
-    def _reject(self, connection: Connection, claimed: Claimed, error: Refused) -> Rejected:
-        """The error on the row and as an event, unless another finished the command meanwhile."""
+    def _reject(self, connection: Connection, claimed: Claimed, error: Refused) -> Rejected | Idle:
+        """The error on the row and as an event; nothing where another finished it meanwhile."""
         told = error.model_dump_json()
-        if inbox.finish_command(connection, claimed.command_id, "rejected", told):
-            event = events.CommandRejected(
-                command_key=claimed.key,
-                command_id=claimed.command_id,
-                command_type=claimed.type,
-                error=events.Problem(**error.model_dump(mode="json")),
-                correlation_id=claimed.correlation_id or claimed.command_id,
-                occurred_at=datetime.now(UTC),
-            )
-            events.append(connection, [event], self._parts.topic_prefix)
+        if not inbox.finish_command(connection, claimed.command_id, "rejected", told):
+            return Idle()
+        event = events.CommandRejected(
+            command_key=claimed.key,
+            command_id=claimed.command_id,
+            command_type=claimed.type,
+            error=events.Problem(**error.model_dump(mode="json")),
+            correlation_id=claimed.correlation_id or claimed.command_id,
+            occurred_at=datetime.now(UTC),
+        )
+        events.append(connection, [event], self._parts.topic_prefix)
         return Rejected(claimed, error)
 
     def _undone(self, connection: Connection, claimed: Claimed | None, error: Exception) -> Outcome:
-        """The transaction is rolled back: write down when to try again, and what that costs."""
+        """The transaction is rolled back: write down why, or when to try again and its price."""
         if claimed is None:
             return Unreached(error)
         try:
+            if isinstance(error, RefusedError):
+                with connection.transaction():
+                    return self._reject(connection, claimed, error.refused)
             if is_infrastructure(error):
                 return self._postpone(connection, claimed, error)
             return self._fail(connection, claimed, error)
-        except Exception as further:  # nothing is written
+        except Exception as further:
+            # Nothing is written: it is tried again as it was.
             if not is_infrastructure(further):
                 log.exception("command_not_settled", **_named(claimed))
             return Postponed(claimed, further)
@@ -129,15 +134,14 @@ class Executor:
     def _postpone(self, connection: Connection, claimed: Claimed, error: Exception) -> Postponed:
         times = self._parts.patience.count(claimed.command_id)
         if not connection.closed:
-            pause = pause_after(times)
-            inbox.postpone_command(connection, claimed.command_id, pause, 0)
+            inbox.postpone_command(connection, claimed.command_id, pause_after(times), 0)
             say = log.debug if times > 1 else log.info
             say("command_postponed", **_named(claimed), error=" ".join(str(error).split()))
         return Postponed(claimed, error)
 
     def _fail(
         self, connection: Connection, claimed: Claimed, error: Exception
-    ) -> Failed | Rejected:
+    ) -> Failed | Rejected | Idle:
         failures = claimed.failures + 1
         log.error("command_failed", **_named(claimed), failures=failures, exc_info=error)
         if failures < self._parts.attempts:
@@ -145,9 +149,9 @@ class Executor:
             inbox.postpone_command(connection, claimed.command_id, pause, 1)
             return Failed(claimed, error)
         with connection.transaction():
-            rejected = self._reject(connection, claimed, SET_ASIDE)
+            outcome = self._reject(connection, claimed, SET_ASIDE)
         log.error("command_set_aside", **_named(claimed), failures=failures)
-        return rejected
+        return outcome
 
     def _count(self, claimed: Claimed, outcome: Outcome, seconds: float) -> None:
         metrics = self._parts.metrics
@@ -162,6 +166,15 @@ class Executor:
             metrics.slot_assignments.labels(assignment_of(outcome.result)).inc()
 
 
+class RefusedError(Exception):
+    """Raised inside a transaction to undo what a refused command wrote."""
+
+    def __init__(self, refused: Refused) -> None:
+        """Carry the error of the command."""
+        super().__init__(refused.message)
+        self.refused = refused
+
+
 def label_of(outcome: Outcome) -> str:
     """The outcome as a label of a metric."""
     match outcome:
@@ -174,7 +187,7 @@ def label_of(outcome: Outcome) -> str:
         case Failed():
             return "failed"
         case Idle():
-            return "idle"
+            return "overtaken"
         case _:
             assert_never(outcome)
 

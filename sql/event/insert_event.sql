@@ -1,0 +1,7 @@
+-- event/insert_event
+-- Append one event.
+-- params: topic text, key text, type text, payload bytea, correlation_id text
+-- rows: rowcount     transaction: the caller's
+INSERT INTO outbox.event (topic, key, type, payload, headers)
+VALUES (%(topic)s::text, %(key)s::text, %(type)s::text, %(payload)s::bytea,
+        jsonb_build_object('correlation-id', %(correlation_id)s::text))
