@@ -12,10 +12,10 @@ HISTORIES ?= 100000
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format bench soak model upgrade clean
+.PHONY: help setup demo test check format contracts bench soak model upgrade clean
 
 help: ## name the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 setup: $(INSTALLED) ## make .venv and install the pinned packages into it
 
@@ -35,6 +35,9 @@ check: $(INSTALLED) ## linter, types, import contracts, rules of the house, ever
 format: $(INSTALLED) ## bring the code into the form that `make check` wants
 	@$(RUN) -m ruff check --fix
 	@$(RUN) -m ruff format
+
+contracts: $(INSTALLED) ## write the schemas of the events, which only widen, to contracts/
+	@$(RUN) -m domain.contracts
 
 bench: $(INSTALLED) ## measure everything (QUICK=1: in under three minutes)
 	@$(RUN) -m bench $(if $(QUICK),--quick)

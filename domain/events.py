@@ -30,10 +30,14 @@ Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 class Event(BaseModel, frozen=True):
-    """What all events say. `TYPE` is the CloudEvents type, `KEY` the field that is the key."""
+    """What all events say. `TYPE` is the CloudEvents type, `KEY` the field that is the key.
+
+    Of the fields that may be absent only those of `NULLABLE` are ever null when they are not.
+    """
 
     TYPE: ClassVar[str]
     KEY: ClassVar[str]
+    NULLABLE: ClassVar[frozenset[str]] = frozenset()
 
     correlation_id: UUID
     occurred_at: Moment
@@ -100,6 +104,7 @@ class StudentUpdated(Event, frozen=True):
 
     TYPE = "class.student.updated.v1"
     KEY = "student_id"
+    NULLABLE = frozenset({"student_email"})
 
     student_id: UUID
     first_name: str | None = None
@@ -124,6 +129,92 @@ class StudentDeleted(Event, frozen=True):
     student_email: str | None
     class_ids: list[UUID]
     deleted_by: str
+
+
+NO_AVAILABLE_SLOT: Final = "NO_AVAILABLE_SLOT"
+"""Why a text is excess."""
+
+
+class EssaySlotAssigned(Event, frozen=True):
+    """A text has a slot of its batch."""
+
+    TYPE = "els.essay.slot.assigned.v1"
+    KEY = "batch_id"
+
+    batch_id: UUID
+    essay_id: UUID
+    file_upload_id: str
+    text_storage_id: str
+    original_file_name: str
+
+
+class ExcessContentProvisioned(Event, frozen=True):
+    """A text came to a batch in which every slot is taken."""
+
+    TYPE = "els.excess.content.provisioned.v1"
+    KEY = "batch_id"
+
+    batch_id: UUID
+    text_storage_id: str
+    original_file_name: str
+    reason: Literal["NO_AVAILABLE_SLOT"]
+
+
+class ProvisionedEssay(BaseModel, frozen=True):
+    """A slot with its text."""
+
+    essay_id: UUID
+    text_storage_id: str
+    file_upload_id: str
+    original_file_name: str
+
+
+class FailedFile(BaseModel, frozen=True):
+    """A slot that was used up by a file which failed its validation."""
+
+    essay_id: UUID
+    file_upload_id: str
+    original_file_name: str
+    validation_error_code: str
+    validation_error_detail: str | None
+
+
+class BatchContentProvisioned(Event, frozen=True):
+    """Every slot of a batch is taken; essays and failed files are in the order of the slots."""
+
+    TYPE = "batch.content.provisioning.completed.v1"
+    KEY = "batch_id"
+
+    batch_id: UUID
+    class_id: UUID | None
+    expected_count: int
+    provisioned_count: int
+    failed_count: int
+    course_code: str
+    user_id: str
+    class_type: Literal["GUEST", "REGULAR"]
+    essays_for_processing: list[ProvisionedEssay]
+    failed_files: list[FailedFile]
+
+
+class ErrorSummary(BaseModel, frozen=True):
+    """How many files failed, and of what; `critical` where no text is left."""
+
+    total: int
+    by_code: dict[str, int]
+    critical: bool
+
+
+class BatchValidationErrors(Event, frozen=True):
+    """Some files of a batch that is complete failed their validation; in the order of the slots."""
+
+    TYPE = "els.batch.validation.errors.v1"
+    KEY = "batch_id"
+
+    batch_id: UUID
+    user_id: str
+    failed_essays: list[FailedFile]
+    error_summary: ErrorSummary
 
 
 class ConfirmedAssociation(BaseModel, frozen=True):
@@ -211,6 +302,24 @@ class CommandRejected(Event, frozen=True):
     error: Problem
 
 
+EVENTS: Final[tuple[type[Event], ...]] = (
+    ClassCreated,
+    ClassUpdated,
+    ClassDeleted,
+    StudentCreated,
+    StudentUpdated,
+    StudentDeleted,
+    EssaySlotAssigned,
+    ExcessContentProvisioned,
+    BatchContentProvisioned,
+    BatchValidationErrors,
+    AssociationsConfirmed,
+    BatchEssaysReady,
+    CommandRejected,
+)
+"""Every event there is; `contracts/` is made from it."""
+
+
 def append(connection: Connection, events: Sequence[Event], prefix: str) -> None:
     """Write events to the outbox in the caller's transaction, in this order."""
     drafts = [
@@ -223,5 +332,7 @@ def append(connection: Connection, events: Sequence[Event], prefix: str) -> None
         )
         for event in events
     ]
-    if drafts:
+    if len(drafts) == 1:
+        store.insert_event(connection, drafts[0])
+    elif drafts:
         store.insert_events(connection, drafts)

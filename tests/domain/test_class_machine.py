@@ -163,8 +163,8 @@ class SchoolMachine(RuleBasedStateMachine):
             self.school = school
         self.agree(told(expected) if commit else [])
 
-    @rule(commands=st.lists(CROWDED | COMMANDS, min_size=LINKS, max_size=LINKS))
-    def at_once(self, commands: list[SchoolCommand]) -> None:
+    @rule(commands=st.tuples(*[CROWDED] * LINKS) | st.tuples(*[COMMANDS] * LINKS))
+    def at_once(self, commands: Sequence[SchoolCommand]) -> None:
         """Each on a connection of its own: as if one after the other, in some order."""
         with ThreadPoolExecutor(LINKS) as pool:
             found = list(pool.map(run, self.links, commands))

@@ -195,6 +195,26 @@ def test_two_changes_of_one_class_are_told_one_after_the_other(
     assert events(connection)[-1].payload["course_codes"] == ["SV2"]
 
 
+def test_two_changes_of_one_student_are_told_one_after_the_other(
+    database: str, connection: Connection
+) -> None:
+    play(connection, room(ONE), pupil(student_id=STUDENT))
+    with sides(database) as (side,):
+        with connection.transaction():
+            first = UpdateStudent(actor=ANNA, student_id=STUDENT, last_name="Al", email=EMAIL)
+            play(connection, first)
+            second = UpdateStudent(
+                actor=ANNA, student_id=STUDENT, last_name="Al", add_class_ids=[ONE]
+            )
+            waiting = side.begin_blocked(second)
+        succeeds(waiting.result(WAIT_S))
+    told = events(connection)[-1].payload
+    assert told.keys() == {
+        *("student_id", "added_class_ids", "updated_by", "correlation_id", "occurred_at")
+    }
+    assert (STUDENT, ANNA, "Ada", "Al", "Ada Al", EMAIL) in facts(connection).students
+
+
 def test_students_are_enrolled_in_a_class_that_is_being_renamed(
     database: str, connection: Connection
 ) -> None:

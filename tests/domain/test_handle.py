@@ -248,8 +248,8 @@ def test_a_command_runs_no_statement_that_it_does_not_need(
     def run(command: AnyCommand) -> list[str]:
         return statements_of(monkeypatch, connection, command)
 
-    assert run(room()) == ["school_class/insert_class", "event/insert_events"]
-    assert run(pupil(student_id=STUDENT)) == ["student/insert_student", "event/insert_events"]
+    assert run(room()) == ["school_class/insert_class", "event/insert_event"]
+    assert run(pupil(student_id=STUDENT)) == ["student/insert_student", "event/insert_event"]
     same = UpdateStudent(actor=ANNA, student_id=STUDENT, first_name="Ada")
     assert run(same) == ["student/lock_student"]
     assert len(run(pupil(class_ids=[CLASS] * 9))) == 4

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TARGETS = frozenset(
-    {"help", "setup", "demo", "test", "check", "format", "bench", "soak", "model", "upgrade"}
-    | {"clean"}
+    {"help", "setup", "demo", "test", "check", "format", "contracts", "bench", "soak", "model"}
+    | {"upgrade", "clean"}
 )
 # All that the Makefile and .ci/run need before there is an environment.
 TOOLS = ("awk", "bash", "cat", "dirname", "env", "make", "sed", "sh", "timeout", "touch", "uname")

@@ -1,0 +1,39 @@
+"""Whatever the tests of the domain publish is held to the contracts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from domain.stores import event
+from tests.domain.schemas import violations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from domain.stores.event import Draft
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _every_event_is_as_its_contract_says() -> Iterator[None]:
+    """Look at each event on its way to the table; a subscriber's reader would do the same."""
+    insert_one, insert_many = event.insert_event, event.insert_events
+
+    def one(connection: Any, draft: Draft) -> None:  # noqa: ANN401  any connection
+        check([draft])
+        insert_one(connection, draft)
+
+    def many(connection: Any, drafts: Sequence[Draft]) -> int:  # noqa: ANN401  any connection
+        check(drafts)
+        return insert_many(connection, drafts)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(event, "insert_event", one)
+        patch.setattr(event, "insert_events", many)
+        yield
+
+
+def check(drafts: Sequence[Draft]) -> None:
+    for draft in drafts:
+        assert violations(draft.type, draft.payload) == []
