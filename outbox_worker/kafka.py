@@ -7,7 +7,7 @@ by name in the user's file.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
@@ -19,17 +19,22 @@ from outbox_worker import settings as numbers
 from outbox_worker.errors import SettingsError, UnreachableError
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
     from pathlib import Path
 
     from outbox_worker.settings import Settings, TopicShape
 
 Config: TypeAlias = dict[str, Any]
+Found = TypeVar("Found")
 
 METADATA_S: Final = 5.0
 """Time for one question about topics."""
 
 CREATE_S: Final = 15.0
 """Time for a new topic to be made and known."""
+
+GRACE_S: Final = 1.0
+"""How much longer than the client itself its answer is waited for."""
 
 OURS: Final = frozenset(
     {
@@ -220,7 +225,7 @@ def create_topic(admin: AdminClient, topic: str, partitions: int, replication: i
     """Make `topic`; it may be there already. `UnreachableError` where the broker refuses."""
     order = NewTopic(topic, num_partitions=partitions, replication_factor=replication)
     try:
-        admin.create_topics([order], request_timeout=CREATE_S)[topic].result(CREATE_S)
+        _answer(admin.create_topics([order], request_timeout=CREATE_S)[topic], CREATE_S)
     except KafkaException as error:
         fault = error.args[0]
         if fault.code() != KafkaError.TOPIC_ALREADY_EXISTS:
@@ -237,9 +242,17 @@ def create_shape(admin: AdminClient, topic: str, shape: TopicShape) -> None:
 
 def members_of(admin: AdminClient, group: str) -> frozenset[str]:
     """The client ids of the members of a group; `KafkaException` where the broker does not say."""
-    asked = admin.describe_consumer_groups([group], request_timeout=numbers.KAFKA_CALL_S)
-    found = asked[group].result(numbers.KAFKA_CALL_S)
+    asked = admin.describe_consumer_groups([group], request_timeout=METADATA_S)
+    found = _answer(asked[group], METADATA_S)
     return frozenset(member.client_id for member in found.members)
+
+
+def _answer(asked: Future[Found], seconds: float) -> Found:
+    """The answer to an admin client's question; `KafkaException`, also where none comes."""
+    try:
+        return asked.result(seconds + GRACE_S)
+    except TimeoutError as error:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT)) from error  # noqa: SLF001  its own
 
 
 def unreachable(fault: KafkaError) -> UnreachableError:
