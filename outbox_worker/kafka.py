@@ -240,11 +240,11 @@ def create_shape(admin: AdminClient, topic: str, shape: TopicShape) -> None:
     create_topic(admin, topic, shape.partitions, shape.replication)
 
 
-def members_of(admin: AdminClient, group: str) -> frozenset[str]:
+def members_of(admin: AdminClient, group: str) -> list[str]:
     """The client ids of the members of a group; `KafkaException` where the broker does not say."""
     asked = admin.describe_consumer_groups([group], request_timeout=METADATA_S)
     found = _answer(asked[group], METADATA_S)
-    return frozenset(member.client_id for member in found.members)
+    return [member.client_id for member in found.members]
 
 
 def _answer(asked: Future[Found], seconds: float) -> Found:

@@ -87,9 +87,8 @@ def commit(settings: Settings, positions: Mapping[int, Stored]) -> None:
 
 
 def _members(admin: AdminClient, group: str) -> int:
-    answer = admin.describe_consumer_groups([group], request_timeout=KAFKA_CALL_S)[group]
     try:
-        return len(answer.result(KAFKA_CALL_S).members)
+        return len(kafka.members_of(admin, group))
     except KafkaException as error:
         fault = error.args[0]
         if fault.code() == KafkaError.GROUP_ID_NOT_FOUND:

@@ -103,7 +103,7 @@ class Recovery:
         """
         if owners:
             members = kafka.members_of(self._admin, self._settings.group)
-            self._fence(owners - members, shards)
+            self._fence(owners.difference(members), shards)
 
     def _fence(self, owners: frozenset[str], shards: list[int]) -> None:
         """Abort what these owners left open; each may be a zombie, never a peer at work.
