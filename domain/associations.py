@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic_core import to_json
 
-from domain.readiness import ready_if_decided
+from domain.readiness import lock_batch, ready_if_decided
 from domain.results import (
     ConfirmationResult,
     ErrorCode,
@@ -36,7 +36,7 @@ def suggest(context: Context, command: SuggestAssociations) -> SuggestionResult:
     essay that is named twice only the first counts.
     """
     batch_id = command.batch_id
-    batch = association.lock_batch(context.connection, batch_id)
+    batch = lock_batch(context, batch_id)
     if batch is None:
         raise _not_found(batch_id)
     class_id = _class_of(batch_id, batch)
@@ -69,7 +69,7 @@ def confirm(context: Context, command: ConfirmAssociations) -> ConfirmationResul
     student since.
     """
     batch_id = command.batch_id
-    batch = association.lock_batch(context.connection, batch_id)
+    batch = lock_batch(context, batch_id)
     if batch is None or batch.owner != context.actor:
         raise _not_found(batch_id)
     class_id = _class_of(batch_id, batch)

@@ -12,6 +12,7 @@ from domain.events import (
     ConfirmedAssociation,
     ReadyEssay,
 )
+from domain.slots import checked
 from domain.stores import association
 
 if TYPE_CHECKING:
@@ -22,6 +23,18 @@ if TYPE_CHECKING:
     from domain.stores.association import Author, LockedBatch
 
 
+def lock_batch(context: Context, batch_id: UUID) -> LockedBatch | None:
+    """The batch, held against all who decide about it; None where there is none.
+
+    `IsolationLevelError` where the transaction would not see what those wrote who were
+    waited for: nobody would find the last decision, and the batch would wait for ever.
+    """
+    batch = association.lock_batch(context.connection, batch_id)
+    if batch is not None:
+        checked(batch.isolation_level)
+    return batch
+
+
 def ready_if_decided(context: Context, batch_id: UUID) -> bool:
     """Whether a batch of a class is completed: by this call, or before.
 
@@ -29,7 +42,7 @@ def ready_if_decided(context: Context, batch_id: UUID) -> bool:
     after whatever may have made that true, in the same transaction: it locks the batch, so
     that the last of those who race finds the work of the others, and one of them tells.
     """
-    batch = association.lock_batch(context.connection, batch_id)
+    batch = lock_batch(context, batch_id)
     if batch is None or batch.provisioned_at is None:
         return False
     if batch.completed_at is not None:

@@ -28,6 +28,7 @@ class LockedBatch(NamedTuple):
     correlation_id: UUID
     provisioned_at: datetime | None
     completed_at: datetime | None
+    isolation_level: str
 
 
 class Known(NamedTuple):

@@ -35,12 +35,14 @@ OPTIONS: Final = " ".join(
         "lock_timeout": "5s",
         "statement_timeout": "30s",
         "jit": "off",
+        "default_transaction_isolation": "read\\ committed",
         "enable_seqscan": "off",
         "enable_bitmapscan": "off",
     }.items()
 )
-"""A few rows by their keys, in the order of an index: on a table that was not analysed of late the
-planner otherwise reads all batches for them."""
+"""Whatever the defaults of the database are: after a wait each statement looks again, and a few
+rows are found by their keys. The planner otherwise reads all batches where it was not told of late
+how many there are."""
 
 log = structlog.get_logger("overdue")
 

@@ -18,10 +18,8 @@ from domain.handle import handle
 from domain.overdue import Decided, decide_overdue
 from domain.readiness import ready_if_decided
 from domain.results import Refused
-from outbox_worker import database as connections
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Mapping, Sequence
 
     from domain.context import Connection
@@ -229,13 +227,11 @@ def decide(connection: Connection, rows: int = 7) -> Decided | None:
     return decide_overdue(connection, timeout=DAY, min_score=0.7, now=NOON + DAY, rows=rows)
 
 
-def decide_all(url: str, start: threading.Barrier) -> Decided:
+def decide_all(connection: Connection) -> Decided:
     """What one worker decides until nothing is left."""
     total = Decided(0, 0, 0)
-    with connections.connect(url, application="worker") as link:
-        start.wait(WAIT_S)
-        while (decided := decide(link)) is not None:
-            total += decided
+    while (decided := decide(connection)) is not None:
+        total += decided
     return total
 
 

@@ -202,7 +202,7 @@ def test_every_history_goes_as_the_model_says(migrated_database_url: str) -> Non
         run_state_machine_as_test(
             hypothesis.seed(seed)(OnOurDatabase),
             settings=hypothesis.settings(
-                max_examples=60,
+                max_examples=40,
                 stateful_step_count=40,
                 deadline=None,
                 database=None,

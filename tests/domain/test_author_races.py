@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import random
-import secrets
 import sys
-import threading
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import pytest
 
@@ -35,26 +31,18 @@ from tests.domain.authors import (
     suggest,
     suggested_batch,
 )
+from tests.domain.crowd import gathered
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from domain.context import Connection
+    from tests.domain.crowd import Work
 
-WORKERS: Final = 8
-ROUNDS: Final = 500
-MOST_QUESTIONS: Final = 15
+ROUNDS: Final = 250
 
 Outcome = TypeVar("Outcome")
-
-
-@pytest.fixture
-def seed() -> int:
-    """Printed, which pytest shows with a failure."""
-    drawn = secrets.randbits(32)
-    sys.stdout.write(f"seed {drawn}\n")
-    return drawn
 
 
 @pytest.fixture
@@ -65,18 +53,8 @@ def other(database: str) -> Iterator[Connection]:
 
 
 @pytest.fixture
-def links(database: str) -> Iterator[list[Connection]]:
-    """A session for each worker."""
-    with ExitStack() as stack:
-        yield [
-            stack.enter_context(connections.connect(database, application=f"player {number}"))
-            for number in range(WORKERS)
-        ]
-
-
-@pytest.fixture
 def pool() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(WORKERS) as threads:
+    with ThreadPoolExecutor(1) as threads:
         yield threads
 
 
@@ -165,50 +143,26 @@ def test_of_two_suggestions_at_once_the_first_stays(
     assert dict(found_now) == {first: ada, second: bob}
 
 
-Work: TypeAlias = "Callable[[Connection], object]"
-
-
-def at_once(
-    pool: ThreadPoolExecutor, links: Sequence[Connection], works: Sequence[Work], rng: random.Random
-) -> list[object]:
-    """Do these at nearly the same moment, each on a connection of its own; what came of each.
-
-    Each asks the server a few questions before, so that another one is the first each time.
-    """
-    start = threading.Barrier(len(works))
-
-    def play(link: Connection, work: Work, questions: int) -> object:
-        start.wait(WAIT_S)
-        for _ in range(questions):
-            link.execute("SELECT 1")
-        return work(link)
-
-    futures = [
-        pool.submit(play, link, work, rng.randrange(MOST_QUESTIONS))
-        for link, work in zip(links, works, strict=False)
-    ]
-    return [future.result(WAIT_S) for future in futures]
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_a_teacher_and_the_time_out_make_one_decision(
-    connection: Connection, links: list[Connection], pool: ThreadPoolExecutor, seed: int
+    connection: Connection, database: str
 ) -> None:
-    rng = random.Random(seed)
     room = make_room(connection)
     methods: Counter[str] = Counter()
-    for _ in range(ROUNDS):
-        batch = suggested_batch(connection, room, 2)
-        answers = dict.fromkeys(batch.essays, rng.choice([None, *room.students[1:]]))
-        teach = partial(confirm, batch_id=batch.batch_id, authors=answers)
-        result, *decided = at_once(pool, links, [teach, decide, decide], rng)
-        counts = [each.essays for each in decided if isinstance(each, Decided)]
-        method = "timeout" if isinstance(result, Refused) else "human"
-        methods[method] += 1
-        assert {row[3] for row in rows(connection, batch.batch_id).values()} == {method}
-        assert sum(counts) == (2 if method == "timeout" else 0)
-        assert kinds(connection, batch) == TOLD
+    with gathered(database) as crowd:
+        for _ in range(ROUNDS):
+            batch = suggested_batch(connection, room, 2)
+            author = crowd.chance.choice([None, *room.students[1:]])
+            answers = dict.fromkeys(batch.essays, author)
+            teach = partial(confirm, batch_id=batch.batch_id, authors=answers)
+            result, *decided = crowd.at_once([teach, decide, decide])
+            counts = [each.essays for each in decided if isinstance(each, Decided)]
+            method = "timeout" if isinstance(result, Refused) else "human"
+            methods[method] += 1
+            assert {row[3] for row in rows(connection, batch.batch_id).values()} == {method}
+            assert sum(counts) == (2 if method == "timeout" else 0)
+            assert kinds(connection, batch) == TOLD
     sys.stdout.write(f"{methods}\n")
 
 
@@ -241,33 +195,33 @@ def test_content_and_teacher_wait_for_each_other_and_one_completes(
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_content_teachers_and_the_time_out_at_once_complete_a_batch_once(
-    connection: Connection, links: list[Connection], pool: ThreadPoolExecutor, seed: int
+    connection: Connection, database: str
 ) -> None:
-    rng = random.Random(seed)
     room = make_room(connection)
     ada = room.students[0]
     unready = 0
-    for _ in range(ROUNDS):
-        batch = make_batch(connection, room, ["assigned"] * 3, provisioned=False)
-        one, two, three = batch.essays
-        is_due = rng.random() < 0.8
-        suggested_at = NOON if is_due else NOON + timedelta(hours=1)
-        succeeds(suggest(connection, batch, found(three, (ada, 0.9)), now=suggested_at))
-        hand = partial(confirm, batch_id=batch.batch_id)
-        works: list[Work] = [
-            partial(provision, batch=batch),
-            partial(hand, authors={one: ada}),
-            partial(hand, authors={one: ada}),
-            partial(hand, authors={two: None}),
-            decide,
-        ]
-        rng.shuffle(works)
-        at_once(pool, links, works, rng)
-        if kinds(connection, batch) == []:
-            # It was not time yet, or the time-out passed over a batch that somebody held.
-            unready += 1
-            succeeds(confirm(connection, batch.batch_id, {three: ada}))
-        else:
-            assert is_due
-        assert kinds(connection, batch) == TOLD
+    with gathered(database) as crowd:
+        for _ in range(ROUNDS):
+            batch = make_batch(connection, room, ["assigned"] * 3, provisioned=False)
+            one, two, three = batch.essays
+            is_due = crowd.chance.random() < 0.8
+            suggested_at = NOON if is_due else NOON + timedelta(hours=1)
+            succeeds(suggest(connection, batch, found(three, (ada, 0.9)), now=suggested_at))
+            hand = partial(confirm, batch_id=batch.batch_id)
+            works: list[Work] = [
+                partial(provision, batch=batch),
+                partial(hand, authors={one: ada}),
+                partial(hand, authors={one: ada}),
+                partial(hand, authors={two: None}),
+                decide,
+            ]
+            crowd.chance.shuffle(works)
+            crowd.at_once(works)
+            if kinds(connection, batch) == []:
+                # It was not time yet, or the time-out passed over a batch that was held.
+                unready += 1
+                succeeds(confirm(connection, batch.batch_id, {three: ada}))
+            else:
+                assert is_due
+            assert kinds(connection, batch) == TOLD
     sys.stdout.write(f"{unready} of {ROUNDS} rounds left an essay undecided\n")

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import random
-import secrets
 import subprocess
 import sys
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from domain.overdue import Decided
 from outbox_worker import database as connections
 from tests.domain.authors import (
     TOLD,
@@ -22,52 +19,36 @@ from tests.domain.authors import (
     make_room,
     suggested_batch,
 )
+from tests.domain.crowd import WORKERS, gathered
 from tests.harness.waiting import wait_until
 from tests.harness.workers import COMMAND, ROOT, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from domain.context import Connection
 
-WORKERS: Final = 8
-
-
-@pytest.fixture
-def seed() -> int:
-    """Printed, which pytest shows with a failure."""
-    drawn = secrets.randbits(32)
-    sys.stdout.write(f"seed {drawn}\n")
-    return drawn
-
-
-@pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(WORKERS) as threads:
-        yield threads
-
 
 @pytest.mark.timeout(120)
-def test_eight_workers_decide_each_batch_once(
-    connection: Connection, database: str, pool: ThreadPoolExecutor, seed: int
-) -> None:
-    rng = random.Random(seed)
+def test_eight_workers_decide_each_batch_once(connection: Connection, database: str) -> None:
     room = make_room(connection)
-    sizes = [rng.randint(1, 9) for _ in range(60)]
-    batches = [suggested_batch(connection, room, size) for size in sizes]
-    start = threading.Barrier(WORKERS)
-    futures = [pool.submit(decide_all, database, start) for _ in range(WORKERS)]
-    totals = [future.result(60) for future in futures]
-    assert sum(total.confirmed for total in totals) == sum(sizes)
-    assert sum(total.completed for total in totals) == len(batches)
+    with gathered(database) as crowd:
+        sizes = [crowd.chance.randint(1, 9) for _ in range(60)]
+        batches = [suggested_batch(connection, room, size) for size in sizes]
+        totals = crowd.at_once([decide_all] * WORKERS)
+    decided = [total for total in totals if isinstance(total, Decided)]
+    assert sum(total.confirmed for total in decided) == sum(sizes)
+    assert sum(total.completed for total in decided) == len(batches)
     assert [kinds(connection, batch) for batch in batches] == [TOLD] * len(batches)
 
 
 WORKER: Final = """
-import sys, threading
+import sys
+from outbox_worker import database
 from tests.domain.authors import decide_all
-print(decide_all(sys.argv[1], threading.Barrier(1)).confirmed)
+with database.connect(sys.argv[1], application="worker") as link:
+    print(decide_all(link).confirmed)
 """
 
 
