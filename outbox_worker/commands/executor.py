@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, assert_never
 
+import psycopg
 import structlog
 
 from domain import events
@@ -119,24 +120,29 @@ class Executor:
         if claimed is None:
             return Unreached(error)
         try:
-            if isinstance(error, RefusedError):
-                with connection.transaction():
-                    return self._reject(connection, claimed, error.refused)
-            if is_infrastructure(error):
-                return self._postpone(connection, claimed, error)
-            return self._fail(connection, claimed, error)
+            return self._settle(connection, claimed, error)
         except Exception as further:
-            # Nothing is written: it is tried again as it was.
             if not is_infrastructure(further):
                 log.exception("command_not_settled", **_named(claimed))
-            return Postponed(claimed, further)
+            return self._postpone(connection, claimed, further)
+
+    def _settle(self, connection: Connection, claimed: Claimed, error: Exception) -> Outcome:
+        if isinstance(error, RefusedError):
+            with connection.transaction():
+                return self._reject(connection, claimed, error.refused)
+        if is_infrastructure(error):
+            return self._postpone(connection, claimed, error)
+        return self._fail(connection, claimed, error)
 
     def _postpone(self, connection: Connection, claimed: Claimed, error: Exception) -> Postponed:
+        """Have it wait, which costs it nothing; without a session others may try at once."""
         times = self._parts.patience.count(claimed.command_id)
-        if not connection.closed:
+        say = log.debug if times > 1 else log.info
+        say("command_postponed", **_named(claimed), error=" ".join(str(error).split()))
+        try:
             inbox.postpone_command(connection, claimed.command_id, pause_after(times), 0)
-            say = log.debug if times > 1 else log.info
-            say("command_postponed", **_named(claimed), error=" ".join(str(error).split()))
+        except psycopg.Error as further:
+            log.debug("command_not_postponed", **_named(claimed), error=str(further))
         return Postponed(claimed, error)
 
     def _fail(

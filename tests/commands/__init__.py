@@ -1,0 +1,1 @@
+"""Proofs about the inbox of commands and its executor."""

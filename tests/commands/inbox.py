@@ -1,0 +1,99 @@
+"""What the tests of commands share: submitting, looking at rows, an executor of their own."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from prometheus_client import CollectorRegistry
+
+from outbox_worker.commands.executor import Executor, Parts
+from outbox_worker.commands.outcome import Idle
+from outbox_worker.observe.commands import CommandMetrics
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    import psycopg
+
+    from outbox_worker.commands.outcome import Outcome
+
+PREFIX: Final = "huleedu."
+TEACHER: Final = "teacher"
+CLASS: Final = {"name": "7b", "course_codes": ["ENG5"]}
+
+SUBMIT: Final = """
+    SELECT outbox.submit(%(type)s, %(key)s, %(payload)s::text::jsonb, %(actor)s,
+                         command_id => %(command_id)s, correlation_id => %(correlation_id)s)"""
+FIND: Final = """
+    SELECT status, result, error, failures, retry_at, finished_at
+    FROM outbox.command WHERE command_id = %s"""
+EVENTS: Final = """
+    SELECT type, convert_from(payload, 'UTF8')::jsonb FROM outbox.event ORDER BY id"""
+
+
+class Row(NamedTuple):
+    """A command as the one who waits for it sees it, and what it went through."""
+
+    status: str
+    result: dict[str, Any] | None
+    error: dict[str, Any] | None
+    failures: int
+    retry_at: datetime | None
+    finished_at: datetime | None
+
+
+def submit(
+    link: psycopg.Connection[Any],
+    kind: str = "CreateClass",
+    payload: object = CLASS,
+    *,
+    key: str = "key",
+    command_id: UUID | None = None,
+    correlation_id: UUID | None = None,
+) -> UUID:
+    """Queue a command of the teacher; its id. `payload` may be JSON text."""
+    row = link.execute(
+        SUBMIT,
+        {
+            "type": kind,
+            "key": key,
+            "payload": payload if isinstance(payload, str) else json.dumps(payload),
+            "actor": TEACHER,
+            "command_id": command_id,
+            "correlation_id": correlation_id,
+        },
+    ).fetchone()
+    assert row is not None
+    found: UUID = row[0]
+    return found
+
+
+def look(link: psycopg.Connection[Any], command_id: UUID) -> Row:
+    row = link.execute(FIND, (command_id,)).fetchone()
+    assert row is not None
+    return Row(*row)
+
+
+def events(link: psycopg.Connection[Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Type and payload of every event, in the order of their ids."""
+    return link.execute(EVENTS).fetchall()
+
+
+def new_executor(attempts: int = 5) -> tuple[Executor, CollectorRegistry]:
+    registry = CollectorRegistry()
+    return Executor(Parts(PREFIX, attempts, CommandMetrics(registry))), registry
+
+
+def run_all(executor: Executor, link: psycopg.Connection[Any]) -> list[Outcome]:
+    """Execute until there is nothing to do; what came of each command."""
+    found: list[Outcome] = []
+    while not isinstance(outcome := executor.run_once(link), Idle):
+        found.append(outcome)
+    return found
+
+
+def make_due(link: psycopg.Connection[Any]) -> None:
+    """Let no command wait for its retry any more."""
+    link.execute("UPDATE outbox.command SET retry_at = NULL WHERE retry_at IS NOT NULL")
