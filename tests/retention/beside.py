@@ -21,7 +21,7 @@ from outbox_worker import database as connections
 from tests.harness.scene import free_address
 from tests.harness.waiting import wait_until
 from tests.harness.workers import COMMAND, Worker, environment
-from tests.retention.scrape import numbers_of_batches
+from tests.retention.scrape import longest_command, numbers_of_batches, scrape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,7 @@ LOOK_S: Final = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What came of it; the slowest command from submission to result."""
+    """What came of it. Commands: from submission to result, and from claim to commit."""
 
     purge_s: float
     purge_mb: float
@@ -55,6 +55,9 @@ class Figures:
     slowest_s: float
     slowest_type: str
     p99_s: float
+    longest_transaction_s: float
+    """At most so long; a busy machine makes commands wait for their turn, but not in here."""
+
     postponed: list[str]
     outcomes: dict[str, int]
     purged: dict[str, Any]
@@ -143,6 +146,7 @@ def purge_beside_commands(url: str, batches: int, folder: Path, rate: float) -> 
             row = link.execute(READ_LATENCIES, (began,)).fetchone()
             outcomes: dict[str, int] = dict(link.execute(COUNT_OUTCOMES, (began,)).fetchall())
         assert row is not None
+        samples = scrape(worker.http_address)
         return Figures(
             purge_s=purge_s,
             purge_mb=purge_mb,
@@ -150,6 +154,7 @@ def purge_beside_commands(url: str, batches: int, folder: Path, rate: float) -> 
             slowest_s=row[1],
             slowest_type=row[3],
             p99_s=row[2],
+            longest_transaction_s=longest_command(samples),
             postponed=[
                 line.get("error", "")
                 for line in worker.lines()
@@ -157,7 +162,7 @@ def purge_beside_commands(url: str, batches: int, folder: Path, rate: float) -> 
             ],
             outcomes=outcomes,
             purged=purged,
-            shown=numbers_of_batches(worker.http_address),
+            shown=numbers_of_batches(samples),
         )
     finally:
         worker.end()

@@ -22,6 +22,7 @@ BATCHES: Final = """
                         now() - CASE WHEN b > %(batches)s * 0.9 THEN '1 hour'::interval
                                      ELSE '40 days'::interval - b * '1 second'::interval END
                     END AS done) AS each"""
+GATES: Final = "INSERT INTO school.batch_gate (batch_id) SELECT batch_id FROM school.batch"
 SLOTS: Final = """
     INSERT INTO school.slot (batch_id, position, essay_id, status, text_storage_id,
                              file_upload_id, taken_at)
@@ -94,7 +95,7 @@ class Load:
             "early": self.early,
             "commands": self.commands,
         }
-        for statement in (BATCHES, SLOTS, CONTENT, FAILURES, ASSOCIATIONS, TALLY):
+        for statement in (BATCHES, GATES, SLOTS, CONTENT, FAILURES, ASSOCIATIONS, TALLY):
             link.execute(statement, given if "%(" in statement else None)
         for statement in (EARLY_CONTENT, EARLY_FAILURES, COMMANDS):
             link.execute(statement, given)

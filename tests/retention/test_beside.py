@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOAD: Final = Load(batches=5_000, slots=20, early=2_000, commands=5_000)
-RATE: Final = 40.0
+RATE: Final = 20.0
 SLOWEST_S: Final = 1.0
 MOST_MB: Final = 120.0
 
@@ -28,9 +28,9 @@ def test_no_command_waits_for_the_purge_of_100_000_slots(database: str, tmp_path
         LOAD.write(link)
         figures = purge_beside_commands(database, LOAD.batches, tmp_path, RATE)
         assert figures.postponed == []
-        assert figures.slowest_s < SLOWEST_S, figures
+        assert figures.longest_transaction_s <= SLOWEST_S, figures
         assert figures.purge_mb < MOST_MB, figures
-        assert figures.commands > RATE / 2, "hardly a command ran meanwhile"
+        assert figures.commands > 10, "hardly a command ran meanwhile"
         assert figures.purged["batches"] == {"GUEST": 3_825, "REGULAR": 225}
         assert figures.purged["slots"] == 4_050 * 20
         assert sizes(link)["batch"] >= 950

@@ -20,7 +20,7 @@ from outbox_worker.observe.http import HttpServer
 from tests.harness.databases import through
 from tests.harness.proxy import Proxy
 from tests.harness.waiting import wait_until
-from tests.retention.scrape import numbers_of_batches
+from tests.retention.scrape import numbers_of_batches, scrape
 from tests.retention.world import Batch, Silent, World
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Page:
 
     def scrape(self) -> dict[tuple[str, str], float]:
         """By name and class type, what is shown."""
-        return numbers_of_batches(f"{HOST}:{self._server.port}")
+        return numbers_of_batches(scrape(f"{HOST}:{self._server.port}"))
 
     def close(self) -> None:
         self._server.close()

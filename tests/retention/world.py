@@ -24,8 +24,8 @@ COUNT_ROWS: Final = """
            (SELECT count(*) FROM school.content), (SELECT count(*) FROM school.failure),
            (SELECT count(*) FROM school.association), (SELECT count(*) FROM outbox.command)"""
 TRUNCATE: Final = (
-    "TRUNCATE school.batch, school.slot, school.content, school.failure, school.association, "
-    "school.batch_tally, outbox.command"
+    "TRUNCATE school.batch, school.batch_gate, school.slot, school.content, school.failure, "
+    "school.association, school.batch_tally, outbox.command"
 )
 INSERT_BATCH: Final = """
     INSERT INTO school.batch (batch_id, owner, course_code, class_type, class_id, expected_count,
@@ -33,6 +33,7 @@ INSERT_BATCH: Final = """
     VALUES (%(id)s, 'teacher', 'ENG5', %(class_type)s,
             CASE WHEN %(class_type)s = 'REGULAR' THEN %(id)s END, %(slots)s, %(id)s,
             '2020-01-01', %(completed_at)s, %(completed_at)s)"""
+INSERT_GATE: Final = "INSERT INTO school.batch_gate (batch_id) VALUES (%(id)s)"
 INSERT_SLOTS: Final = """
     INSERT INTO school.slot (batch_id, position, essay_id, status, text_storage_id, file_upload_id)
     SELECT %(id)s, n, gen_random_uuid(), 'assigned', 'text ' || n, 'file ' || n
@@ -179,6 +180,7 @@ def write_batch(link: Connection, found: uuid.UUID, batch: Batch, now: datetime)
         "arrived_at": now - timedelta(days=99),
     }
     link.execute(INSERT_BATCH, given)
+    link.execute(INSERT_GATE, given)
     link.execute(INSERT_SLOTS, given)
     link.execute(INSERT_CONTENT, {**given, "status": "assigned", "rows": batch.slots})
     link.execute(INSERT_CONTENT, {**given, "status": "excess", "rows": batch.excess})
