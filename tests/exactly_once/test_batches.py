@@ -1,0 +1,171 @@
+"""Batches from command to subscriber, while workers are killed: each event once, in its order."""
+
+from __future__ import annotations
+
+import json
+import random
+import uuid
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import psycopg
+import pytest
+
+from tests.harness.waiting import wait_until
+
+if TYPE_CHECKING:
+    from tests.harness.checker import Row
+    from tests.harness.scene import Scene
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+BATCHES: Final = 200
+ESSAYS: Final = 4
+KILLS: Final = 5
+SEED: Final = 5
+
+COMPLETED: Final = "batch.content.provisioning.completed.v1"
+ERRORS: Final = "els.batch.validation.errors.v1"
+CONFIRMED: Final = "class.student.associations.confirmed.v1"
+READY: Final = "els.batch.essays.ready.v1"
+ASSIGNED: Final = "els.essay.slot.assigned.v1"
+EXCESS: Final = "els.excess.content.provisioned.v1"
+TYPES: Final = (
+    *("class.created.v1", "class.student.created.v1", ASSIGNED, EXCESS),
+    *(COMPLETED, ERRORS, CONFIRMED, READY, "command.rejected.v1"),
+)
+STAGES: Final = {ASSIGNED: 0, COMPLETED: 1, ERRORS: 2, CONFIRMED: 3, READY: 4}
+"""The order in which a batch goes on; excess may come at any time after its last slot."""
+
+SUBMIT: Final = "SELECT outbox.submit(%s, %s, %s::jsonb, %s, %s)"
+QUEUED: Final = "SELECT count(*) FROM outbox.command WHERE status = 'queued'"
+REJECTED: Final = "SELECT type, error FROM outbox.command WHERE status = 'rejected'"
+SLOTS: Final = "SELECT batch_id, essay_id FROM domain.slot WHERE status = 'assigned'"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One batch: of a class or of a guest, with a file that failed or without."""
+
+    batch_id: uuid.UUID
+    is_regular: bool
+    fails: bool
+    essays: list[uuid.UUID] = field(default_factory=list)
+
+
+class Service:
+    """Another team's service: submits commands, each twice under its id, as after a time-out."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._link = psycopg.connect(scene.url, autocommit=True)
+
+    def submit(self, kind: str, key: object, **payload: object) -> None:
+        command_id = uuid.uuid4()
+        for _ in range(2):
+            body = json.dumps(payload, default=str)
+            self._link.execute(SUBMIT, (kind, str(key), body, "teacher", command_id))
+
+    def ask(self, question: str) -> list[tuple[Any, ...]]:
+        return self._link.execute(question).fetchall()
+
+    @property
+    def is_done(self) -> bool:
+        return self.ask(QUEUED) == [(0,)]
+
+
+def fill(service: Service, orders: list[Order], class_id: uuid.UUID) -> None:
+    """Registrations and everything that goes into the batches, in a random order."""
+    commands: list[tuple[str, object, dict[str, object]]] = []
+    for order in orders:
+        batch: dict[str, object] = {"batch_id": order.batch_id}
+        registration: dict[str, object] = {"user_id": "teacher", "course_code": "ENG5"}
+        registration["expected_essay_count"] = ESSAYS
+        if order.is_regular:
+            registration["class_id"] = class_id
+        commands.append(("RegisterBatch", order.batch_id, batch | registration))
+        texts = ESSAYS - order.fails + 1
+        for number in range(texts):
+            name = f"{order.batch_id}-{number}"
+            content: dict[str, object] = {"text_storage_id": name, "file_upload_id": name}
+            content |= {"original_file_name": f"{number}.docx", "file_size_bytes": 9}
+            commands.append(("ProvisionContent", name, batch | content))
+        if order.fails:
+            failure = {"file_upload_id": "broken", "original_file_name": "broken.pdf"}
+            failure["validation_error_code"] = "EMPTY_CONTENT"
+            commands.append(("RecordValidationFailure", f"{order.batch_id}-x", batch | failure))
+    random.Random(SEED).shuffle(commands)
+    for kind, key, payload in commands:
+        service.submit(kind, key, **payload)
+
+
+def decide(service: Service, orders: list[Order], class_id: uuid.UUID, pupil: uuid.UUID) -> None:
+    """Suggestions and the teacher's decisions for the batches of the class."""
+    for order in orders:
+        suggestion = {"student_id": pupil, "confidence_score": 0.9, "match_reasons": ["name"]}
+        matches = [{"essay_id": each, "suggestions": [suggestion]} for each in order.essays]
+        batch = {"batch_id": order.batch_id}
+        service.submit(
+            "SuggestAssociations", order.batch_id, class_id=class_id, matches=matches, **batch
+        )
+        decisions = [
+            {"essay_id": each, "student_id": pupil, "confirmed": True} for each in order.essays
+        ]
+        service.submit("ConfirmAssociations", order.batch_id, associations=decisions, **batch)
+
+
+def await_done_under_kills(scene: Scene, service: Service, kills: int) -> None:
+    """Workers die one after the other until all commands have their results."""
+    for _ in range(kills):
+        before = len(scene.subscriber.received)
+        wait_until(
+            lambda: service.is_done or len(scene.subscriber.received) > before + 50,  # noqa: B023  at once
+            40,
+            "the workers move on",
+        )
+        scene.alive[0].kill()
+        scene.worker()
+    wait_until(lambda: service.is_done, 60, "every command has its result")
+
+
+def test_each_event_of_a_batch_is_read_once_and_in_order(scene: Scene) -> None:
+    topics = {f"{scene.name}.{kind}": 2 for kind in TYPES}
+    scene.listen_to(topics)
+    scene.settings["topic_prefix"] = f"{scene.name}."
+    scene.workers(3)
+    service, class_id, pupil = Service(scene), uuid.uuid4(), uuid.uuid4()
+    service.submit("CreateClass", "t", name="9A", course_codes=["ENG5"], class_id=class_id)
+    person = {"student_id": pupil, "first_name": "Ada", "last_name": "Holm"}
+    service.submit("CreateStudent", "t", class_ids=[class_id], **person)
+    wait_until(lambda: service.is_done, 30, "class and student are there")
+    orders = [Order(uuid.uuid4(), n % 2 == 0, n % 3 == 0) for n in range(BATCHES)]
+    fill(service, orders, class_id)
+    await_done_under_kills(scene, service, KILLS)
+    by_id = {order.batch_id: order for order in orders}
+    for batch_id, essay_id in service.ask(SLOTS):
+        by_id[batch_id].essays.append(essay_id)
+    decide(service, [order for order in orders if order.is_regular], class_id, pupil)
+    await_done_under_kills(scene, service, 2)
+    assert service.ask(REJECTED) == []
+    rows = scene.prove(least=BATCHES * ESSAYS)
+    check(scene, rows, orders)
+
+
+def check(scene: Scene, rows: dict[str, Row], orders: list[Order]) -> None:
+    """What the subscriber got of each batch, in the order in which it was written."""
+    told: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    for record in tuple(scene.subscriber.received):
+        kind = record.topic.removeprefix(f"{scene.name}.")
+        told[record.key or ""].append((rows[record.event_id].id, kind))
+    for order in orders:
+        kinds = [kind for _, kind in sorted(told[str(order.batch_id)])]
+        # One more wants a slot than there are: a text, or the file that failed, comes too late.
+        failed = kinds.count(ERRORS)
+        assert failed <= order.fails
+        texts = ESSAYS - order.fails + 1
+        expected = Counter({ASSIGNED: ESSAYS - failed, EXCESS: texts - (ESSAYS - failed)})
+        expected += Counter({COMPLETED: 1, ERRORS: failed})
+        expected += Counter({CONFIRMED: int(order.is_regular), READY: int(order.is_regular)})
+        assert Counter(kinds) == expected, (order, kinds)
+        stages = [STAGES[kind] for kind in kinds if kind in STAGES]
+        assert stages == sorted(stages), (order, kinds)
