@@ -51,6 +51,14 @@ def _email(text: str) -> str:
         raise ValueError(message) from error
 
 
+def _without_nul(text: str) -> str:
+    """A remark has lines, but Postgres keeps no NUL."""
+    if "\0" in text:
+        message = "may not hold the character NUL"
+        raise ValueError(message)
+    return text
+
+
 Plain = AfterValidator(_without_control_characters)
 Actor = Annotated[str, StringConstraints(min_length=1, max_length=255), Plain]
 ClassName = Annotated[
@@ -72,7 +80,7 @@ Email = Annotated[
 ]
 ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=255), Plain]
 FileName = Annotated[str, StringConstraints(min_length=1, max_length=1_000), Plain]
-Remark = Annotated[str, StringConstraints(max_length=10_000)]
+Remark = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(_without_nul)]
 FileSize = Annotated[int, Field(ge=0, le=LARGEST_FILE)]
 Md5 = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{32}$")]
 ClassIds = Annotated[list[UUID], Field(max_length=MOST_CLASSES)]
