@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 STOP_S: Final = 4.5
 """Time for the loops to end: the contract promises exit within 5 s of the signal."""
 
+STAGE_S: Final = 0.5
+"""What of it is left for each further stage, whatever the stages before it took."""
+
 AT_ONCE: Final = 1
 """Exit code after a second signal: nothing is lost, the open transaction aborts."""
 
@@ -134,8 +137,9 @@ class Daemon:
         One that waits for a neighbour beyond the time of the contract is left
         behind with the process.
         """
-        deadline = time.monotonic() + STOP_S
+        deadline = time.monotonic() + STOP_S - STAGE_S * len(self._stages)
         for _, loops in sorted(self._stages.items()):
+            deadline += STAGE_S
             for loop in loops:
                 loop.stopping.set()
             for loop in loops:
