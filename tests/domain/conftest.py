@@ -7,12 +7,24 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from domain.stores import event
+from outbox_worker import database as connections
 from tests.domain.schemas import violations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from domain.stores.event import Draft
+    from outbox_worker.database import Connection
+
+
+@pytest.fixture
+def undone(migrated_database_url: str) -> Iterator[Connection]:
+    """A connection to the module's database, in a transaction that is rolled back."""
+    with (
+        connections.connect(migrated_database_url, application="tests") as link,
+        link.transaction(force_rollback=True),
+    ):
+        yield link
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,0 +1,251 @@
+"""Texts and failed files: each row of the table of situations, with result, events, rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+import pytest
+
+import domain
+from tests.domain.cases import NOON
+from tests.domain.facts import events, number, succeeds
+from tests.domain.upload_events import completed, excess_provisioned, slot_assigned
+from tests.domain.uploads import (
+    BATCH,
+    assigned,
+    broken,
+    essay,
+    excess,
+    failed,
+    failed_early,
+    failed_excess,
+    pending,
+    registration,
+    text,
+    uploads,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from domain.commands import AnyCommand
+    from domain.results import Result
+    from tests.domain.facts import Connection, Told
+
+OTHER: Final = number(2)
+
+
+@dataclass(frozen=True)
+class Row:
+    """After the commands of `before` the command has this result and tells this."""
+
+    before: Sequence[AnyCommand]
+    command: AnyCommand
+    result: Result
+    told: Sequence[Told] = field(default=())
+    writes: bool = True
+
+
+FULL: Final = (registration(1), text(1))
+EARLY_FAILURE: Final = broken(1, code="CONTENT_TOO_LONG")
+
+ROWS: Final[Mapping[str, Row]] = {
+    "a text gets the lowest free slot": Row(
+        [registration(3)], text(1), assigned(1), [slot_assigned(1, 1)]
+    ),
+    "the next text gets the next slot": Row(
+        [registration(3), text(1)], text(2), assigned(2), [slot_assigned(2, 2)]
+    ),
+    "a failed file uses up the lowest free slot": Row(
+        [registration(3), text(1)], broken(2), failed(2)
+    ),
+    "a text goes behind a failed file": Row(
+        [registration(3), broken(1)], text(2), assigned(2), [slot_assigned(2, 2)]
+    ),
+    "the same text again has its slot already": Row(
+        [registration(3), text(1)], text(1), assigned(1, created=False), writes=False
+    ),
+    "a text is known by its storage id, whatever else is said of it": Row(
+        [registration(3), text(1)],
+        text(2, text_storage_id="text-1", raw_file_storage_id="raw", content_md5="a" * 32),
+        assigned(1, created=False),
+        writes=False,
+    ),
+    "two texts of one upload are two texts": Row(
+        [registration(3), text(1)],
+        text(2, file_upload_id="upload-2"),
+        assigned(2),
+        [slot_assigned(2, 2)],
+    ),
+    "the same text again when the batch is full has its slot still": Row(
+        FULL, text(1), assigned(1, created=False), writes=False
+    ),
+    "a text that finds every slot taken is excess": Row(
+        FULL, text(2), excess(), [excess_provisioned(2)]
+    ),
+    "excess is remembered and told once": Row(
+        [*FULL, text(2)], text(2), excess(created=False), writes=False
+    ),
+    "each excess text is told": Row([*FULL, text(2)], text(3), excess(), [excess_provisioned(3)]),
+    "a text after failed files took every slot is excess": Row(
+        [registration(1), broken(1)], text(2), excess(), [excess_provisioned(2)]
+    ),
+    "a text before its batch is kept": Row([], text(1), pending()),
+    "it is kept once": Row([text(1)], text(1), pending(created=False), writes=False),
+    "a kept text has its slot after the registration": Row(
+        [text(1), registration(2)], text(1), assigned(1, created=False), writes=False
+    ),
+    "a text kept for another batch is another one": Row(
+        [registration(2), text(1, OTHER)], text(1), assigned(1), [slot_assigned(1, 1)]
+    ),
+    "a failed file again has used up its slot already": Row(
+        [registration(3), broken(1)], broken(1), failed(1, created=False), writes=False
+    ),
+    "a failed file is known by its upload, whatever else is said of it": Row(
+        [registration(3), broken(1)],
+        broken(1, code="CONTENT_TOO_LONG", validation_error_detail="9 pages", file_size_bytes=3),
+        failed(1, created=False),
+        writes=False,
+    ),
+    "an upload may have a text and fail besides": Row(
+        [registration(3), text(1)], broken(1), failed(2)
+    ),
+    "a failed file that finds every slot taken uses up none": Row(FULL, broken(2), failed_excess()),
+    "that it found none is remembered": Row(
+        [*FULL, broken(2)], broken(2), failed_excess(created=False), writes=False
+    ),
+    "a failed file before its batch is kept": Row([], EARLY_FAILURE, failed_early()),
+    "a failed file is kept once": Row(
+        [EARLY_FAILURE], EARLY_FAILURE, failed_early(created=False), writes=False
+    ),
+    "a kept failure has used up its slot after the registration": Row(
+        [EARLY_FAILURE, registration(2)], EARLY_FAILURE, failed(1, created=False), writes=False
+    ),
+    "the last text completes the batch": Row(
+        [registration(2), text(1)],
+        text(2),
+        assigned(2),
+        [slot_assigned(2, 2), completed({1: 1, 2: 2})],
+    ),
+}
+
+
+@pytest.fixture
+def connection(undone: Connection) -> Connection:
+    """Nothing that these tests write stays."""
+    return undone
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_row_of_the_table(connection: Connection, name: str) -> None:
+    row = ROWS[name]
+    for each in row.before:
+        succeeds(domain.handle(connection, each))
+    known, rows = len(events(connection)), uploads(connection)
+    assert domain.handle(connection, row.command, now=NOON) == row.result
+    assert events(connection)[known:] == list(row.told)
+    assert (uploads(connection) != rows) == row.writes
+
+
+def test_a_text_is_kept_with_everything_that_is_known_of_it(connection: Connection) -> None:
+    for batch_id in (BATCH, OTHER):
+        command = text(1, batch_id, content_md5="c" * 32, raw_file_storage_id="raw-1")
+        if batch_id == BATCH:
+            succeeds(domain.handle(connection, registration(1)))
+        succeeds(domain.handle(connection, command))
+        row = connection.execute(
+            "SELECT file_upload_id, original_file_name, file_size_bytes, content_md5, "
+            "raw_file_storage_id, correlation_id FROM school.content WHERE batch_id = %s",
+            (batch_id,),
+        ).fetchall()
+        assert row == [("upload-1", "essay 1.docx", 1_001, "c" * 32, "raw-1", number(1001))]
+
+
+def test_a_failed_file_is_kept_with_everything_that_is_known_of_it(connection: Connection) -> None:
+    command = broken(
+        1,
+        code="ENCRYPTED_FILE_UNSUPPORTED",
+        validation_error_detail="a lock\non it",
+        raw_file_storage_id="raw-1",
+        file_size_bytes=7,
+    )
+    succeeds(domain.handle(connection, command))
+    row = connection.execute(
+        "SELECT original_file_name, code, detail, raw_file_storage_id, file_size_bytes, "
+        "correlation_id FROM school.failure"
+    ).fetchall()
+    assert row == [
+        ("essay 1.docx", "ENCRYPTED_FILE_UNSUPPORTED", "a lock\non it", "raw-1", 7, number(1001))
+    ]
+
+
+def test_a_slot_says_who_is_in_it_since_when(connection: Connection) -> None:
+    for each in (registration(3), text(1), broken(2)):
+        succeeds(domain.handle(connection, each, now=NOON))
+    assert uploads(connection).slots == {
+        (BATCH, 1, essay(1), "assigned", "text-1", "upload-1", NOON),
+        (BATCH, 2, essay(2), "failed", None, "upload-2", NOON),
+        (BATCH, 3, essay(3), "free", None, None, None),
+    }
+
+
+def test_commands_of_one_transaction_see_each_other(connection: Connection) -> None:
+    with connection.transaction():
+        results = [
+            domain.handle(connection, each)
+            for each in (text(1), broken(2), registration(3), text(3), text(3), text(4), broken(5))
+        ]
+    assert results[0] == pending()
+    assert results[3:] == [
+        assigned(3),
+        assigned(3, created=False),
+        excess(),
+        failed_excess(),
+    ]
+
+
+def test_what_a_transaction_took_is_free_when_it_is_rolled_back(connection: Connection) -> None:
+    succeeds(domain.handle(connection, registration(1)))
+    rows = uploads(connection)
+    with connection.transaction(force_rollback=True):
+        assert domain.handle(connection, text(1)) == assigned(1)
+        assert domain.handle(connection, text(2)) == excess()
+    assert uploads(connection) == rows
+    assert events(connection) == []
+    assert domain.handle(connection, text(2)) == assigned(1)
+
+
+@pytest.mark.parametrize("command", [text(1), broken(1), registration(1)])
+@pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+def test_a_transaction_that_would_not_look_again_is_refused_with_the_way_out(
+    migrated_database_url: str,
+    level: str,
+    command: AnyCommand,
+) -> None:
+    with psycopg.connect(migrated_database_url, autocommit=True) as link:
+        link.isolation_level = psycopg.IsolationLevel[level.replace(" ", "_")]
+        with pytest.raises(domain.IsolationLevelError, match=f"{level}.*READ COMMITTED"):
+            domain.handle(link, command)
+        assert not any(uploads(link))
+
+
+def test_the_schema_keeps_a_text_in_one_slot(connection: Connection) -> None:
+    for each in (registration(2), text(1)):
+        succeeds(domain.handle(connection, each))
+    with pytest.raises(psycopg.errors.UniqueViolation, match="slot_holds_a_text_once"):
+        connection.execute(
+            "UPDATE school.slot SET status = 'assigned', text_storage_id = 'text-1', "
+            "file_upload_id = 'u' WHERE position = 2"
+        )
+
+
+def test_the_schema_keeps_a_failed_upload_in_one_slot(connection: Connection) -> None:
+    for each in (registration(2), broken(1)):
+        succeeds(domain.handle(connection, each))
+    with pytest.raises(psycopg.errors.UniqueViolation, match="slot_fails_once_for_an_upload"):
+        connection.execute(
+            "UPDATE school.slot SET status = 'failed', file_upload_id = 'upload-1' "
+            "WHERE position = 2"
+        )
