@@ -32,7 +32,7 @@ SELECT claimed.* FROM (
     -- Looked at again once it is locked: meanwhile it may be finished or postponed.
     SELECT command_id, type, key, actor, payload::text, correlation_id, failures, submitted_at
     FROM outbox.command
-    WHERE command.command_id = head.command_id AND status = 'queued'
+    WHERE command.command_id = head.command_id AND finished_at IS NULL
       -- The lock of the key is taken for a command that could run, and for no other.
       AND CASE WHEN retry_at IS NULL OR retry_at <= clock_timestamp()
                THEN pg_try_advisory_xact_lock(hashtextextended('outbox command ' || key, 0))

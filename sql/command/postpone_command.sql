@@ -8,5 +8,5 @@ SET retry_at = clock_timestamp() + %(pause)s::float8 * interval '1 second',
     failures = failures + %(counted)s::smallint
 WHERE command_id = (
     SELECT command_id FROM outbox.command
-    WHERE command_id = %(command_id)s::uuid AND status = 'queued'
+    WHERE command_id = %(command_id)s::uuid AND finished_at IS NULL
     FOR UPDATE SKIP LOCKED)

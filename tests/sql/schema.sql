@@ -1,4 +1,6 @@
+CREATE SCHEMA domain;
 CREATE SCHEMA outbox;
+CREATE SCHEMA school;
 CREATE FUNCTION outbox.add_partition(day date) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -8,6 +10,8 @@ DECLARE
     lower timestamptz := day::timestamp AT TIME ZONE 'UTC';
     upper timestamptz := (day + 1)::timestamp AT TIME ZONE 'UTC';
 BEGIN
+    -- Two workers that meet at midnight: the second one finds the day made.
+    PERFORM pg_advisory_xact_lock(hashtextextended('outbox-worker partitions', 0));
     IF to_regclass('outbox.' || name) IS NOT NULL THEN
         RETURN false;
     END IF;
@@ -114,6 +118,285 @@ CREATE FUNCTION outbox.publish(topic text, key text, type text, payload text, ev
     AS $_$
     SELECT outbox.publish($1, $2, $3, $4::jsonb, $5, $6, $7, $8)
 $_$;
+CREATE FUNCTION outbox.submit(type text, key text, payload jsonb, actor text, command_id uuid DEFAULT NULL::uuid, correlation_id uuid DEFAULT NULL::uuid) RETURNS uuid
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_variable
+DECLARE
+    id uuid := coalesce(submit.command_id, gen_random_uuid());
+    kept outbox.command;
+BEGIN
+    -- A racing transaction with the same id is waited for here.
+    LOOP
+        INSERT INTO outbox.command AS stored (command_id, type, key, actor, payload, correlation_id)
+        VALUES (id, submit.type, submit.key, submit.actor, submit.payload, submit.correlation_id)
+        ON CONFLICT ON CONSTRAINT command_pkey DO NOTHING;
+        IF FOUND THEN
+            RETURN id;
+        END IF;
+        SELECT * INTO kept FROM outbox.command AS stored WHERE stored.command_id = id;
+        -- Purged between the two statements: the id is free again.
+        EXIT WHEN FOUND;
+    END LOOP;
+    IF (kept.type, kept.key, kept.actor, kept.payload)
+        IS DISTINCT FROM (submit.type, submit.key COLLATE "C", submit.actor, submit.payload) THEN
+        RAISE EXCEPTION 'COMMAND_ID_REUSED: command % is known with other content', id
+            USING ERRCODE = 'OB001',
+                  HINT = 'Draw a new command_id for each new request; repeat an id only to retry.';
+    END IF;
+    RETURN id;
+END $$;
+CREATE TABLE school.batch (
+    batch_id uuid NOT NULL,
+    owner text NOT NULL,
+    course_code text NOT NULL,
+    class_type text NOT NULL,
+    class_id uuid,
+    org_id text,
+    student_prompt_ref text,
+    expected_count integer NOT NULL,
+    correlation_id uuid NOT NULL,
+    registered_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    provisioned_at timestamp with time zone,
+    completed_at timestamp with time zone,
+    CONSTRAINT batch_class_type_is_known CHECK ((class_type = ANY (ARRAY['GUEST'::text, 'REGULAR'::text]))),
+    CONSTRAINT batch_completes_after_its_content CHECK (((completed_at IS NULL) OR (provisioned_at IS NOT NULL))),
+    CONSTRAINT batch_holds_1_to_1000_essays CHECK (((expected_count >= 1) AND (expected_count <= 1000))),
+    CONSTRAINT batch_is_regular_with_a_class CHECK (((class_type = 'REGULAR'::text) = (class_id IS NOT NULL)))
+);
+CREATE TABLE school.slot (
+    batch_id uuid NOT NULL,
+    "position" integer NOT NULL,
+    essay_id uuid NOT NULL,
+    status text DEFAULT 'free'::text NOT NULL,
+    text_storage_id text,
+    file_upload_id text,
+    taken_at timestamp with time zone,
+    CONSTRAINT slot_is_assigned_with_a_text CHECK (((status = 'assigned'::text) = (text_storage_id IS NOT NULL))),
+    CONSTRAINT slot_is_taken_by_an_upload CHECK (((status = 'free'::text) = (file_upload_id IS NULL))),
+    CONSTRAINT slot_status_is_known CHECK ((status = ANY (ARRAY['free'::text, 'assigned'::text, 'failed'::text])))
+)
+WITH (fillfactor='60');
+CREATE VIEW domain.batch AS
+ SELECT batch_id,
+    owner AS user_id,
+    course_code,
+    class_type,
+    class_id,
+    org_id,
+    student_prompt_ref,
+    expected_count,
+    ( SELECT count(*) AS count
+           FROM school.slot
+          WHERE ((slot.batch_id = batch.batch_id) AND (slot.status = 'assigned'::text))) AS assigned_count,
+    ( SELECT count(*) AS count
+           FROM school.slot
+          WHERE ((slot.batch_id = batch.batch_id) AND (slot.status = 'failed'::text))) AS failed_count,
+        CASE
+            WHEN (completed_at IS NOT NULL) THEN 'completed'::text
+            WHEN (provisioned_at IS NOT NULL) THEN 'awaiting_associations'::text
+            ELSE 'awaiting_content'::text
+        END AS status,
+    correlation_id,
+    registered_at,
+    provisioned_at,
+    completed_at
+   FROM school.batch;
+CREATE TABLE school.class (
+    class_id uuid NOT NULL,
+    owner text NOT NULL,
+    name text NOT NULL,
+    course_code text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT class_name_is_short CHECK (((char_length(name) >= 1) AND (char_length(name) <= 100))),
+    CONSTRAINT class_name_is_trimmed CHECK ((name = btrim(name)))
+);
+CREATE TABLE school.course (
+    code text NOT NULL,
+    name text NOT NULL,
+    language text NOT NULL,
+    CONSTRAINT course_language_is_known CHECK ((language = ANY (ARRAY['en'::text, 'sv'::text])))
+);
+CREATE TABLE school.enrolment (
+    class_id uuid NOT NULL,
+    student_id uuid NOT NULL,
+    enrolled_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+CREATE VIEW domain.class AS
+ SELECT class.class_id,
+    class.owner AS user_id,
+    class.name,
+    class.course_code,
+    course.name AS course_name,
+    course.language AS course_language,
+    ( SELECT count(*) AS count
+           FROM school.enrolment
+          WHERE (enrolment.class_id = class.class_id)) AS student_count,
+    class.created_at,
+    class.updated_at
+   FROM (school.class
+     JOIN school.course ON ((course.code = class.course_code)));
+CREATE TABLE school.student (
+    student_id uuid NOT NULL,
+    owner text NOT NULL,
+    first_name text NOT NULL,
+    last_name text NOT NULL,
+    legal_full_name text NOT NULL,
+    email text,
+    email_key text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT student_email_has_its_key CHECK (((email_key IS NULL) = (email IS NULL))),
+    CONSTRAINT student_email_is_short CHECK (((char_length(email) >= 3) AND (char_length(email) <= 320))),
+    CONSTRAINT student_first_name_is_short CHECK (((char_length(first_name) >= 1) AND (char_length(first_name) <= 255))),
+    CONSTRAINT student_last_name_is_short CHECK (((char_length(last_name) >= 1) AND (char_length(last_name) <= 255))),
+    CONSTRAINT student_legal_name_is_short CHECK (((char_length(legal_full_name) >= 1) AND (char_length(legal_full_name) <= 511)))
+);
+CREATE VIEW domain.roster AS
+ SELECT enrolment.class_id,
+    class.owner AS user_id,
+    enrolment.student_id,
+    student.first_name,
+    student.last_name,
+    student.legal_full_name,
+    student.email,
+    enrolment.enrolled_at
+   FROM ((school.enrolment
+     JOIN school.class USING (class_id))
+     JOIN school.student USING (student_id));
+CREATE SEQUENCE school.arrival_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+CREATE TABLE school.association (
+    batch_id uuid NOT NULL,
+    essay_id uuid NOT NULL,
+    status text NOT NULL,
+    suggested_student_id uuid,
+    confidence_score double precision,
+    match_reasons jsonb,
+    no_match_reason text,
+    suggested_at timestamp with time zone,
+    student_id uuid,
+    student_name text,
+    method text,
+    validated_by text,
+    validated_at timestamp with time zone,
+    CONSTRAINT association_is_confirmed_with_a_student CHECK (((status = 'confirmed'::text) = (student_id IS NOT NULL))),
+    CONSTRAINT association_is_decided_by_a_method CHECK (((status = ANY (ARRAY['confirmed'::text, 'no_student'::text])) = (method IS NOT NULL))),
+    CONSTRAINT association_method_is_known CHECK ((method = ANY (ARRAY['human'::text, 'timeout'::text]))),
+    CONSTRAINT association_score_is_0_to_1 CHECK (((confidence_score >= (0)::double precision) AND (confidence_score <= (1)::double precision))),
+    CONSTRAINT association_status_is_known CHECK ((status = ANY (ARRAY['suggested'::text, 'no_match'::text, 'confirmed'::text, 'no_student'::text]))),
+    CONSTRAINT association_suggests_a_student CHECK (((suggested_student_id IS NULL) = (confidence_score IS NULL)))
+);
+CREATE TABLE school.content (
+    batch_id uuid NOT NULL,
+    text_storage_id text NOT NULL,
+    status text NOT NULL,
+    essay_id uuid,
+    file_upload_id text NOT NULL,
+    original_file_name text NOT NULL,
+    file_size_bytes bigint NOT NULL,
+    content_md5 text,
+    raw_file_storage_id text,
+    correlation_id uuid NOT NULL,
+    arrival bigint DEFAULT nextval('school.arrival_seq'::regclass) NOT NULL,
+    arrived_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT content_is_assigned_to_an_essay CHECK (((status = 'assigned'::text) = (essay_id IS NOT NULL))),
+    CONSTRAINT content_status_is_known CHECK ((status = ANY (ARRAY['pending'::text, 'assigned'::text, 'excess'::text]))),
+    CONSTRAINT content_text_id_is_short CHECK (((char_length(text_storage_id) >= 1) AND (char_length(text_storage_id) <= 255)))
+)
+WITH (fillfactor='80');
+CREATE TABLE school.failure (
+    batch_id uuid NOT NULL,
+    file_upload_id text NOT NULL,
+    status text NOT NULL,
+    essay_id uuid,
+    original_file_name text NOT NULL,
+    code text NOT NULL,
+    detail text,
+    raw_file_storage_id text,
+    file_size_bytes bigint,
+    correlation_id uuid NOT NULL,
+    arrival bigint DEFAULT nextval('school.arrival_seq'::regclass) NOT NULL,
+    arrived_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT failure_code_is_known CHECK ((code = ANY (ARRAY['EMPTY_CONTENT'::text, 'CONTENT_TOO_SHORT'::text, 'CONTENT_TOO_LONG'::text, 'RAW_STORAGE_FAILED'::text, 'TEXT_EXTRACTION_FAILED'::text, 'ENCRYPTED_FILE_UNSUPPORTED'::text, 'UNKNOWN_VALIDATION_ERROR'::text]))),
+    CONSTRAINT failure_status_is_known CHECK ((status = ANY (ARRAY['pending'::text, 'failed'::text, 'excess'::text]))),
+    CONSTRAINT failure_upload_id_is_short CHECK (((char_length(file_upload_id) >= 1) AND (char_length(file_upload_id) <= 255))),
+    CONSTRAINT failure_uses_up_an_essay CHECK (((status = 'failed'::text) = (essay_id IS NOT NULL)))
+)
+WITH (fillfactor='80');
+CREATE VIEW domain.slot AS
+ SELECT slot.batch_id,
+    batch.owner AS user_id,
+    slot."position",
+    slot.essay_id,
+    slot.status,
+    slot.text_storage_id,
+    slot.file_upload_id,
+    COALESCE(content.original_file_name, failure.original_file_name) AS original_file_name,
+    failure.code AS validation_error_code,
+    association.status AS association_status,
+    association.student_id,
+    association.student_name,
+    association.method,
+    slot.taken_at
+   FROM ((((school.slot
+     JOIN school.batch USING (batch_id))
+     LEFT JOIN school.content USING (batch_id, text_storage_id))
+     LEFT JOIN school.failure ON (((failure.batch_id = slot.batch_id) AND (failure.file_upload_id = slot.file_upload_id) AND (slot.status = 'failed'::text))))
+     LEFT JOIN school.association ON (((association.batch_id = slot.batch_id) AND (association.essay_id = slot.essay_id))));
+CREATE VIEW domain.student AS
+ SELECT student_id,
+    owner AS user_id,
+    first_name,
+    last_name,
+    legal_full_name,
+    email,
+    ARRAY( SELECT enrolment.class_id
+           FROM school.enrolment
+          WHERE (enrolment.student_id = student.student_id)
+          ORDER BY enrolment.class_id) AS class_ids,
+    created_at,
+    updated_at
+   FROM school.student;
+CREATE TABLE outbox.command (
+    command_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    seq bigint NOT NULL,
+    type text NOT NULL,
+    key text NOT NULL COLLATE pg_catalog."C",
+    actor text NOT NULL,
+    payload jsonb NOT NULL,
+    correlation_id uuid,
+    status text DEFAULT 'queued'::text NOT NULL,
+    result jsonb,
+    error jsonb,
+    submitted_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    finished_at timestamp with time zone,
+    failures smallint DEFAULT 0 NOT NULL,
+    retry_at timestamp with time zone,
+    CONSTRAINT command_actor_is_short CHECK (((char_length(actor) >= 1) AND (char_length(actor) <= 255))),
+    CONSTRAINT command_error_is_an_object CHECK ((jsonb_typeof(error) = 'object'::text)),
+    CONSTRAINT command_key_is_short CHECK (((char_length(key) >= 1) AND (char_length(key) <= 255))),
+    CONSTRAINT command_outcome_fits_its_status CHECK ((((status = 'succeeded'::text) = (result IS NOT NULL)) AND ((status = 'rejected'::text) = (error IS NOT NULL)) AND ((status = 'queued'::text) = (finished_at IS NULL)))),
+    CONSTRAINT command_payload_is_at_most_4_mb CHECK ((pg_column_size(payload) <= 4194304)),
+    CONSTRAINT command_result_is_an_object CHECK ((jsonb_typeof(result) = 'object'::text)),
+    CONSTRAINT command_status_is_known CHECK ((status = ANY (ARRAY['queued'::text, 'succeeded'::text, 'rejected'::text]))),
+    CONSTRAINT command_type_is_short CHECK (((char_length(type) >= 1) AND (char_length(type) <= 100)))
+)
+WITH (fillfactor='85', autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_cost_delay='0');
+ALTER TABLE outbox.command ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME outbox.command_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 CREATE SEQUENCE outbox.event_id_seq
     START WITH 1
     INCREMENT BY 1
@@ -245,7 +528,19 @@ CREATE TABLE outbox.purged (
     xid xid8 NOT NULL,
     CONSTRAINT purged_one_check CHECK (one)
 );
+CREATE TABLE school.batch_gate (
+    batch_id uuid NOT NULL
+);
+CREATE TABLE school.batch_tally (
+    class_type text NOT NULL,
+    active integer NOT NULL,
+    completed integer NOT NULL,
+    purged bigint DEFAULT 0 NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='2000', autovacuum_vacuum_cost_delay='0');
 ALTER TABLE ONLY outbox.event ATTACH PARTITION outbox.event_default DEFAULT;
+ALTER TABLE ONLY outbox.command
+    ADD CONSTRAINT command_pkey PRIMARY KEY (command_id);
 ALTER TABLE ONLY outbox.event
     ADD CONSTRAINT event_pkey PRIMARY KEY (id, created_at);
 ALTER TABLE ONLY outbox.event_default
@@ -258,14 +553,71 @@ ALTER TABLE ONLY outbox."position"
     ADD CONSTRAINT position_pkey PRIMARY KEY (shard);
 ALTER TABLE ONLY outbox.purged
     ADD CONSTRAINT purged_pkey PRIMARY KEY (one);
+ALTER TABLE ONLY school.association
+    ADD CONSTRAINT association_pkey PRIMARY KEY (batch_id, essay_id);
+ALTER TABLE ONLY school.batch_gate
+    ADD CONSTRAINT batch_gate_pkey PRIMARY KEY (batch_id);
+ALTER TABLE ONLY school.batch
+    ADD CONSTRAINT batch_pkey PRIMARY KEY (batch_id);
+ALTER TABLE ONLY school.class
+    ADD CONSTRAINT class_pkey PRIMARY KEY (class_id);
+ALTER TABLE ONLY school.content
+    ADD CONSTRAINT content_pkey PRIMARY KEY (batch_id, text_storage_id);
+ALTER TABLE ONLY school.course
+    ADD CONSTRAINT course_pkey PRIMARY KEY (code);
+ALTER TABLE ONLY school.enrolment
+    ADD CONSTRAINT enrolment_pkey PRIMARY KEY (class_id, student_id);
+ALTER TABLE ONLY school.failure
+    ADD CONSTRAINT failure_pkey PRIMARY KEY (batch_id, file_upload_id);
+ALTER TABLE ONLY school.slot
+    ADD CONSTRAINT slot_essay_is_in_the_batch_once UNIQUE (batch_id, essay_id);
+ALTER TABLE ONLY school.slot
+    ADD CONSTRAINT slot_pkey PRIMARY KEY (batch_id, "position");
+ALTER TABLE ONLY school.student
+    ADD CONSTRAINT student_email_is_unique_per_owner UNIQUE (owner, email_key);
+ALTER TABLE ONLY school.student
+    ADD CONSTRAINT student_pkey PRIMARY KEY (student_id);
+CREATE INDEX command_finished_idx ON outbox.command USING btree (finished_at) WHERE (finished_at IS NOT NULL);
+CREATE INDEX command_queued_idx ON outbox.command USING btree (key, seq) WHERE (status = 'queued'::text);
 CREATE INDEX event_xid_shard_idx ON ONLY outbox.event USING btree (xid, shard);
 CREATE INDEX event_default_xid_shard_idx ON outbox.event_default USING btree (xid, shard);
 CREATE INDEX idempotency_key_created_at_idx ON outbox.idempotency_key USING btree (created_at);
+CREATE INDEX association_undecided_idx ON school.association USING btree (suggested_at, batch_id) WHERE (method IS NULL);
+CREATE INDEX batch_completed_idx ON school.batch USING btree (class_type, completed_at) WHERE (completed_at IS NOT NULL);
+CREATE INDEX batch_open_class_idx ON school.batch USING btree (class_id) WHERE ((class_id IS NOT NULL) AND (completed_at IS NULL));
+CREATE INDEX batch_owner_idx ON school.batch USING btree (owner, registered_at DESC, batch_id DESC);
+CREATE INDEX class_owner_idx ON school.class USING btree (owner, created_at DESC, class_id DESC);
+CREATE INDEX content_pending_idx ON school.content USING btree (batch_id, arrival) WHERE (status = 'pending'::text);
+CREATE INDEX content_waiting_idx ON school.content USING btree (arrived_at) WHERE (status = 'pending'::text);
+CREATE INDEX enrolment_student_idx ON school.enrolment USING btree (student_id, class_id);
+CREATE INDEX failure_pending_idx ON school.failure USING btree (batch_id, arrival) WHERE (status = 'pending'::text);
+CREATE INDEX failure_waiting_idx ON school.failure USING btree (arrived_at) WHERE (status = 'pending'::text);
+CREATE UNIQUE INDEX slot_fails_once_for_an_upload ON school.slot USING btree (batch_id, file_upload_id) WHERE (status = 'failed'::text);
+CREATE INDEX slot_free_idx ON school.slot USING btree (batch_id, "position") WHERE (status = 'free'::text);
+CREATE UNIQUE INDEX slot_holds_a_text_once ON school.slot USING btree (batch_id, text_storage_id) WHERE (text_storage_id IS NOT NULL);
+CREATE INDEX student_owner_idx ON school.student USING btree (owner, created_at DESC, student_id DESC);
 ALTER INDEX outbox.event_pkey ATTACH PARTITION outbox.event_default_pkey;
 ALTER INDEX outbox.event_xid_shard_idx ATTACH PARTITION outbox.event_default_xid_shard_idx;
+ALTER TABLE ONLY school.association
+    ADD CONSTRAINT association_batch_exists FOREIGN KEY (batch_id) REFERENCES school.batch(batch_id);
+ALTER TABLE ONLY school.batch
+    ADD CONSTRAINT batch_course_is_known FOREIGN KEY (course_code) REFERENCES school.course(code);
+ALTER TABLE ONLY school.batch_gate
+    ADD CONSTRAINT batch_gate_batch_exists FOREIGN KEY (batch_id) REFERENCES school.batch(batch_id) ON DELETE CASCADE;
+ALTER TABLE ONLY school.class
+    ADD CONSTRAINT class_course_is_known FOREIGN KEY (course_code) REFERENCES school.course(code);
+ALTER TABLE ONLY school.enrolment
+    ADD CONSTRAINT enrolment_class_exists FOREIGN KEY (class_id) REFERENCES school.class(class_id) ON DELETE CASCADE;
+ALTER TABLE ONLY school.enrolment
+    ADD CONSTRAINT enrolment_student_exists FOREIGN KEY (student_id) REFERENCES school.student(student_id) ON DELETE CASCADE;
+ALTER TABLE ONLY school.slot
+    ADD CONSTRAINT slot_batch_exists FOREIGN KEY (batch_id) REFERENCES school.batch(batch_id);
+GRANT USAGE ON SCHEMA domain TO outbox_reader;
+GRANT USAGE ON SCHEMA domain TO outbox_domain;
 GRANT USAGE ON SCHEMA outbox TO outbox_writer;
 GRANT USAGE ON SCHEMA outbox TO outbox_worker;
 GRANT USAGE ON SCHEMA outbox TO outbox_reader;
+GRANT USAGE ON SCHEMA school TO outbox_domain;
 REVOKE ALL ON FUNCTION outbox.add_partition(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.add_partition(day date) TO outbox_worker;
 REVOKE ALL ON FUNCTION outbox.drop_partition(day date) FROM PUBLIC;
@@ -278,6 +630,48 @@ REVOKE ALL ON FUNCTION outbox.publish(topic text, key text, type text, payload j
 GRANT ALL ON FUNCTION outbox.publish(topic text, key text, type text, payload jsonb, event_id uuid, idempotency_key text, headers jsonb, content_type text) TO outbox_writer;
 REVOKE ALL ON FUNCTION outbox.publish(topic text, key text, type text, payload text, event_id uuid, idempotency_key text, headers jsonb, content_type text) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.publish(topic text, key text, type text, payload text, event_id uuid, idempotency_key text, headers jsonb, content_type text) TO outbox_writer;
+REVOKE ALL ON FUNCTION outbox.submit(type text, key text, payload jsonb, actor text, command_id uuid, correlation_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION outbox.submit(type text, key text, payload jsonb, actor text, command_id uuid, correlation_id uuid) TO outbox_writer;
+GRANT SELECT,INSERT,UPDATE ON TABLE school.batch TO outbox_domain;
+GRANT DELETE ON TABLE school.batch TO outbox_worker;
+GRANT SELECT,INSERT,UPDATE ON TABLE school.slot TO outbox_domain;
+GRANT DELETE ON TABLE school.slot TO outbox_worker;
+GRANT SELECT ON TABLE domain.batch TO outbox_reader;
+GRANT SELECT ON TABLE domain.batch TO outbox_domain;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE school.class TO outbox_domain;
+GRANT SELECT ON TABLE school.course TO outbox_domain;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE school.enrolment TO outbox_domain;
+GRANT SELECT ON TABLE domain.class TO outbox_reader;
+GRANT SELECT ON TABLE domain.class TO outbox_domain;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE school.student TO outbox_domain;
+GRANT SELECT ON TABLE domain.roster TO outbox_reader;
+GRANT SELECT ON TABLE domain.roster TO outbox_domain;
+GRANT USAGE ON SEQUENCE school.arrival_seq TO outbox_domain;
+GRANT SELECT,INSERT,UPDATE ON TABLE school.association TO outbox_domain;
+GRANT DELETE ON TABLE school.association TO outbox_worker;
+GRANT SELECT,INSERT,UPDATE ON TABLE school.content TO outbox_domain;
+GRANT DELETE ON TABLE school.content TO outbox_worker;
+GRANT SELECT,INSERT,UPDATE ON TABLE school.failure TO outbox_domain;
+GRANT DELETE ON TABLE school.failure TO outbox_worker;
+GRANT SELECT ON TABLE domain.slot TO outbox_reader;
+GRANT SELECT ON TABLE domain.slot TO outbox_domain;
+GRANT SELECT ON TABLE domain.student TO outbox_reader;
+GRANT SELECT ON TABLE domain.student TO outbox_domain;
+GRANT SELECT ON TABLE outbox.command TO outbox_writer;
+GRANT SELECT ON TABLE outbox.command TO outbox_reader;
+GRANT SELECT,DELETE ON TABLE outbox.command TO outbox_worker;
+GRANT INSERT(command_id) ON TABLE outbox.command TO outbox_writer;
+GRANT INSERT(type) ON TABLE outbox.command TO outbox_writer;
+GRANT INSERT(key) ON TABLE outbox.command TO outbox_writer;
+GRANT INSERT(actor) ON TABLE outbox.command TO outbox_writer;
+GRANT INSERT(payload) ON TABLE outbox.command TO outbox_writer;
+GRANT INSERT(correlation_id) ON TABLE outbox.command TO outbox_writer;
+GRANT UPDATE(status) ON TABLE outbox.command TO outbox_worker;
+GRANT UPDATE(result) ON TABLE outbox.command TO outbox_worker;
+GRANT UPDATE(error) ON TABLE outbox.command TO outbox_worker;
+GRANT UPDATE(finished_at) ON TABLE outbox.command TO outbox_worker;
+GRANT UPDATE(failures) ON TABLE outbox.command TO outbox_worker;
+GRANT UPDATE(retry_at) ON TABLE outbox.command TO outbox_worker;
 GRANT USAGE ON SEQUENCE outbox.event_id_seq TO outbox_writer;
 GRANT SELECT ON TABLE outbox.event TO outbox_reader;
 GRANT SELECT ON TABLE outbox.event TO outbox_worker;
@@ -298,3 +692,6 @@ GRANT SELECT ON TABLE outbox.migration TO outbox_reader;
 GRANT SELECT ON TABLE outbox.migration TO outbox_worker;
 GRANT SELECT ON TABLE outbox.purged TO outbox_reader;
 GRANT SELECT,INSERT,UPDATE ON TABLE outbox.purged TO outbox_worker;
+GRANT SELECT,INSERT,UPDATE ON TABLE school.batch_gate TO outbox_domain;
+GRANT SELECT,INSERT ON TABLE school.batch_tally TO outbox_domain;
+GRANT DELETE ON TABLE school.batch_tally TO outbox_worker;

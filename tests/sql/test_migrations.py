@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SNAPSHOT = Path(__file__).with_name("schema.sql")
 COMMENTS = ("--", "\\", "SET ", "SELECT pg_catalog.set_config")
+SCHEMAS = ("outbox", "school", "domain")
 
 
 @pytest.fixture
@@ -98,7 +99,8 @@ def dump(postgres: PostgresServer, url: str) -> str:
     """The schema as pg_dump writes it, without comments, settings and the days' partitions."""
     order = [
         str(postgres.binary("pg_dump")),
-        *("--schema-only", "--schema=outbox", "--no-owner", "--exclude-table=outbox.event_2*", url),
+        *(f"--schema={each}" for each in SCHEMAS),
+        *("--schema-only", "--no-owner", "--exclude-table=outbox.event_2*", url),
     ]
     text = subprocess.run(order, check=True, capture_output=True, text=True).stdout
     lines = [line for line in text.splitlines() if line and not line.startswith(COMMENTS)]

@@ -64,6 +64,9 @@ def plan_of(link: Connection, name: str, parameters: dict[str, object]) -> str:
     return "\n".join(row[0] for row in rows)
 
 
+FILL_COMMANDS = """
+    INSERT INTO outbox.command (type, key, actor, payload)
+    SELECT 'CreateClass', 'key ' || n %% 1000, 'teacher', '{}' FROM generate_series(1, %s) AS n"""
 BY_SHARD = "{" + ",".join(['"1:1:"'] * 16) + "}"
 CASES: dict[str, dict[str, object]] = {
     "outbox/read_tail": {
@@ -109,6 +112,23 @@ def test_reads_use_their_index_on_a_table_that_was_never_analysed(
     scans = [line for line in plan.splitlines() if "Index" in line and " on event_" in line]
     assert scans
     assert all(stem in line for line in scans), plan
+
+
+@pytest.mark.parametrize("commands", [0, 20_000])
+@pytest.mark.parametrize("name", [each for each in sql.names() if each.startswith("command/")])
+def test_the_executor_finds_commands_by_index_also_with_the_plan_of_an_empty_table(
+    loaded: Connection, name: str, commands: int
+) -> None:
+    order = b"EXPLAIN (GENERIC_PLAN, COSTS OFF) " + numbered(sql.load(name))
+    with loaded.transaction(force_rollback=True):
+        loaded.execute(FILL_COMMANDS, (commands,))
+        plan = "\n".join(row[0] for row in loaded.execute(order, prepare=False))
+    wanted = {f"using {index} on command" for index in sql.index_of(name)}
+    assert {each for each in wanted if each not in plan} == set(), plan
+    conditions = [line.strip() for line in plan.splitlines() if "Index Cond" in line]
+    # The overview reads what is queued; everything else asks by key or by id.
+    assert name == "command/list_queued" or len(conditions) == plan.count("using command_")
+    assert "Seq Scan" not in plan
 
 
 def test_a_chunk_comes_in_id_order_without_a_sort(loaded: Connection) -> None:
