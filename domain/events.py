@@ -250,7 +250,7 @@ class AssociationsConfirmed(Event, frozen=True):
     KEY = "batch_id"
 
     batch_id: UUID
-    class_id: UUID | None
+    class_id: UUID
     course_code: str
     user_id: str
     associations: list[ConfirmedAssociation]
@@ -273,7 +273,7 @@ class BatchEssaysReady(Event, frozen=True):
     KEY = "batch_id"
 
     batch_id: UUID
-    class_id: UUID | None
+    class_id: UUID
     user_id: str
     ready_essays: list[ReadyEssay]
     course_code: str

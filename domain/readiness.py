@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from domain.events import (
     AssociationsConfirmed,
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 
     from domain.context import Context
     from domain.stores.association import Author, LockedBatch
+
+
+class Of(NamedTuple):
+    """Which batch of which class."""
+
+    batch_id: UUID
+    class_id: UUID
 
 
 def lock_batch(context: Context, batch_id: UUID) -> LockedBatch | None:
@@ -43,26 +50,27 @@ def ready_if_decided(context: Context, batch_id: UUID) -> bool:
     that the last of those who race finds the work of the others, and one of them tells.
     """
     batch = lock_batch(context, batch_id)
-    if batch is None or batch.provisioned_at is None:
+    if batch is None or batch.provisioned_at is None or batch.class_id is None:
         return False
     if batch.completed_at is not None:
         return True
     if not association.complete_batch(context.connection, batch_id, context.now):
         return False
     authors = association.list_authors(context.connection, batch_id)
-    context.tell(_confirmed(context, batch_id, batch, authors))
-    context.tell(_ready(context, batch_id, batch, authors))
+    of = Of(batch_id, batch.class_id)
+    context.tell(_confirmed(context, of, batch, authors))
+    context.tell(_ready(context, of, batch, authors))
     return True
 
 
 def _confirmed(
-    context: Context, batch_id: UUID, batch: LockedBatch, authors: Sequence[Author]
+    context: Context, of: Of, batch: LockedBatch, authors: Sequence[Author]
 ) -> AssociationsConfirmed:
     methods = Counter(author.method for author in authors)
     confirmed = sum(author.student_id is not None for author in authors)
     return AssociationsConfirmed(
-        batch_id=batch_id,
-        class_id=batch.class_id,
+        batch_id=of.batch_id,
+        class_id=of.class_id,
         course_code=batch.course_code,
         user_id=batch.owner,
         associations=[
@@ -89,11 +97,11 @@ def _confirmed(
 
 
 def _ready(
-    context: Context, batch_id: UUID, batch: LockedBatch, authors: Sequence[Author]
+    context: Context, of: Of, batch: LockedBatch, authors: Sequence[Author]
 ) -> BatchEssaysReady:
     return BatchEssaysReady(
-        batch_id=batch_id,
-        class_id=batch.class_id,
+        batch_id=of.batch_id,
+        class_id=of.class_id,
         user_id=batch.owner,
         ready_essays=[
             ReadyEssay(
