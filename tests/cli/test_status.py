@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import psycopg
+
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -51,3 +53,23 @@ def test_status_says_that_another_group_publishes(stage: Stage) -> None:
     stage.publish_all()
     assert states(status(stage, group="another")) == {"other group"}
     assert f"other group: {stage.name}" in stage.command("status", group="another").stdout
+
+
+def test_status_counts_queued_commands_by_type(stage: Stage) -> None:
+    empty = status(stage)["commands"]
+    assert empty == {"queued": 0, "waiting": 0, "seconds": 0.0, "types": []}
+    with psycopg.connect(stage.url, autocommit=True) as link:
+        for kind in ("CreateClass", "CreateClass", "[bold]CreateStudent"):
+            link.execute("SELECT outbox.submit(%s, 'key', '{}', 'teacher')", (kind,))
+        link.execute(
+            "UPDATE outbox.command SET retry_at = now() + interval '1 hour', "
+            "submitted_at = now() - interval '90 s' WHERE type LIKE '%Student'"
+        )
+    found = status(stage)["commands"]
+    kinds = {each["type"]: (each["commands"], each["waiting"]) for each in found["types"]}
+    assert kinds == {"CreateClass": (2, 0), "[bold]CreateStudent": (1, 1)}
+    assert (found["queued"], found["waiting"]) == (3, 1)
+    assert 90 <= found["seconds"] < 200
+    table = stage.command("status").stdout
+    assert "queued commands" in table
+    assert "[bold]CreateStudent" in table
