@@ -52,9 +52,9 @@ BACKOFF_MIN_S: Final = 0.1
 BACKOFF_MAX_S: Final = 5.0
 """Pause between attempts to reach a neighbour that is away, doubled from the least to the most."""
 
-COMMAND_IDLE_MAX_S: Final = 0.03
+COMMAND_IDLE_MAX_S: Final = 0.05
 """Longest pause of a thread that finds no command. The threads' pauses differ by chance, so that
-together they look more often: with four of them 99 of 100 commands begin within 20 ms."""
+together they look more often: with four of them 99 of 100 commands begin within 25 ms."""
 
 FAILURE_PAUSE_S: Final = 0.5
 """Pause after the first unexpected failure of a command, doubled with each further one: 7.5 s in

@@ -65,6 +65,7 @@ class Executor:
         """Begin with the first key."""
         self._parts = parts
         self._after = ""
+        self._idle = False
 
     def run_once(self, connection: Connection) -> Outcome:
         """Execute one command. Raises nothing: what went wrong is an outcome.
@@ -76,11 +77,15 @@ class Executor:
         claimed: Claimed | None = None
         outcome: Outcome
         try:
+            # A look without a transaction costs a third; what it locks it lets go at once.
+            if self._idle and inbox.claim_command(connection, self._after) is None:
+                return Idle()
             with connection.transaction():
                 claimed = inbox.claim_command(connection, self._after)
                 outcome = Idle() if claimed is None else self._execute(connection, claimed)
         except Exception as error:  # noqa: BLE001  whatever it is, the next command goes on
             outcome = self._undone(connection, claimed, error)
+        self._idle = claimed is None
         if claimed is not None:
             self._after = claimed.key
             self._count(claimed, outcome, time.monotonic() - began)
