@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+import psycopg
+
 from domain.stores import batch, slot
 
 if TYPE_CHECKING:
@@ -69,8 +71,22 @@ def _look(context: Context, batch_id: UUID, use: Use) -> Outcome:
         return Taken(claim.essay_id, claim.spare)
     if not claim.registered:
         return Missed.UNREGISTERED
-    essay_id = slot.wait_for_slot(context.connection, batch_id, use, context.now)
-    return Missed.FULL if essay_id is None else Taken(essay_id, spare=False)
+    return _wait(context, batch_id, use)
+
+
+def _wait(context: Context, batch_id: UUID, use: Use) -> Outcome:
+    """Wait for the holders of the free slots, one after the other, until one gives his back."""
+    connection = context.connection
+    while (position := slot.find_free_slot(connection, batch_id)) is not None:
+        essay_id = None
+        with connection.transaction() as attempt:
+            essay_id = slot.wait_for_slot(connection, batch_id, position, use, context.now)
+            if essay_id is None:
+                # Who waits holds nothing that he came by while he waited.
+                raise psycopg.Rollback(attempt)
+        if essay_id is not None:
+            return Taken(essay_id, spare=False)
+    return Missed.FULL
 
 
 def checked(level: str) -> None:

@@ -69,9 +69,18 @@ def claim_slot(connection: Connection, batch_id: UUID, use: Use, now: datetime) 
     return Claim(*row)
 
 
-def wait_for_slot(connection: Connection, batch_id: UUID, use: Use, now: datetime) -> UUID | None:
-    """Take the lowest free slot, waiting for those who hold one; None: all are taken for ever."""
-    parameters = {"batch_id": batch_id, "now": now, **use._asdict()}
+def find_free_slot(connection: Connection, batch_id: UUID) -> int | None:
+    """The lowest slot that nobody took for good, though he may hold it; None: all are taken."""
+    parameters = {"batch_id": batch_id}
+    row = statements.execute(connection, "slot/find_free_slot", parameters).fetchone()
+    return None if row is None else int(row[0])
+
+
+def wait_for_slot(
+    connection: Connection, batch_id: UUID, position: int, use: Use, now: datetime
+) -> UUID | None:
+    """Take this slot once nobody else holds it; None, and to be rolled back: it is taken."""
+    parameters = {"batch_id": batch_id, "position": position, "now": now, **use._asdict()}
     row = statements.execute(connection, "slot/wait_for_slot", parameters).fetchone()
     essay_id: UUID | None = None if row is None else row[0]
     return essay_id

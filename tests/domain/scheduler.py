@@ -1,0 +1,246 @@
+"""Transactions that are stepped through in a given order, statement by statement.
+
+Each has a thread and a connection; its cursor stops before a statement until it is let
+go on. Whether one waits for another is asked of the server.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import psycopg
+from typing_extensions import override
+
+import domain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
+    from typing import Self
+
+    from domain.commands import AnyCommand
+    from domain.results import Result
+
+PATIENCE_S: Final = 20.0
+GLANCE_S: Final = 0.003
+"""A step that takes longer may be waiting: then the server is asked."""
+
+END: Final = "end"
+"""The stop before a transaction ends."""
+
+Pick: TypeAlias = "Callable[[Sequence[int]], int]"
+"""Which of those that can go on does."""
+
+
+class Gate:
+    """Where a transaction stops: before each statement that `stops` names, and its end."""
+
+    def __init__(self, stops: Collection[str]) -> None:
+        self._stops = stops
+        self._changed = threading.Condition()
+        self._permits = 0
+        self._arrivals = 0
+        self._open = False
+        self.ended = False
+
+    def arrive(self, statement: str) -> None:
+        """Called by the transaction: stop here until the next step is granted."""
+        if statement not in self._stops:
+            return
+        with self._changed:
+            self._arrivals += 1
+            self._changed.notify_all()
+            waited = self._changed.wait_for(lambda: self._permits > 0 or self._open, PATIENCE_S)
+            assert waited, f"nobody let {statement} go on"
+            self._permits = max(0, self._permits - 1)
+
+    def end(self) -> None:
+        """Called by the transaction: there is no further stop."""
+        with self._changed:
+            self._arrivals += 1
+            self.ended = True
+            self._changed.notify_all()
+
+    def grant(self, *, all_further: bool = False) -> None:
+        """Let the transaction go on to its next stop, or to its end."""
+        with self._changed:
+            self._permits += 1
+            self._open = self._open or all_further
+            self._changed.notify_all()
+
+    def arrived(self, times: int, timeout: float) -> bool:
+        """Whether the transaction has come to its so-manieth stop within the time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._arrivals >= times, timeout)
+
+
+class SteppedConnection(psycopg.Connection[Any]):
+    """A connection with a gate while a transaction on it is stepped through."""
+
+    gate: Gate | None = None
+
+
+class SteppedCursor(psycopg.Cursor[Any]):
+    """Asks the gate before each statement, by the name in its first line."""
+
+    @override
+    def execute(self, query: Any, *arguments: Any, **options: Any) -> Self:
+        link = self.connection
+        if isinstance(link, SteppedConnection) and link.gate and isinstance(query, bytes):
+            link.gate.arrive(query.partition(b"\n")[0].removeprefix(b"-- ").decode())
+        return super().execute(query, *arguments, **options)
+
+
+@dataclass(frozen=True)
+class Play:
+    """A transaction: its commands, and whether it commits."""
+
+    commands: Sequence[AnyCommand]
+    commits: bool = True
+
+
+@dataclass
+class Actor:
+    """A transaction on its way."""
+
+    link: SteppedConnection
+    play: Play
+    gate: Gate
+    future: Future[list[Result]] = field(default_factory=Future)
+    steps: int = 0
+    stuck: bool = False
+
+    def perform(self) -> list[Result]:
+        self.link.gate = self.gate
+        try:
+            with self.link.transaction(force_rollback=not self.play.commits):
+                results = [domain.handle(self.link, each) for each in self.play.commands]
+                self.gate.arrive(END)
+                return results
+        finally:
+            self.link.gate = None
+            self.gate.end()
+
+
+@dataclass(frozen=True)
+class Performance:
+    """The order that came of it, and the results of each transaction."""
+
+    taken: list[int]
+    results: list[list[Result]]
+
+
+class Stage:
+    """Plays transactions in an order of their steps, as far as they do not wait."""
+
+    def __init__(
+        self,
+        links: Sequence[SteppedConnection],
+        watcher: psycopg.Connection[Any],
+        pool: ThreadPoolExecutor,
+    ) -> None:
+        self._links = links
+        self._watcher = watcher
+        self._pool = pool
+
+    def run(self, plays: Sequence[Play], stops: Collection[str], pick: Pick) -> Performance:
+        """Play to the end. Fails where all wait for each other."""
+        actors = [
+            Actor(link, play, Gate(stops)) for link, play in zip(self._links, plays, strict=False)
+        ]
+        try:
+            return self._run(actors, pick)
+        finally:
+            for actor in actors:
+                actor.gate.grant(all_further=True)
+            for actor in actors:
+                actor.future.exception(PATIENCE_S)
+
+    def _run(self, actors: Sequence[Actor], pick: Pick) -> Performance:
+        taken: list[int] = []
+        for actor in actors:
+            actor.future = self._pool.submit(actor.perform)
+            self._settle(actor)
+        while going := [n for n, each in enumerate(actors) if not each.gate.ended]:
+            ready = [n for n in going if not actors[n].stuck]
+            assert ready, f"all wait for each other after {taken}"
+            chosen = pick(ready)
+            taken.append(chosen)
+            actors[chosen].gate.grant()
+            self._settle(actors[chosen])
+            # Whoever waited for it may go on now, and then wait for somebody else.
+            for each in actors:
+                if each.stuck:
+                    self._settle(each)
+        return Performance(taken, [actor.future.result(PATIENCE_S) for actor in actors])
+
+    def _settle(self, actor: Actor) -> None:
+        """Return when the transaction has come to its next stop, its end, or a lock of another."""
+        deadline = time.monotonic() + PATIENCE_S
+        glance = 0.0 if actor.stuck else GLANCE_S
+        while not actor.gate.arrived(actor.steps + 1, glance):
+            if self._waits(actor):
+                actor.stuck = True
+                return
+            assert time.monotonic() < deadline, "a step neither ends nor waits"
+            glance = GLANCE_S
+        actor.stuck = False
+        actor.steps += 1
+
+    def _waits(self, actor: Actor) -> bool:
+        """Whether it waits for one of the others: not for a vacuum that came by."""
+        others = [each.info.backend_pid for each in self._links]
+        row = self._watcher.execute(
+            "SELECT pg_blocking_pids(%s) && %s::integer[]", (actor.link.info.backend_pid, others)
+        ).fetchone()
+        return row is not None and bool(row[0])
+
+
+@contextmanager
+def stage(url: str, actors: int) -> Iterator[Stage]:
+    """A stage with a connection for each transaction; a deadlock is seen long before Postgres."""
+    with ExitStack() as stack:
+        links = [
+            stack.enter_context(
+                SteppedConnection.connect(
+                    url,
+                    autocommit=True,
+                    cursor_factory=SteppedCursor,
+                    prepare_threshold=0,
+                    options="-c synchronous_commit=off -c deadlock_timeout=5s",
+                )
+            )
+            for _ in range(actors)
+        ]
+        watcher = stack.enter_context(psycopg.connect(url, autocommit=True))
+        yield Stage(links, watcher, stack.enter_context(ThreadPoolExecutor(actors)))
+
+
+class Explorer:
+    """Picks so that run after run every order comes up once."""
+
+    def __init__(self) -> None:
+        self._path: list[tuple[tuple[int, ...], int]] = []
+        self._depth = 0
+
+    def pick(self, ready: Sequence[int]) -> int:
+        if self._depth == len(self._path):
+            self._path.append((tuple(ready), 0))
+        known, chosen = self._path[self._depth]
+        assert known == tuple(ready), "the same steps led to another place"
+        self._depth += 1
+        return known[chosen]
+
+    def advance(self) -> bool:
+        """Go on to the next order; False after the last one."""
+        self._depth = 0
+        while self._path:
+            ready, chosen = self._path.pop()
+            if chosen + 1 < len(ready):
+                self._path.append((ready, chosen + 1))
+                return True
+        return False

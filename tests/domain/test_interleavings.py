@@ -1,0 +1,264 @@
+"""Two and three transactions in every order of their statements: each ends as the rules say.
+
+Between two stops a transaction does only what no other one sees or waits for.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from uuid import UUID, uuid4
+
+import pytest
+
+import domain
+from domain.commands import ProvisionContent, RecordValidationFailure, RegisterBatch
+from domain.results import BatchResult, ContentResult, ErrorCode, FailureResult, Refused
+from outbox_worker import database as connections
+from tests.domain.facts import succeeds
+from tests.domain.scheduler import END, Explorer, Play, stage
+from tests.domain.upload_rules import judge
+from tests.domain.uploads import broken, registration, text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from domain.commands import AnyCommand
+    from domain.results import Result
+    from tests.domain.facts import Connection
+    from tests.domain.scheduler import Performance, Pick, Stage
+    from tests.domain.upload_rules import Story
+
+MOST_ORDERS: Final = 100
+"""Of three transactions so many orders are drawn by chance."""
+
+SLOTS: Final = frozenset(
+    {
+        "slot/claim_slot",
+        "slot/wait_for_slot",
+        "slot/lock_spare_slot",
+        "batch/lock_gate",
+        "slot/lock_free_slots",
+        "batch/mark_provisioned",
+        "batch/lock_arrival",
+        END,
+    }
+)
+OFFERS: Final = frozenset(
+    {
+        "content/insert_content",
+        "content/find_content",
+        "failure/insert_failure",
+        "failure/find_failure",
+    }
+)
+REGISTRATION: Final = frozenset(
+    {
+        "batch/lock_registration",
+        "batch/find_registered",
+        "content/lock_early",
+        "failure/lock_early",
+        "slot/claim_slot",
+        "slot/wait_for_slot",
+        "batch/lock_arrival",
+        END,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Transactions over one batch, which is registered before unless `slots` is 0."""
+
+    slots: int
+    plays: Callable[[UUID], list[Play]]
+    stops: frozenset[str] = SLOTS
+
+
+def of(command: AnyCommand, *, commits: bool = True) -> Play:
+    return Play([command], commits)
+
+
+PAIRS: Final[Mapping[str, Scene]] = {
+    "two texts, one slot": Scene(1, lambda b: [of(text(1, b)), of(text(2, b))]),
+    "two texts, two slots": Scene(2, lambda b: [of(text(1, b)), of(text(2, b))]),
+    "two texts, three slots": Scene(3, lambda b: [of(text(1, b)), of(text(2, b))]),
+    "a text and a failed file, one slot": Scene(1, lambda b: [of(text(1, b)), of(broken(2, b))]),
+    "a text and a failed file, two slots": Scene(2, lambda b: [of(text(1, b)), of(broken(2, b))]),
+    "the holder of the only slot rolls back": Scene(
+        1, lambda b: [of(text(1, b), commits=False), of(text(2, b))]
+    ),
+    "the holder of one of two slots rolls back": Scene(
+        2, lambda b: [of(text(1, b), commits=False), of(text(2, b))]
+    ),
+    "both roll back": Scene(
+        2, lambda b: [of(text(1, b), commits=False), of(text(2, b), commits=False)]
+    ),
+    "the same text twice": Scene(2, lambda b: [of(text(1, b)), of(text(1, b))], SLOTS | OFFERS),
+    "the same text twice, one rolls back": Scene(
+        1, lambda b: [of(text(1, b), commits=False), of(text(1, b))], SLOTS | OFFERS
+    ),
+    "the same failed file twice": Scene(
+        2, lambda b: [of(broken(1, b)), of(broken(1, b))], SLOTS | OFFERS
+    ),
+    "a text and the registration": Scene(
+        0, lambda b: [of(text(1, b)), of(registration(2, b))], REGISTRATION | OFFERS
+    ),
+    "a text and a registration that it fills": Scene(
+        0, lambda b: [of(text(1, b)), of(registration(1, b))], REGISTRATION | OFFERS
+    ),
+    "a failed file and the registration": Scene(
+        0, lambda b: [of(broken(1, b)), of(registration(1, b))], REGISTRATION | OFFERS
+    ),
+    "a text and a registration that rolls back": Scene(
+        0, lambda b: [of(text(1, b)), of(registration(1, b), commits=False)], REGISTRATION | OFFERS
+    ),
+    "a text that rolls back and the registration": Scene(
+        0, lambda b: [of(text(1, b), commits=False), of(registration(1, b))], REGISTRATION | OFFERS
+    ),
+    "the same registration twice": Scene(
+        0, lambda b: [of(registration(2, b)), of(registration(2, b))], REGISTRATION
+    ),
+    "two registrations that differ": Scene(
+        0, lambda b: [of(registration(1, b)), of(registration(2, b))], REGISTRATION
+    ),
+    "a registration again and the last text": Scene(
+        1, lambda b: [of(registration(1, b)), of(text(1, b))], REGISTRATION | SLOTS
+    ),
+}
+TRIPLES: Final[Mapping[str, Scene]] = {
+    "three texts, two slots": Scene(2, lambda b: [of(text(n, b)) for n in (1, 2, 3)]),
+    "three texts, three slots": Scene(3, lambda b: [of(text(n, b)) for n in (1, 2, 3)]),
+    "two texts and a failed file, three slots": Scene(
+        3, lambda b: [of(text(1, b)), of(broken(2, b)), of(text(3, b))]
+    ),
+    "one of three rolls back, two slots": Scene(
+        2, lambda b: [of(text(1, b), commits=False), of(text(2, b)), of(text(3, b))]
+    ),
+    "one of three rolls back, three slots": Scene(
+        3, lambda b: [of(text(1, b), commits=False), of(text(2, b)), of(text(3, b))]
+    ),
+    "two of three roll back, two slots": Scene(
+        2,
+        lambda b: [of(text(1, b), commits=False), of(text(2, b), commits=False), of(text(3, b))],
+    ),
+    # With a slot for each: otherwise the second text of the one waits for the last text of the
+    # others, and that one, which may complete the batch, for the first. Postgres breaks it.
+    "a transaction of two texts that rolls back": Scene(
+        4, lambda b: [Play([text(1, b), text(2, b)], commits=False), of(text(3, b)), of(text(4, b))]
+    ),
+    "twins and another text, two slots": Scene(
+        2, lambda b: [of(text(1, b)), of(text(1, b)), of(text(2, b))], SLOTS | OFFERS
+    ),
+    "a text, a failed file and the registration that they fill": Scene(
+        0, lambda b: [of(text(1, b)), of(broken(2, b)), of(registration(2, b))], REGISTRATION
+    ),
+    "two texts and a registration of one": Scene(
+        0, lambda b: [of(text(1, b)), of(text(2, b)), of(registration(1, b))], REGISTRATION
+    ),
+    "a text and two registrations, one rolls back": Scene(
+        0,
+        lambda b: [
+            of(text(1, b)),
+            of(registration(1, b), commits=False),
+            of(registration(1, b)),
+        ],
+        REGISTRATION,
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def trio(migrated_database_url: str) -> Iterator[Stage]:
+    with stage(migrated_database_url, 3) as found:
+        yield found
+
+
+@pytest.fixture
+def connection(migrated_database_url: str) -> Iterator[Connection]:
+    """A database without batches, shared: making one for each scene takes longer."""
+    with connections.connect(migrated_database_url, application="tests") as link:
+        link.execute(
+            "TRUNCATE school.batch, school.content, school.failure, school.batch_tally, "
+            "outbox.event CASCADE"
+        )
+        yield link
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_two_transactions_in_every_order(trio: Stage, connection: Connection, name: str) -> None:
+    explorer = Explorer()
+    orders = [perform(trio, connection, PAIRS[name], explorer.pick)]
+    while explorer.advance():
+        orders.append(perform(trio, connection, PAIRS[name], explorer.pick))
+    assert len({tuple(taken) for _, taken, _ in orders}) == len(orders) > 1
+    verify(connection, PAIRS[name], orders)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", TRIPLES)
+def test_three_transactions_in_orders_drawn_by_chance(
+    trio: Stage, connection: Connection, name: str
+) -> None:
+    seed = secrets.randbits(32)
+    sys.stdout.write(f"seed {seed}\n")
+    pick = random.Random(seed).choice
+    orders = [perform(trio, connection, TRIPLES[name], pick) for _ in range(MOST_ORDERS)]
+    verify(connection, TRIPLES[name], orders)
+
+
+Order = tuple[UUID, list[int], list[list["Result"]]]
+
+
+def perform(trio: Stage, connection: Connection, scene: Scene, pick: Pick) -> Order:
+    """Play the scene over a batch of its own; which, in which order, with which results."""
+    batch_id = uuid4()
+    if scene.slots:
+        succeeds(domain.handle(connection, registration(scene.slots, batch_id)))
+    played: Performance = trio.run(scene.plays(batch_id), scene.stops, pick)
+    return batch_id, played.taken, played.results
+
+
+def verify(connection: Connection, scene: Scene, orders: Sequence[Order]) -> None:
+    """Every batch is as the rules say, and as the transactions were told."""
+    found = judge(connection)
+    for batch_id, taken, results in orders:
+        try:
+            agree(scene, batch_id, found.get(str(batch_id)), results)
+        except AssertionError as fault:
+            fault.add_note(f"order {taken}, results {results}, {found.get(str(batch_id))}")
+            raise
+
+
+def agree(
+    scene: Scene, batch_id: UUID, story: Story | None, results: Sequence[Sequence[Result]]
+) -> None:
+    """Who committed was told what is in the tables; each thing was new for exactly one."""
+    new: Counter[str] = Counter()
+    for play, answers in zip(scene.plays(batch_id), results, strict=True):
+        if not play.commits:
+            continue
+        for command, result in zip(play.commands, answers, strict=True):
+            assert story is not None
+            match command, result:
+                case ProvisionContent(text_storage_id=name), ContentResult():
+                    kept = story.content[name]
+                    assert result.status == "pending" or kept == (result.status, result.essay_id)
+                    new[name] += result.created
+                case RecordValidationFailure(file_upload_id=name), FailureResult():
+                    kept = story.failures[name]
+                    assert result.status == "pending" or kept == (result.status, result.essay_id)
+                    new[name] += result.created
+                case RegisterBatch(), BatchResult():
+                    # One that was registered before is new for nobody.
+                    new["the batch"] += result.created + bool(scene.slots)
+                case RegisterBatch(), Refused(code=ErrorCode.BATCH_CONFLICT):
+                    new["the batch"] += 0
+                case _:
+                    raise AssertionError(result)
+    assert set(new.values()) <= {1}
