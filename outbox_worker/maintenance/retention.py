@@ -16,8 +16,10 @@ from outbox_worker.stores import retention
 from outbox_worker.stores.retention import Parts, Span
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from outbox_worker.database import Connection
-    from outbox_worker.maintenance.sweep import Progress
+    from outbox_worker.maintenance.sweep import Progress, Swept
 
 OPTIONS: Final = (
     "-c lock_timeout=200ms -c jit=off -c enable_seqscan=off -c plan_cache_mode=force_generic_plan"
@@ -67,40 +69,25 @@ def run_once(
     Needs a connection with `OPTIONS`. Raises `WorkFailedError` where something old stays
     in use by others for about a minute.
     """
-    before = order.before
     if dry_run:
         return count(connection, order)
+    before = order.before
+
+    def swept(
+        what: str, counted: Callable[..., int], step: Callable[..., Step], *about: str
+    ) -> Swept:
+        given = (connection, *about, before)
+        return sweep(connection, what, partial(counted, *given), partial(step, *given), progress)
+
     done = {
-        name: sweep(
-            connection,
-            f"{name} batches",
-            partial(retention.count_batches, connection, name, before),
-            partial(_purge_batches, connection, name, before),
-            progress,
-        )
+        name: swept(f"{name} batches", retention.count_batches, _purge_batches, name)
         for name in order.class_types
     }
-    early_content = sweep(
-        connection,
-        "early texts",
-        partial(retention.count_early_content, connection, before),
-        partial(_purge_early_content, connection, before),
-        progress,
+    early_content = swept("early texts", retention.count_early_content, _purge_early_content)
+    early_failures = swept(
+        "early failed files", retention.count_early_failures, _purge_early_failures
     )
-    early_failures = sweep(
-        connection,
-        "early failed files",
-        partial(retention.count_early_failures, connection, before),
-        partial(_purge_early_failures, connection, before),
-        progress,
-    )
-    commands = sweep(
-        connection,
-        "finished commands",
-        partial(retention.count_commands, connection, before),
-        partial(_purge_commands, connection, before),
-        progress,
-    )
+    commands = swept("finished commands", retention.count_commands, _purge_commands)
     return Purged(
         {name: each.removed for name, each in done.items()},
         total(each.parts for each in done.values()),

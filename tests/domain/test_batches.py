@@ -9,28 +9,17 @@ import pytest
 from pydantic_core import to_json
 
 import domain
-from domain import statements
 from domain.commands import CreateClass, DeleteClass, RegisterBatch
 from domain.parsing import parse
 from domain.results import BatchResult, ClassResult, ErrorCode
 from tests.domain.cases import CORRELATION, NOON
 from tests.domain.facts import ANNA, BO, events, number, refused, succeeds
 from tests.domain.payloads import ENVELOPE, VALID, errors
-from tests.domain.upload_events import (
-    completed,
-    excess_provisioned,
-    failed_file,
-    slot_assigned,
-    validation_errors,
-)
 from tests.domain.uploads import (
     BATCH,
     assigned,
     broken,
     essay,
-    excess,
-    failed,
-    failed_excess,
     registered,
     registration,
     text,
@@ -43,7 +32,6 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
-    from domain.commands import AnyCommand
     from domain.results import Refused
     from tests.domain.facts import Connection
 
@@ -224,75 +212,6 @@ def test_there_are_1_to_1000_distinct_essays(name: str) -> None:
     assert isinstance(found, domain.Refused)
     assert found.code is ErrorCode.VALIDATION_ERROR
     assert [each["path"] for each in errors(found)] == [path]
-
-
-def test_what_came_early_gets_its_slots_in_order_of_arrival(connection: Connection) -> None:
-    early: list[AnyCommand] = [text(2), broken(3), text(1), broken(4), text(5)]
-    for each in early:
-        succeeds(domain.handle(connection, each))
-    assert events(connection) == []
-    assert domain.handle(connection, registration(6), now=NOON) == registered()
-    assert events(connection) == [slot_assigned(2, 1), slot_assigned(1, 3), slot_assigned(5, 5)]
-    for each, result in zip(
-        early,
-        [assigned(1), failed(2), assigned(3), failed(4), assigned(5)],
-        strict=True,
-    ):
-        assert domain.handle(connection, each) == result.model_copy(update={"created": False})
-    assert domain.handle(connection, text(6)) == assigned(6)
-
-
-def test_what_came_early_and_finds_no_slot_is_excess(connection: Connection) -> None:
-    early: list[AnyCommand] = [text(1), text(2), broken(3), text(4)]
-    for each in early:
-        succeeds(domain.handle(connection, each))
-    succeeds(domain.handle(connection, registration(1), now=NOON))
-    assert events(connection) == [
-        slot_assigned(1, 1),
-        excess_provisioned(2),
-        excess_provisioned(4),
-        completed({1: 1}),
-    ]
-    assert domain.handle(connection, text(2)) == excess(created=False)
-    assert domain.handle(connection, broken(3)) == failed_excess(created=False)
-
-
-def test_a_batch_that_was_full_before_it_was_registered_is_complete_at_once(
-    connection: Connection,
-) -> None:
-    for each in (broken(1), text(2)):
-        succeeds(domain.handle(connection, each))
-    assert domain.handle(connection, registration(2), now=NOON) == registered()
-    gone = [failed_file(1, 1)]
-    assert events(connection) == [
-        slot_assigned(2, 2),
-        completed({2: 2}, gone),
-        validation_errors(gone, {"EMPTY_CONTENT": 1}, critical=False),
-    ]
-    assert uploads(connection).tally == {("GUEST", 0, 1)}
-
-
-def test_a_thousand_early_texts_cost_no_more_statements_than_two(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run: list[str] = []
-    execute = statements.execute
-
-    def counted(link: Connection, name: str, parameters: Mapping[str, object]) -> Any:  # noqa: ANN401
-        run.append(name)
-        return execute(link, name, parameters)
-
-    monkeypatch.setattr(statements, "execute", counted)
-    for name in range(1_000):
-        succeeds(domain.handle(connection, text(name)))
-    run.clear()
-    command = registration(essay_ids=None, expected_essay_count=1_000)
-    assert domain.handle(connection, command) == registered()
-    assert len(run) == len(set(run)) <= 11
-    view = domain.reads.get_batch(connection, ANNA, BATCH)
-    assert view is not None
-    assert (view.assigned_count, view.status) == (1_000, "completed")
-    assert len(events(connection)) == 1_001
 
 
 def test_a_class_is_in_use_until_its_batch_is_completed(connection: Connection) -> None:

@@ -116,7 +116,7 @@ def test_the_scrape_reads_what_is_not_folded_and_no_batch(
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_no_reader_ever_sees_a_wrong_sum_while_many_write_and_fold(
+def test_no_reader_ever_sees_a_wrong_sum_while_many_write_and_fold(  # long: three kinds of actors
     database: str, seed: int
 ) -> None:
     """Each write leaves active + completed = 0 and adds one to purged."""
