@@ -27,8 +27,8 @@ OPTIONS: Final = (
 """Every statement walks its index, also on tables that were never analysed, and nobody
 queues behind us for long, nor we behind somebody."""
 
-CHUNK_BATCHES: Final = 200
-CHUNK_SLOTS: Final = 4_000
+CHUNK_BATCHES: Final = 100
+CHUNK_SLOTS: Final = 2_000
 """What one transaction deletes. A command that meets one of these batches waits for it."""
 
 CHUNK_EARLY: Final = 500

@@ -25,6 +25,7 @@ from tests.retention.scrape import longest_command, numbers_of_batches, scrape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from outbox_worker.database import Connection
 
@@ -34,7 +35,7 @@ READ_LATENCIES: Final = """
     SELECT count(*), max(seconds), percentile_cont(0.99) WITHIN GROUP (ORDER BY seconds),
            (array_agg(type ORDER BY seconds DESC))[1]
     FROM (SELECT type, extract(epoch FROM finished_at - submitted_at)::float8 AS seconds
-          FROM outbox.command WHERE submitted_at >= %s) AS each"""
+          FROM outbox.command WHERE submitted_at >= %s AND submitted_at < %s) AS each"""
 COUNT_OUTCOMES: Final = """
     SELECT type || ' ' || coalesce(error ->> 'code', result ->> 'status', status), count(*)
     FROM outbox.command WHERE submitted_at >= %s GROUP BY 1 ORDER BY 1"""
@@ -52,6 +53,7 @@ class Figures:
     purge_s: float
     purge_mb: float
     commands: int
+    slowest_before_s: float | None
     slowest_s: float
     slowest_type: str
     p99_s: float
@@ -130,8 +132,13 @@ def id_of(name: str) -> uuid.UUID:
     return uuid.UUID(hashlib.md5(name.encode(), usedforsecurity=False).hexdigest())
 
 
-def purge_beside_commands(url: str, batches: int, folder: Path, rate: float) -> Figures:
-    """Purge all class types beside a worker with commands at `rate` a second."""
+def purge_beside_commands(
+    url: str, batches: int, folder: Path, rate: float, before_s: float = 0
+) -> Figures:
+    """Purge all class types beside a worker with commands at `rate` a second.
+
+    For `before_s` the same commands come without a purge, to compare with.
+    """
     settings = {"database_url": url, "http_address": free_address(), "log_level": "info"}
     order = [COMMAND, "run", "--role", "commands"]
     worker = Worker("worker", folder / "worker.log", order, **settings)
@@ -139,18 +146,23 @@ def purge_beside_commands(url: str, batches: int, folder: Path, rate: float) -> 
     try:
         with connections.connect(url, application="tests") as link, running(submitter):
             wait_until(lambda: finished(link) > 20, START_S, "commands are executed")
-            (began,) = link.execute(NOW).fetchone() or ()
+            start = read_clock(link)
+            submitter.ending.wait(before_s)
+            began = read_clock(link)
             purged, purge_s, purge_mb = purge(url)
             submitter.ending.set()
             wait_until(lambda: queued(link) == 0, END_S, "all commands are executed")
-            row = link.execute(READ_LATENCIES, (began,)).fetchone()
+            before = link.execute(READ_LATENCIES, (start, began)).fetchone()
+            row = link.execute(READ_LATENCIES, (began, read_clock(link))).fetchone()
             outcomes: dict[str, int] = dict(link.execute(COUNT_OUTCOMES, (began,)).fetchall())
         assert row is not None
+        assert before is not None
         samples = scrape(worker.http_address)
         return Figures(
             purge_s=purge_s,
             purge_mb=purge_mb,
             commands=row[0],
+            slowest_before_s=before[1],
             slowest_s=row[1],
             slowest_type=row[3],
             p99_s=row[2],
@@ -207,6 +219,13 @@ def resident_kb(pid: int) -> int:
         return 0
     found = re.search(r"VmHWM:\s+(\d+) kB", text)
     return int(found[1]) if found else 0
+
+
+def read_clock(link: Connection) -> datetime:
+    row = link.execute(NOW).fetchone()
+    assert row is not None
+    found: datetime = row[0]
+    return found
 
 
 def queued(link: Connection) -> int:
