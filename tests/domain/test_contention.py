@@ -1,0 +1,305 @@
+"""Many connections and several processes on the same batches: exact, whoever comes first."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import subprocess
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Final
+from uuid import UUID, uuid4
+
+import pytest
+
+import domain
+from domain.results import ContentResult, FailureResult
+from outbox_worker import database as connections
+from tests.domain.facts import succeeds
+from tests.domain.side import sides
+from tests.domain.upload_rules import judge
+from tests.domain.uploader import START, Upload, connect, drawn, play
+from tests.domain.uploads import COMPLETED, assigned, broken, excess, registration, text
+from tests.harness.waiting import wait_until
+from tests.harness.workers import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from domain.commands import AnyCommand
+    from domain.results import Result
+    from tests.domain.facts import Connection
+    from tests.domain.upload_rules import Story
+
+WAIT_S: Final = 30.0
+
+
+@pytest.fixture
+def chance() -> random.Random:
+    """From a seed that is printed, which pytest shows with a failure."""
+    seed = secrets.randbits(32)
+    sys.stdout.write(f"seed {seed}\n")
+    return random.Random(seed)
+
+
+@pytest.fixture
+def link(database: str) -> Iterator[Connection]:
+    with connect(database) as found:
+        yield found
+
+
+class Crowd:
+    """Connections that each carry out their share of the commands, all at once."""
+
+    def __init__(self, links: Sequence[Connection], pool: ThreadPoolExecutor) -> None:
+        self._links = links
+        self._pool = pool
+
+    def carry_out(self, commands: Sequence[AnyCommand]) -> list[Result]:
+        """The results, in the order of the commands; more than there are links go round."""
+        shares = [commands[n :: len(self._links)] for n in range(len(self._links))]
+
+        def work(link: Connection, share: Sequence[AnyCommand]) -> list[Result]:
+            return [domain.handle(link, command) for command in share]
+
+        done = list(self._pool.map(work, self._links, shares))
+        return [done[n % len(done)][n // len(done)] for n in range(len(commands))]
+
+
+@pytest.fixture
+def crowd(database: str) -> Iterator[Crowd]:
+    """Twenty."""
+    with ExitStack() as stack:
+        links = [stack.enter_context(connect(database)) for _ in range(20)]
+        yield Crowd(links, stack.enter_context(ThreadPoolExecutor(20)))
+
+
+def register(link: Connection, count: int) -> UUID:
+    batch_id = uuid4()
+    succeeds(domain.handle(link, registration(count, batch_id)))
+    return batch_id
+
+
+def statuses(results: Sequence[Result]) -> Counter[str]:
+    """How many came out how; every one was new."""
+    counted: Counter[str] = Counter()
+    for result in results:
+        assert isinstance(result, ContentResult | FailureResult)
+        assert result.created
+        counted[result.status] += 1
+    return counted
+
+
+def only(found: dict[str, Story], batch_id: UUID) -> Story:
+    return found[str(batch_id)]
+
+
+def test_of_twenty_identical_texts_on_three_slots_one_is_created(
+    link: Connection, crowd: Crowd
+) -> None:
+    for _ in range(15):
+        batch_id = register(link, 3)
+        results = crowd.carry_out([text(1, batch_id)] * 20)
+        placed = assigned(1).model_copy(update={"batch_id": batch_id})
+        again = placed.model_copy(update={"created": False})
+        assert Counter(results) == {placed: 1, again: 19}
+    judge(link)
+
+
+def test_of_thirty_texts_on_fifteen_slots_exactly_half_are_excess(
+    link: Connection, crowd: Crowd
+) -> None:
+    for _ in range(15):
+        batch_id = register(link, 15)
+        results = crowd.carry_out([text(n, batch_id) for n in range(30)])
+        assert statuses(results) == {"assigned": 15, "excess": 15}
+        essays = [each.essay_id for each in results if isinstance(each, ContentResult)]
+        assert len(set(essays) - {None}) == 15
+    judge(link)
+
+
+def test_as_many_texts_and_failed_files_as_slots_all_find_one(
+    link: Connection, crowd: Crowd, chance: random.Random
+) -> None:
+    for _ in range(25):
+        batch_id = register(link, 20)
+        texts = chance.randint(0, 20)
+        results = crowd.carry_out(
+            [text(n, batch_id) if n < texts else broken(n, batch_id) for n in range(20)]
+        )
+        assert statuses(results) == +Counter({"assigned": texts, "failed": 20 - texts})
+    judge(link)
+
+
+def test_a_registration_against_fifty_texts_strands_none(
+    link: Connection, crowd: Crowd, chance: random.Random
+) -> None:
+    for _ in range(15):
+        batch_id = uuid4()
+        texts = [text(n, batch_id) for n in range(50)]
+        early = chance.randint(0, 40)
+        crowd.carry_out(texts[:early])
+        rest: list[AnyCommand] = [*texts[early:]]
+        rest.insert(chance.randint(0, len(rest)), registration(30, batch_id))
+        crowd.carry_out(rest)
+        story = only(judge(link), batch_id)
+        assert Counter(status for status, _ in story.content.values()) == {
+            "assigned": 30,
+            "excess": 20,
+        }
+
+
+def test_texts_failures_and_registrations_at_once_complete_a_batch_once(
+    link: Connection, crowd: Crowd, chance: random.Random
+) -> None:
+    for _ in range(60):
+        upload = Upload(uuid4(), chance.randint(1, 8), chance.randint(0, 8), chance.randint(0, 8))
+        commands = [*upload.commands(), registration(upload.slots, upload.batch_id)]
+        chance.shuffle(commands)
+        for result in crowd.carry_out(commands):
+            succeeds(result)
+    judge(link)
+
+
+def test_who_waits_for_the_holder_of_the_last_slot_gets_it_when_that_rolls_back(
+    database: str, link: Connection
+) -> None:
+    batch_id = register(link, 1)
+    with sides(database) as (side,):
+        with link.transaction(force_rollback=True):
+            succeeds(domain.handle(link, text(1, batch_id)))
+            waiter = side.begin_blocked(text(2, batch_id))
+        result = waiter.result(WAIT_S)
+    assert result == assigned(1).model_copy(update={"batch_id": batch_id})
+    story = only(judge(link), batch_id)
+    assert set(story.content) == {"text-2"}
+
+
+def test_who_waits_for_the_holder_of_the_last_slot_is_excess_when_that_commits(
+    database: str, link: Connection
+) -> None:
+    batch_id = register(link, 1)
+    with sides(database) as (side,):
+        with link.transaction():
+            succeeds(domain.handle(link, text(1, batch_id)))
+            waiter = side.begin_blocked(text(2, batch_id))
+        assert waiter.result(WAIT_S) == excess().model_copy(update={"batch_id": batch_id})
+    judge(link)
+
+
+@pytest.mark.parametrize("commits", [True, False])
+def test_who_takes_the_last_slot_waits_for_the_others_and_knows_then(
+    database: str, link: Connection, commits: bool
+) -> None:
+    batch_id = register(link, 2)
+    with sides(database) as (side,):
+        with link.transaction(force_rollback=not commits):
+            succeeds(domain.handle(link, text(1, batch_id)))
+            last = side.begin_blocked(text(2, batch_id))
+        succeeds(last.result(WAIT_S))
+    kinds = [kind for kind, _ in only(judge(link), batch_id).told]
+    assert kinds.count(COMPLETED) == commits
+    if not commits:
+        succeeds(domain.handle(link, text(3, batch_id)))
+        assert [kind for kind, _ in only(judge(link), batch_id).told][-1] == COMPLETED
+
+
+def test_a_free_slot_is_not_waited_for_while_another_one_is_held(
+    database: str, link: Connection
+) -> None:
+    batch_id = register(link, 3)
+    with sides(database) as (side,), link.transaction():
+        succeeds(domain.handle(link, text(1, batch_id)))
+        result = side.begin(text(2, batch_id)).result(WAIT_S)
+        assert result == assigned(2).model_copy(update={"batch_id": batch_id})
+
+
+def test_a_registration_waits_for_early_texts_and_sees_them(
+    database: str, link: Connection
+) -> None:
+    batch_id = uuid4()
+    with sides(database) as (side,):
+        with link.transaction():
+            succeeds(domain.handle(link, text(1, batch_id)))
+            registering = side.begin_blocked(registration(2, batch_id))
+        succeeds(registering.result(WAIT_S))
+    assert set(only(judge(link), batch_id).content.values()) == {("assigned", UUID(int=101))}
+
+
+def test_a_text_waits_for_the_registration_on_its_way(database: str, link: Connection) -> None:
+    batch_id = uuid4()
+    with sides(database) as (side,):
+        with link.transaction():
+            succeeds(domain.handle(link, registration(2, batch_id)))
+            waiter = side.begin_blocked(text(1, batch_id))
+        assert waiter.result(WAIT_S) == assigned(1).model_copy(update={"batch_id": batch_id})
+    judge(link)
+
+
+def test_a_batch_whose_slots_were_all_given_back_fills_up_as_fast_as_a_new_one(
+    link: Connection, crowd: Crowd
+) -> None:
+    # Every slot was touched by now: who takes one looks for another that is to be had, and
+    # finds one until the end.
+    batch_id = register(link, 200)
+    with link.transaction(force_rollback=True):
+        for n in range(200):
+            succeeds(domain.handle(link, text(n, batch_id)))
+    results = crowd.carry_out([text(n, batch_id) for n in range(210)])
+    assert statuses(results) == {"assigned": 200, "excess": 10}
+    judge(link)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_uploaders_who_do_one_thing_at_a_time_never_wait_for_each_other(
+    database: str, link: Connection, chance: random.Random
+) -> None:
+    seed = chance.getrandbits(32)
+    uploads = drawn(seed, 60)
+    with ExitStack() as stack, ThreadPoolExecutor(8) as pool:
+        links = [stack.enter_context(connect(database)) for _ in range(8)]
+        chances = [random.Random(f"{seed} {n}") for n in range(8)]
+        deadlocks = list(pool.map(play, links, [uploads] * 8, chances, [1] * 8))
+    assert deadlocks == [0] * 8
+    complete(judge(link), uploads)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_uploaders_with_long_transactions_in_several_processes_agree(
+    database: str, link: Connection, chance: random.Random
+) -> None:
+    seed = chance.getrandbits(32)
+    arguments = ["-m", "tests.domain.uploader", database, str(seed)]
+    with link.transaction():
+        link.execute("SELECT pg_advisory_xact_lock(%s)", (START,))
+        processes = [
+            subprocess.Popen([sys.executable, *arguments, str(n), "60", "3"], cwd=ROOT)
+            for n in range(4)
+        ]
+        wait_until(lambda: waiting(database) == len(processes), WAIT_S, "everybody is there")
+    assert [each.wait(100) for each in processes] == [0] * len(processes)
+    complete(judge(link), drawn(seed, 60))
+
+
+def waiting(database: str) -> int:
+    with connections.connect(database, application="watcher") as watcher:
+        row = watcher.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'uploader' "
+            "AND wait_event = 'advisory'"
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def complete(found: dict[str, Story], uploads: Sequence[Upload]) -> None:
+    """Everything that was offered has an answer, and as many slots are taken as could be."""
+    for upload in uploads:
+        story = only(found, upload.batch_id)
+        assert len(story.content) == upload.texts
+        assert len(story.failures) == upload.failures
+        taken = sum(status != "free" for _, status, _, _ in story.slots)
+        assert taken == min(upload.slots, upload.texts + upload.failures)
