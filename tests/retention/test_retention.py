@@ -53,7 +53,7 @@ def run(link: Connection, wanted: retention.Order, *, dry_run: bool = False) -> 
 
 
 @settings(
-    max_examples=120,
+    max_examples=80,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
