@@ -102,6 +102,7 @@ class Bars:
         """Show on `progress`."""
         self._progress = progress
         self._task: TaskID | None = None
+        self._said: TaskID | None = None
 
     def begin(self, what: str, total: int) -> None:
         """A new bar."""
@@ -114,9 +115,9 @@ class Bars:
 
     def say(self, what: str) -> None:
         """A bar that only shows that something is going on."""
-        if self._task is not None:
-            self._progress.remove_task(self._task)
-        self._task = self._progress.add_task(what, total=None)
+        if self._said is not None:
+            self._progress.remove_task(self._said)
+        self._said = self._progress.add_task(what, total=None)
 
 
 @contextmanager
