@@ -19,7 +19,7 @@ help: ## name the targets
 
 setup: $(INSTALLED) ## make .venv and install the pinned packages into it
 
-demo: $(INSTALLED) ## Postgres, Kafka, the worker: events in, events out, a summary
+demo: $(INSTALLED) ## Postgres, Kafka, the worker: commands in, events out, a summary
 	@$(VENV)/bin/outbox-worker demo
 
 test: $(INSTALLED) ## every test, on a real Postgres and a real Kafka broker

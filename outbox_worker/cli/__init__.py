@@ -25,7 +25,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "verify": "Compare the table with the topics: lost, duplicated, out of order.",
     "rebase": "Find out by event id what is published, and set new positions.",
     "tail": "Print the events of a topic as they come.",
-    "demo": "Start servers, write events, show what a subscriber gets.",
+    "demo": "Start servers, submit commands, show what subscribers get.",
 }
 """By name the line of `--help`. Each command is `command` in the module of its name."""
 

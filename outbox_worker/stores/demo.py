@@ -1,53 +1,95 @@
-"""Statements of the demonstration: a service that changes orders and says so."""
+"""Statements of the demonstration: what a teacher's service asks for, waits for and reads."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID, uuid4
 
 import sql
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from datetime import datetime
+
     from outbox_worker.database import Connection
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
-    """An event to be published; `payload` is JSON, None for a tombstone."""
+class Request:
+    """A command that a service asks for; `command_id` makes a repetition harmless."""
 
-    topic: str
-    key: str
     type: str
-    payload: str | None
-    idempotency_key: str | None = None
+    key: str
+    payload: Mapping[str, Any]
+    actor: str
+    command_id: UUID = field(default_factory=uuid4)
 
 
-def create_orders(connection: Connection) -> None:
-    """Make the table of orders."""
-    connection.execute(sql.load("demo/create_orders"))
+class Outcome(NamedTuple):
+    """What came of a command: `result` where it succeeded, `error` where it was rejected."""
+
+    command_id: UUID
+    status: str
+    result: Mapping[str, Any] | None
+    error: Mapping[str, Any] | None
+    finished_at: datetime
 
 
-def insert_order(connection: Connection, number: str) -> None:
-    """Add an order."""
-    connection.execute(sql.load("demo/insert_order"), {"number": number})
+class Pupil(NamedTuple):
+    """A row of the roster."""
+
+    student_id: UUID
+    last_name: str
+    first_name: str
+    email: str | None
 
 
-def change_order(connection: Connection, number: str) -> int:
-    """Change an order; how often that was done."""
-    row = connection.execute(sql.load("demo/change_order"), {"number": number}).fetchone()
-    return 0 if row is None else int(row[0])
+class Slot(NamedTuple):
+    """A row of the slots of a batch."""
+
+    position: int
+    essay_id: UUID
+    status: str
+    original_file_name: str | None
+    validation_error_code: str | None
+    association_status: str | None
+    student_name: str | None
 
 
-def publish(connection: Connection, draft: Draft) -> str:
-    """Append an event; its id."""
-    row = connection.execute(
-        sql.load("demo/publish"),
-        {
-            "topic": draft.topic,
-            "key": draft.key,
-            "type": draft.type,
-            "payload": draft.payload,
-            "idempotency_key": draft.idempotency_key,
-        },
-    ).fetchone()
-    return "" if row is None else str(row[0])
+def submit(connection: Connection, request: Request) -> UUID:
+    """Ask for it in the caller's transaction; the command's id."""
+    parameters = {
+        "type": request.type,
+        "key": request.key,
+        "payload": json.dumps(request.payload),
+        "actor": request.actor,
+        "command_id": request.command_id,
+    }
+    row = connection.execute(sql.load("demo/submit"), parameters).fetchone()
+    return request.command_id if row is None else UUID(str(row[0]))
+
+
+def list_outcomes(connection: Connection, command_ids: Collection[UUID]) -> list[Outcome]:
+    """Of these commands those that are finished, in no order."""
+    parameters = {"command_ids": list(command_ids)}
+    rows = connection.execute(sql.load("demo/list_outcomes"), parameters).fetchall()
+    return [Outcome(*row) for row in rows]
+
+
+def count_commands(connection: Connection) -> dict[str, int]:
+    """How many commands there are, by status."""
+    return dict(connection.execute(sql.load("demo/count_commands")).fetchall())
+
+
+def list_roster(connection: Connection, class_id: UUID) -> list[Pupil]:
+    """Who is in the class, by name."""
+    rows = connection.execute(sql.load("demo/list_roster"), {"class_id": class_id}).fetchall()
+    return [Pupil(*row) for row in rows]
+
+
+def list_slots(connection: Connection, batch_id: UUID) -> list[Slot]:
+    """The slots of the batch, in their order."""
+    rows = connection.execute(sql.load("demo/list_slots"), {"batch_id": batch_id}).fetchall()
+    return [Slot(*row) for row in rows]

@@ -1,0 +1,66 @@
+"""What has to be true at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from outbox_worker import database, migrations, verify
+from outbox_worker.demo import batch, subscriber
+from outbox_worker.demo.place import BATCH_TYPES, CLASS_TYPES
+from outbox_worker.scan import SCAN_OPTIONS
+from outbox_worker.stores import demo
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from outbox_worker.demo.place import Place
+    from outbox_worker.demo.story import Story
+    from outbox_worker.tail import Event
+
+CLASSES: Final = 1
+REJECTED: Final = 2
+"""Beside the students and the batch: each is one command and one event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was done, what subscribers got, and what `verify` found."""
+
+    story: Story
+    report: verify.Report
+    commands: dict[str, int]
+    events: Sequence[Event]
+    came_out: int
+    """Of what was rolled back."""
+
+    @property
+    def is_right(self) -> bool:
+        """Whether each command was executed once, and each event told once and in order."""
+        total = self.report.total
+        succeeded = CLASSES + len(self.story.students) + batch.COMMANDS
+        told = CLASSES + len(self.story.students) + REJECTED + batch.EVENTS
+        return (
+            self.report.is_clean
+            and self.commands == {"succeeded": succeeded, "rejected": REJECTED}
+            and total.events == total.found == len(self.events) == told
+            # A rolled-back event that got out would be a record that is not in the table.
+            and total.strangers == self.came_out == 0
+        )
+
+    def of(self, *types: str) -> list[Event]:
+        """The events of these types, in the order in which they were read."""
+        return [event for event in self.events if event.headers.get("ce_type") in types]
+
+
+def judge(place: Place, story: Story) -> Verdict:
+    """Read the topics twice: as a subscriber does, and as `outbox-worker verify` does."""
+    events = subscriber.read(place.settings, place.topics(CLASS_TYPES + BATCH_TYPES))
+    gone = [request.command_id for request in story.rolled_back]
+    with database.connect(place.url, application="demo", options=SCAN_OPTIONS) as link:
+        migrations.check(link)
+        commands = demo.count_commands(link)
+        executed = demo.list_outcomes(link, gone)
+        report = verify.run_once(place.settings, link, lambda _: None, lambda _: None)
+    told = [event for event in events if event.key in set(map(str, gone))]
+    return Verdict(story, report, commands, events, len(executed) + len(told))
