@@ -17,13 +17,14 @@ WITH claimed AS (
         LIMIT 1
         FOR UPDATE SKIP LOCKED)
     -- From above: what nobody has touched yet is there. xmax is what it is now, not what it
-    -- was when the statement began.
+    -- was when the statement began. Where slots were given back not all are looked at.
     RETURNING essay_id, (
-        SELECT true FROM school.slot AS other
-        WHERE other.batch_id = %(batch_id)s::uuid AND other.status = 'free'
-          AND other.position <> slot.position AND other.xmax = 0
-        ORDER BY other.position DESC
-        LIMIT 1) AS spare
+        SELECT bool_or(highest.xmax_now = 0) FROM (
+            SELECT other.xmax AS xmax_now FROM school.slot AS other
+            WHERE other.batch_id = %(batch_id)s::uuid AND other.status = 'free'
+              AND other.position <> slot.position
+            ORDER BY other.position DESC
+            LIMIT 4) AS highest) AS spare
 )
 SELECT claimed.essay_id, coalesce(claimed.spare, false),
        EXISTS (SELECT FROM school.batch WHERE batch.batch_id = %(batch_id)s::uuid)

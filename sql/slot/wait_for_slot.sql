@@ -5,7 +5,7 @@
 -- row. The schema refuses a second slot for a text (slot_holds_a_text_once).
 -- params: batch_id uuid, position integer, status text, text_storage_id text,
 --         file_upload_id text, now timestamptz
--- rows: maybe     index: slot_pkey     transaction: a savepoint of the caller's
+-- rows: maybe     index: slot_free_idx     transaction: a savepoint of the caller's
 UPDATE school.slot
 SET status = %(status)s::text, text_storage_id = %(text_storage_id)s::text,
     file_upload_id = %(file_upload_id)s::text, taken_at = %(now)s::timestamptz
