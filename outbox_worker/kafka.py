@@ -109,7 +109,6 @@ def client_config(settings: Settings) -> Config:
         "reconnect.backoff.ms": 50,
         "reconnect.backoff.max.ms": 2_000,
         "logger": forward,
-        "error_cb": _note_error,
         **read_properties(settings.kafka_properties),
         "bootstrap.servers": settings.need_kafka(),
     }
@@ -283,15 +282,6 @@ PRODUCER_ONLY: Final = ("linger.ms", "compression.type", "compression.codec", "b
 def _without_producer(config: Config) -> Config:
     """One file serves all clients; a consumer would warn of what is a producer's."""
     return {name: value for name, value in config.items() if name not in PRODUCER_ONLY}
-
-
-def _note_error(error: KafkaError) -> None:
-    """Errors come out of the calls they concern.
-
-    Without a callback confluent-kafka raises a fatal one in the middle of whatever call serves
-    events, while it goes on with the callbacks of deliveries: a SystemError is what comes of it.
-    """
-    structlog.get_logger("librdkafka").debug("librdkafka_error", error=error.name())
 
 
 class _Forward(logging.Handler):

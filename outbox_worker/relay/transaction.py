@@ -139,8 +139,8 @@ class Transactions:
             for row in rows:
                 produce(row[4], row[10], row[5], headers=headers_of(row, source))
             producer.poll(0)
-        except KafkaException as error:
-            fault: KafkaError = error.args[0]
+        except (KafkaException, SystemError) as error:
+            fault = _fault_of(error)
             if row is not None and fault.code() in REJECTING_CODES:
                 self._failures.append((fault, row[4]))
             return self._abort(producer, fault)
@@ -158,8 +158,8 @@ class Transactions:
             if self._producer is not producer:
                 return Discarded("given up before the commit")
             producer.commit_transaction(KAFKA_CALL_S)
-        except KafkaException as error:
-            return self._abort(producer, error.args[0])
+        except (KafkaException, SystemError) as error:
+            return self._abort(producer, _fault_of(error))
         return Committed(time.perf_counter() - self._began)
 
     def give_up(self) -> Outcome:
@@ -192,14 +192,14 @@ class Transactions:
     def _abort(self, producer: Producer, fault: KafkaError) -> Outcome:
         """Abort where librdkafka says that it can be; otherwise give the producer up."""
         reason = f"{fault.name()}: {fault.str()}"
-        if not fault.txn_requires_abort() and not self._failures:
+        if fault.fatal() or not (fault.txn_requires_abort() or self._failures):
             self._discard(producer)
             return Discarded(reason)
         try:
             producer.abort_transaction(KAFKA_CALL_S)
-        except KafkaException as error:
+        except (KafkaException, SystemError) as error:
             self._discard(producer)
-            return Discarded(f"{reason}; abort: {error.args[0].str()}")
+            return Discarded(f"{reason}; abort: {_fault_of(error).str()}")
         if rejected := self._rejection():
             return rejected
         return Interrupted(reason) if fault.code() in GAP_CODES else Aborted(reason)
@@ -216,3 +216,17 @@ class Transactions:
                 topics = frozenset(topic for _, topic in self._failures)
                 return Rejected(f"{error.name()}: {error.str()}", topics)
         return None
+
+
+def _fault_of(error: KafkaException | SystemError) -> KafkaError:
+    """What went wrong in a call of the producer.
+
+    confluent-kafka raises a fatal error (we are fenced) in the middle of any call that serves
+    callbacks, whether or not there is one for errors. It serves further ones with that
+    error pending, and the first that calls anything ends in a SystemError that it caused.
+    """
+    cause = error.__cause__ if isinstance(error, SystemError) else error
+    if not isinstance(cause, KafkaException):
+        raise error
+    fault: KafkaError = cause.args[0]
+    return fault
