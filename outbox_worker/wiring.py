@@ -13,12 +13,11 @@ import structlog
 from outbox_worker import __version__, database, kafka, migrations
 from outbox_worker.commands.executor import Executor
 from outbox_worker.commands.executor import Parts as ExecutorParts
-from outbox_worker.commands.gauges import CommandGauges
 from outbox_worker.commands.loop import CommandLoop
 from outbox_worker.commands.sessions import Sessions
 from outbox_worker.daemon import Daemon
 from outbox_worker.errors import SettingsError
-from outbox_worker.maintenance.gauges import Gauges
+from outbox_worker.maintenance.gauges import command_gauges, lag_gauges
 from outbox_worker.maintenance.overdue import Overdue
 from outbox_worker.maintenance.tally import TallyUpkeep
 from outbox_worker.maintenance.upkeep import Upkeep
@@ -80,7 +79,7 @@ def add_relay(daemon: Daemon, settings: Settings, owner: str) -> None:
     daemon.add("relay", relay_loop.step, relay.close)
     upkeep = Upkeep(settings, owner, relay)
     daemon.add("upkeep", upkeep.run_once, upkeep.close, AFTERWARDS)
-    gauges = Gauges(url, metrics, daemon.health)
+    gauges = lag_gauges(url, metrics, daemon.health)
     daemon.add("gauges", gauges.run_once, gauges.close, AFTERWARDS)
 
 
@@ -96,7 +95,7 @@ def add_commands(daemon: Daemon, settings: Settings) -> None:
         name = f"commands-{number + 1}"
         loop = CommandLoop(name, Executor(parts), sessions, daemon.health)
         daemon.add(name, loop.step, loop.close)
-    gauges = CommandGauges(url, metrics, daemon.health)
+    gauges = command_gauges(url, metrics, daemon.health)
     daemon.add("command-gauges", gauges.run_once, gauges.close, AFTERWARDS)
     overdue = Overdue(url, settings)
     daemon.add("overdue", overdue.run_once, overdue.close)

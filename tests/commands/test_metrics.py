@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from outbox_worker import database as connections
 from outbox_worker.commands.faults import is_infrastructure, pause_after
-from outbox_worker.commands.gauges import CommandGauges
+from outbox_worker.maintenance.gauges import command_gauges
 from outbox_worker.observe.commands import CommandMetrics
 from outbox_worker.observe.health import Health
 from outbox_worker.observe.statements import StatementMetrics
@@ -116,7 +116,7 @@ def test_the_queue_is_counted_for_the_gauges(
         submit(connection)
     connection.execute("UPDATE outbox.command SET submitted_at = now() - interval '1 min'")
     health = Health()
-    gauges = CommandGauges(database, CommandMetrics(registry), health)
+    gauges = command_gauges(database, CommandMetrics(registry), health)
     assert gauges.run_once() >= 5
     assert registry.get_sample_value("commands_queued") == 3
     assert 60 <= (registry.get_sample_value("commands_oldest_queued_age_seconds") or 0) < 120
