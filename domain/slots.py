@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import psycopg
 
 from domain.stores import batch, slot
+from domain.stores.slot import Claim
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -66,12 +67,27 @@ def take(context: Context, batch_id: UUID, use: Use) -> Outcome:
 
 
 def _look(context: Context, batch_id: UUID, use: Use) -> Outcome:
-    claim = slot.claim_slot(context.connection, batch_id, use, context.now)
+    claim = _claim(context, batch_id, use)
     if claim.essay_id is not None:
         return Taken(claim.essay_id, claim.spare)
     if not claim.registered:
         return Missed.UNREGISTERED
     return _wait(context, batch_id, use)
+
+
+# Who waits holds nothing that others wait for. A slot that is taken while a statement looks at
+# it stays locked by that statement, though it is not returned; so a claim or a wait that comes
+# to nothing is rolled back. Otherwise the holder of a slot, who waits for all others before he
+# completes the batch, would wait for one who waits for him.
+
+
+def _claim(context: Context, batch_id: UUID, use: Use) -> Claim:
+    claim = Claim(None, spare=False, registered=False)
+    with context.connection.transaction() as attempt:
+        claim = slot.claim_slot(context.connection, batch_id, use, context.now)
+        if claim.essay_id is None:
+            raise psycopg.Rollback(attempt)
+    return claim
 
 
 def _wait(context: Context, batch_id: UUID, use: Use) -> Outcome:
@@ -82,7 +98,6 @@ def _wait(context: Context, batch_id: UUID, use: Use) -> Outcome:
         with connection.transaction() as attempt:
             essay_id = slot.wait_for_slot(connection, batch_id, position, use, context.now)
             if essay_id is None:
-                # Who waits holds nothing that he came by while he waited.
                 raise psycopg.Rollback(attempt)
         if essay_id is not None:
             return Taken(essay_id, spare=False)

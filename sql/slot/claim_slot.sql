@@ -2,10 +2,11 @@
 -- Take the lowest free slot that nobody holds. `spare` says that after this a free slot was
 -- seen that nobody had ever touched: then this was surely not the last one. It is not said
 -- that none is free where none was taken: others may hold the free ones and give them back.
+-- Then slots that were taken meanwhile may stay locked, so the caller rolls back.
 -- The schema refuses a second slot for a text (slot_holds_a_text_once).
 -- params: batch_id uuid, status text, text_storage_id text, file_upload_id text, now timestamptz
 -- rows: one (essay_id, NULL where none was to be had; spare; whether there is such a batch)
--- index: slot_free_idx, slot_pkey, batch_pkey     transaction: the caller's
+-- index: slot_free_idx, slot_pkey, batch_pkey     transaction: a savepoint of the caller's
 WITH claimed AS (
     UPDATE school.slot
     SET status = %(status)s::text, text_storage_id = %(text_storage_id)s::text,
