@@ -57,8 +57,8 @@ class Order:
 class Service:
     """Another team's service: submits commands, each twice under its id, as after a time-out."""
 
-    def __init__(self, scene: Scene) -> None:
-        self._link = psycopg.connect(scene.url, autocommit=True)
+    def __init__(self, link: psycopg.Connection[Any]) -> None:
+        self._link = link
 
     def submit(self, kind: str, key: object, **payload: object) -> None:
         command_id = uuid.uuid4()
@@ -133,12 +133,20 @@ def test_each_event_of_a_batch_is_read_once_and_in_order(scene: Scene) -> None:
     scene.listen_to(topics)
     scene.settings["topic_prefix"] = f"{scene.name}."
     scene.workers(3)
-    service, class_id, pupil = Service(scene), uuid.uuid4(), uuid.uuid4()
+    orders = [Order(uuid.uuid4(), n % 2 == 0, n % 3 == 0) for n in range(BATCHES)]
+    with psycopg.connect(scene.url, autocommit=True) as link:
+        play(scene, Service(link), orders)
+    rows = scene.prove(least=BATCHES * ESSAYS)
+    check(scene, rows, orders)
+
+
+def play(scene: Scene, service: Service, orders: list[Order]) -> None:
+    """A class, then batches that fill up and are decided, while workers die."""
+    class_id, pupil = uuid.uuid4(), uuid.uuid4()
     service.submit("CreateClass", "t", name="9A", course_codes=["ENG5"], class_id=class_id)
     person = {"student_id": pupil, "first_name": "Ada", "last_name": "Holm"}
     service.submit("CreateStudent", "t", class_ids=[class_id], **person)
     wait_until(lambda: service.is_done, 30, "class and student are there")
-    orders = [Order(uuid.uuid4(), n % 2 == 0, n % 3 == 0) for n in range(BATCHES)]
     fill(service, orders, class_id)
     await_done_under_kills(scene, service, KILLS)
     by_id = {order.batch_id: order for order in orders}
@@ -147,8 +155,6 @@ def test_each_event_of_a_batch_is_read_once_and_in_order(scene: Scene) -> None:
     decide(service, [order for order in orders if order.is_regular], class_id, pupil)
     await_done_under_kills(scene, service, 2)
     assert service.ask(REJECTED) == []
-    rows = scene.prove(least=BATCHES * ESSAYS)
-    check(scene, rows, orders)
 
 
 def check(scene: Scene, rows: dict[str, Row], orders: list[Order]) -> None:
