@@ -56,7 +56,6 @@ class Recovery:
         """Share the relay's producer; positions are asked through a client of its own."""
         self._settings = settings
         self._stable = PositionReader(self._reader_config("read_committed"))
-        self._admin = kafka.make_admin(settings)
         self._transactions = transactions
         self._own_id = transactional_id
         self._metrics = metrics
@@ -100,10 +99,19 @@ class Recovery:
         One that died before it sent its positions has records in an open transaction
         that the positions do not tell of, and every subscriber waits for its time-out. A
         member that handed a shard over is alive, ended its transaction, and is left alone.
+        Where the group does not say who is in it, our shards go on without: Kafka ends an
+        open transaction by itself, only later.
         """
-        if owners:
-            members = kafka.members_of(self._admin, self._settings.group)
-            self._fence(owners.difference(members), shards)
+        if not owners:
+            return
+        try:
+            # A client of its own for each question: one from before a restart of the broker
+            # was seen to get no answer any more.
+            members = kafka.members_of(kafka.make_admin(self._settings), self._settings.group)
+        except KafkaException as error:
+            log.warning("members_unknown", error=error.args[0].str())
+            return
+        self._fence(owners.difference(members), shards)
 
     def _fence(self, owners: frozenset[str], shards: list[int]) -> None:
         """Abort what these owners left open; each may be a zombie, never a peer at work.
