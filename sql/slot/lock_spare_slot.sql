@@ -1,7 +1,7 @@
 -- slot/lock_spare_slot
 -- A free slot that nobody holds, the highest: it is held from now on, so whoever takes it
--- comes after this transaction. Waits for nobody. That none is found does not say that none
--- is free.
+-- comes after this transaction; the price is a second slot held until then. Waits for nobody.
+-- That none is found does not say that none is free.
 -- params: batch_id uuid
 -- rows: maybe     index: slot_free_idx     transaction: the caller's
 SELECT position FROM school.slot

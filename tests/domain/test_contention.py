@@ -239,15 +239,29 @@ def test_a_text_waits_for_the_registration_on_its_way(database: str, link: Conne
     judge(link)
 
 
-def test_a_batch_whose_slots_were_all_given_back_fills_up_as_fast_as_a_new_one(
+def give_back(link: Connection, batch_id: UUID, count: int) -> None:
+    """Every slot is taken, and free again; from now on it shows that somebody touched it."""
+    with link.transaction(force_rollback=True):
+        for n in range(count):
+            succeeds(domain.handle(link, text(n, batch_id)))
+
+
+def test_who_takes_a_slot_that_was_given_back_waits_for_nobody_while_another_is_to_be_had(
+    database: str, link: Connection
+) -> None:
+    # The first one holds two: its own, and the spare one that showed that it is not the last.
+    batch_id = register(link, 4)
+    give_back(link, batch_id, 4)
+    with sides(database) as (side,), link.transaction():
+        succeeds(domain.handle(link, text(1, batch_id)))
+        assert statuses([side.begin(text(2, batch_id)).result(WAIT_S)]) == {"assigned": 1}
+
+
+def test_a_batch_whose_slots_were_all_given_back_is_filled_and_completed(
     link: Connection, crowd: Crowd
 ) -> None:
-    # Every slot was touched by now: who takes one looks for another that is to be had, and
-    # finds one until the end.
     batch_id = register(link, 200)
-    with link.transaction(force_rollback=True):
-        for n in range(200):
-            succeeds(domain.handle(link, text(n, batch_id)))
+    give_back(link, batch_id, 200)
     results = crowd.carry_out([text(n, batch_id) for n in range(210)])
     assert statuses(results) == {"assigned": 200, "excess": 10}
     judge(link)
