@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from outbox_worker import database as connections
+from outbox_worker.stores import mirror
 from tests.harness.databases import make_empty_database
 from tests.harness.history import rebase, refusing_worker
 from tests.harness.waiting import wait_until
@@ -76,7 +78,9 @@ def test_group_whose_offsets_were_deleted_goes_on_from_the_mirror(scene: Scene) 
 
 def test_group_forgotten_after_a_crash_repeats_a_little_and_loses_nothing(scene: Scene) -> None:
     with scene.workload():
-        for worker in scene.workers(2):
+        workers = scene.workers(2)
+        wait_until(lambda: mirrored(scene), 20, "the mirror has positions")
+        for worker in workers:
             scene.await_more(200)
             worker.kill()
     wait_until(lambda: is_empty(scene), 30, "the sessions of the dead have ended")
@@ -89,6 +93,12 @@ def test_group_forgotten_after_a_crash_repeats_a_little_and_loses_nothing(scene:
     scene.stop_all()
     verdict = scene.verdict(rows)
     assert (verdict.lost, verdict.invented, verdict.changed) == ((), (), ())
+
+
+def mirrored(scene: Scene) -> bool:
+    """Whether a worker has written into the mirror where its shards stand."""
+    with connections.connect(scene.url, application="tests") as link:
+        return bool(mirror.list_positions(link))
 
 
 def is_empty(scene: Scene) -> bool:
