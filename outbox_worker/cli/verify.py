@@ -28,9 +28,10 @@ COLUMNS = (
 def command(*, as_json: bool) -> int:
     """Compare the table with the topics, read as a subscriber reads them (read_committed).
 
-    Exit code 1 where an event is lost, duplicated or out of order within its key. Safe
-    beside running workers. Events that a topic dropped by its retention, and topics that
-    are compacted, are counted apart; records without ce_id are not looked at.
+    Exit code 1 where an event is lost, duplicated or out of order within its key. Events of
+    one key whose transactions ran side by side have no order. Safe beside running workers.
+    Events that a topic dropped by its retention, and topics that are compacted, are counted
+    apart; records without ce_id are not looked at.
     """
     found = settings.load()
     logs.set_up(found.log_level)

@@ -2,7 +2,9 @@
 -- By topic: events of the table, those in the topic, not yet published, published and
 -- no longer kept by the topic, lost; events that are in the topic more than once or
 -- come after a later one of their key; records whose event is not in the table.
--- Order is judged by each event's first record, within a partition: ids ascend.
+-- Order is judged by each event's first record, within a key and a partition: an event is
+-- late behind one that was written when its own transaction had ended (see event.horizon),
+-- or behind a later one of its own transaction. Written side by side, neither is late.
 -- params: seen pg_snapshot[], upper pg_snapshot[], cursors bigint[] (by shard, from 1),
 --         topics text[], horizons timestamptz[] (what is older may have left the topic)
 -- rows: many     transaction: the caller's, after scan/copy_found
@@ -23,10 +25,14 @@ WITH record AS (
                AND pg_visible_in_snapshot(
                    event.xid, (%(upper)s::text[]::pg_snapshot[])[shard + 1])) AS is_published,
            event.created_at < kept.gone_before AS may_be_gone,
-           event.key IS NOT NULL AND first.event_id IS NOT NULL AND event.id < max(event.id) OVER (
-               PARTITION BY event.topic, event.key, first.partition ORDER BY first.record_offset
-           ) AS is_late
+           event.key IS NOT NULL AND first.event_id IS NOT NULL
+           AND (event.xid < max(event.horizon) OVER of_key
+                OR event.id < max(event.id) OVER (of_key_and_xid ORDER BY first.record_offset))
+               AS is_late
     FROM outbox.event LEFT JOIN first USING (event_id, topic) LEFT JOIN kept USING (topic)
+    WINDOW of_key AS (PARTITION BY event.topic, event.key, first.partition
+                      ORDER BY first.record_offset),
+           of_key_and_xid AS (PARTITION BY event.topic, event.key, first.partition, event.xid)
 ), judged AS (
     SELECT topic, count(*) AS events,
            count(*) FILTER (WHERE is_found) AS found,

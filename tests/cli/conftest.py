@@ -20,6 +20,9 @@ COMMAND_S: Final = 50.0
 PUBLISH_S: Final = 30.0
 
 PUBLISH: Final = "SELECT outbox.publish(%s, %s, 'order.placed', %s::jsonb)::text"
+HAVE_ALL_ENDED: Final = """
+    SELECT pg_snapshot_xmin(pg_current_snapshot()) > coalesce(max(xid), '0') FROM outbox.event
+"""
 COUNT_WAITING: Final = "SELECT sum(events) FROM outbox.lag"
 
 
@@ -32,13 +35,26 @@ class Stage(Scene):
 
     def write(self, *keys: str) -> list[str]:
         """One event and one transaction for each key, into the first topic; their ids."""
-        found = []
         with psycopg.connect(self.url, autocommit=True) as link:
-            for number, key in enumerate(keys):
-                payload = f'{{"number": {number}}}'
-                row = link.execute(PUBLISH, (self.topics[0], key, payload)).fetchone()
-                found.append("" if row is None else row[0])
+            return self.write_by(link, *keys)
+
+    def write_by(self, link: psycopg.Connection, *keys: str) -> list[str]:
+        """The same in a transaction of the caller's."""
+        found = []
+        for number, key in enumerate(keys):
+            payload = f'{{"number": {number}}}'
+            row = link.execute(PUBLISH, (self.topics[0], key, payload)).fetchone()
+            found.append("" if row is None else row[0])
         return found
+
+    def await_all_ended(self) -> None:
+        """Wait until every transaction that wrote an event has ended for everybody."""
+        with psycopg.connect(self.url, autocommit=True) as link:
+            wait_until(
+                lambda: link.execute(HAVE_ALL_ENDED).fetchone() == (True,),
+                PUBLISH_S,
+                "no older transaction is open",
+            )
 
     def publish_all(self, **settings: str) -> None:
         """Let a worker publish what is there, and go."""

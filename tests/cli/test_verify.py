@@ -9,6 +9,8 @@ import psycopg
 import pytest
 from confluent_kafka import Producer
 
+from tests.harness.waiting import wait_until
+
 if TYPE_CHECKING:
     from tests.cli.conftest import Stage
 
@@ -59,11 +61,32 @@ def test_verify_finds_an_event_that_is_in_the_topic_twice(stage: Stage) -> None:
 
 
 def test_verify_finds_an_event_before_an_earlier_one_of_its_key(stage: Stage) -> None:
-    first, other, second = stage.write("a", "b", "a")
-    send(stage, ("a", second), ("b", other), ("a", first))
+    first, other = stage.write("a", "b")
+    stage.await_all_ended()
+    second, third = stage.write("a", "b")
+    send(stage, ("a", second), ("b", other), ("a", first), ("b", third))
     found = verify(stage, 1)
     assert (found["duplicated"], found["out_of_order"], found["lost"]) == (0, 1, 0)
     assert "NOT CLEAN" in stage.command("verify").stdout
+
+
+def test_verify_finds_an_event_before_an_earlier_one_of_its_transaction(stage: Stage) -> None:
+    with psycopg.connect(stage.url) as link:
+        first, second = stage.write_by(link, "a", "a")
+    send(stage, ("a", second), ("a", first))
+    assert verify(stage, 1)["out_of_order"] == 1
+
+
+def test_verify_holds_what_was_written_side_by_side_to_no_order(stage: Stage) -> None:
+    with psycopg.connect(stage.url) as one:
+        (first,) = stage.write_by(one, "a")
+        (second,) = stage.write("a")
+        worker = stage.worker()
+        wait_until(lambda: second in stage.subscriber.event_ids, 30, "the second is read")
+    wait_until(lambda: first in stage.subscriber.event_ids, 30, "the first is read")
+    assert worker.stop() == 0
+    assert [each.event_id for each in stage.subscriber.received] == [second, first]
+    assert verify(stage, 0)["out_of_order"] == 0
 
 
 def test_verify_finds_an_event_that_counts_as_published_and_is_in_no_topic(stage: Stage) -> None:

@@ -136,7 +136,7 @@ def test_each_event_of_a_batch_is_read_once_and_in_order(scene: Scene) -> None:
     orders = [Order(uuid.uuid4(), n % 2 == 0, n % 3 == 0) for n in range(BATCHES)]
     with psycopg.connect(scene.url, autocommit=True) as link:
         play(scene, Service(link), orders)
-    # Texts of one batch get their slots side by side; `check` knows what must come after what.
+    # Texts of one batch get their slots side by side; `check` knows the order of the rules.
     rows = scene.prove(least=BATCHES * ESSAYS, serial=False)
     check(scene, rows, orders)
 

@@ -20,7 +20,7 @@ def payload(number: int) -> bytes:
 @pytest.fixture
 def rows() -> dict[str, Row]:
     return {
-        event_id: Row(n, event_id, n % 2, "t", key, payload(number))
+        event_id: Row(n, event_id, n % 2, "t", key, payload(number), n, n)
         for n, (event_id, key, number) in enumerate(HISTORY)
     }
 
@@ -80,6 +80,19 @@ def test_a_counter_that_does_not_rise_is_noticed(
     received[0] = replace(received[0], value=payload(2))
     received[1] = replace(received[1], value=payload(1))
     assert len(judge(rows, received).out_of_order) == 1
+
+
+@pytest.mark.parametrize(
+    ("xid", "horizon", "faults"),
+    [(1, 0, 0), (1, 1, 1), (0, 0, 1)],
+    ids=["side by side", "one after the other", "in one transaction"],
+)
+def test_what_was_not_written_one_after_the_other_may_come_in_any_order(
+    rows: dict[str, Row], received: list[Received], xid: int, horizon: int, faults: int
+) -> None:
+    rows["b"] = replace(rows["b"], xid=xid, horizon=horizon)
+    received[0], received[1] = replace(received[0], offset=1), replace(received[1], offset=0)
+    assert len(judge(rows, received, serial=False).out_of_order) == faults
 
 
 def test_a_key_in_two_partitions_is_noticed(rows: dict[str, Row], received: list[Received]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from tests.harness.subscriber import Received
 
@@ -28,6 +28,9 @@ class Row:
     topic: str
     key: str | None
     payload: bytes | None
+    xid: int
+    horizon: int
+    """Every transaction below it had ended when the row was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +67,20 @@ class Verdict:
 
 
 def judge(
-    rows: Mapping[str, Row], received: Sequence[Received], excused: Collection[str] = ()
+    rows: Mapping[str, Row],
+    received: Sequence[Received],
+    excused: Collection[str] = (),
+    *,
+    serial: bool = True,
 ) -> Verdict:
     """Compare `rows` by event id (the truth) with all that was read.
 
     `excused` are ids that the table lost after they were published (a fail-over
     that lost history): they may have been read, and do not count in the order.
+    `serial`: transactions that wrote one key held its lock, so that ids are its order;
+    else only what was surely written after another has to come after it.
     """
+    follows = _is_before if serial else _may_be_before
     known = [record for record in received if record.event_id in rows]
     times = Counter(record.event_id for record in known)
     others = {record.event_id for record in received} - rows.keys()
@@ -79,7 +89,7 @@ def judge(
         duplicated=tuple(event_id for event_id, count in times.items() if count > 1),
         invented=tuple(sorted(others - set(excused))),
         changed=tuple(each.event_id for each in known if not _same(rows[each.event_id], each)),
-        out_of_order=tuple(_out_of_order(rows, known)),
+        out_of_order=tuple(_out_of_order(rows, known, follows)),
     )
 
 
@@ -87,8 +97,10 @@ def _same(row: Row, record: Received) -> bool:
     return (row.topic, row.key, row.payload) == (record.topic, record.key, record.value)
 
 
-def _out_of_order(rows: Mapping[str, Row], known: Sequence[Received]) -> list[str]:
-    """Keys whose counters do not rise along their partition, or that sit in two partitions."""
+def _out_of_order(
+    rows: Mapping[str, Row], known: Sequence[Received], follows: Callable[[Row, Row], bool]
+) -> list[str]:
+    """Keys whose events do not follow each other in a partition, or that sit in two of them."""
     by_key: defaultdict[tuple[str, str], list[Received]] = defaultdict(list)
     for record in known:
         if record.key is not None:
@@ -99,7 +111,7 @@ def _out_of_order(rows: Mapping[str, Row], known: Sequence[Received]) -> list[st
             faults.append(f"{topic}/{key}: in several partitions")
         records.sort(key=lambda record: record.offset)
         for one, other in pairwise(records):
-            if not _is_before(rows[one.event_id], rows[other.event_id]):
+            if not follows(rows[one.event_id], rows[other.event_id]):
                 faults.append(f"{topic}/{key}: {one} before {other}")
     return faults
 
@@ -108,6 +120,11 @@ def _is_before(one: Row, other: Row) -> bool:
     """Whether both the id and the counter in the payload, where both have one, rise."""
     sooner, later = _counter(one), _counter(other)
     return one.id < other.id and (sooner is None or later is None or sooner < later)
+
+
+def _may_be_before(one: Row, other: Row) -> bool:
+    """Whether the other was not surely written first: in the same transaction, or before it."""
+    return one.id < other.id if one.xid == other.xid else other.xid >= one.horizon
 
 
 def _counter(row: Row) -> int | None:

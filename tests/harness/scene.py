@@ -11,7 +11,6 @@ import subprocess
 import sys
 import uuid
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import psycopg
@@ -30,7 +29,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 READ_ROWS: Final = (
-    "SELECT id, event_id::text, shard, topic, key, payload FROM outbox.event ORDER BY id"
+    "SELECT id, event_id::text, shard, topic, key, payload, xid::text::bigint, "
+    "horizon::text::bigint FROM outbox.event ORDER BY id"
 )
 
 SHARDS: Final = frozenset(range(16))
@@ -229,8 +229,7 @@ class Scene:
     ) -> dict[str, Row]:
         """End the scene well: all read, all shards served, workers end when told, promises kept.
 
-        `least` guards against a scene in which nothing happened. Not `serial`: transactions
-        wrote events of one key side by side, so that their ids say nothing about an order.
+        `least` guards against a scene in which nothing happened. `serial`: see `judge`.
         Returns the table.
         """
         rows = self.await_caught_up()
@@ -238,9 +237,7 @@ class Scene:
         assert not self.gone, f"gone without being told to: {self.gone}"
         self.stop_all()
         wait_until(self.subscriber.at_the_end, SETTLE_S, "no transaction is open")
-        verdict = self.verdict(rows, excused)
-        if not serial:
-            verdict = replace(verdict, out_of_order=())
+        verdict = self.verdict(rows, excused, serial=serial)
         assert verdict.kept, str(verdict)
         for workload in self._workloads:
             workload.check()
@@ -250,9 +247,11 @@ class Scene:
         assert len(rows) >= least, f"only {len(rows)} events were written"
         return rows
 
-    def verdict(self, rows: Mapping[str, Row], excused: Collection[str] = ()) -> Verdict:
+    def verdict(
+        self, rows: Mapping[str, Row], excused: Collection[str] = (), *, serial: bool = True
+    ) -> Verdict:
         """What has been read until now against the table."""
-        return judge(rows, tuple(self.subscriber.received), excused)
+        return judge(rows, tuple(self.subscriber.received), excused, serial=serial)
 
     def stop_all(self) -> None:
         """SIGTERM to every living worker at once; each ends with code 0 in time."""

@@ -139,6 +139,7 @@ def test_a_writer_publishes_and_inserts(writer: Connection) -> None:
     [
         "INSERT INTO outbox.event (topic, type, id) VALUES ('t', 'v', 1)",
         "INSERT INTO outbox.event (topic, type, xid) VALUES ('t', 'v', '3')",
+        "INSERT INTO outbox.event (topic, type, horizon) VALUES ('t', 'v', '3')",
         "INSERT INTO outbox.event (topic, type, created_at) VALUES ('t', 'v', now())",
         "SELECT * FROM outbox.event",
         "UPDATE outbox.event SET topic = 't'",
