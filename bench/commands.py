@@ -15,6 +15,7 @@ from bench.scene import WAIT_S, wait_for
 
 if TYPE_CHECKING:
     from bench.scene import Place
+    from outbox_worker.database import Connection
 
 KEYS: Final = 1_000
 CALLERS: Final = 10
@@ -29,19 +30,23 @@ def measure_rate(place: Place, commands: int) -> float:
     with place.connect() as link:
         link.execute(statements.load("fill_commands"), {"commands": commands, "keys": KEYS})
         with place.worker("commands", role="commands"):
-            wait_for(lambda: _queued(place) < commands, "the first command")
-            began, left = time.perf_counter(), _queued(place)
-            wait_for(lambda: _queued(place) == 0, "all commands", WAIT_S)
-            return left / (time.perf_counter() - began)
+            wait_for(lambda: _queued(link) < commands, "the first command")
+            began, left = time.perf_counter(), _queued(link)
+            wait_for(lambda: _queued(link) == 0, "all commands", WAIT_S)
+            taken = time.perf_counter() - began
+        rejected = _count(link, "count_rejected")
+        if rejected:
+            raise RuntimeError(f"{rejected} commands were rejected")
+        return left / taken
 
 
-def _queued(place: Place) -> int:
-    with place.connect() as link:
-        row = link.execute(statements.load("count_queued")).fetchone()
-    queued, rejected = row or (0, 0)
-    if rejected:
-        raise RuntimeError(f"{rejected} commands were rejected")
-    return int(queued)
+def _queued(link: Connection) -> int:
+    return _count(link, "count_queued")
+
+
+def _count(link: Connection, name: str) -> int:
+    row = link.execute(statements.load(name)).fetchone()
+    return int(row[0]) if row else 0
 
 
 def measure_latency(place: Place, rate: int, seconds: int) -> Latency:
@@ -76,8 +81,8 @@ def count_statements(place: Place, commands: int, address: str) -> float:
     """Statements with a name for one command; beside them a transaction and a savepoint."""
     with place.connect() as link:
         link.execute(statements.load("fill_commands"), {"commands": commands, "keys": KEYS})
-    with place.worker("statements", role="commands", http_address=address):
-        wait_for(lambda: _queued(place) == 0, "all commands", WAIT_S)
-        with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
-            text = answer.read().decode()
+        with place.worker("statements", role="commands", http_address=address):
+            wait_for(lambda: _queued(link) == 0, "all commands", WAIT_S)
+            with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
+                text = answer.read().decode()
     return sum(float(each) for each in COUNT.findall(text)) / commands

@@ -1,6 +1,5 @@
 -- bench/count_queued
--- How many commands are queued, how many were rejected.
+-- How many commands are queued.
 -- params: none
 -- rows: one
-SELECT (SELECT count(*) FROM outbox.command WHERE status = 'queued'),
-       (SELECT count(*) FROM outbox.command WHERE status = 'rejected')
+SELECT count(*) FROM outbox.command WHERE status = 'queued'
