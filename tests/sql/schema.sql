@@ -33,7 +33,13 @@ DECLARE
     name text := 'event_' || to_char(day, 'YYYYMMDD');
     lower timestamptz := day::timestamp AT TIME ZONE 'UTC';
     upper timestamptz := (day + 1)::timestamp AT TIME ZONE 'UTC';
+    given text := current_setting('lock_timeout');
+    a_second_longer text := 1000 * (1 + extract(epoch FROM
+        current_setting('deadlock_timeout')::interval)) || 'ms';
 BEGIN
+    PERFORM set_config('lock_timeout', a_second_longer, true);
+    EXECUTE format('LOCK TABLE ONLY outbox.%I IN SHARE UPDATE EXCLUSIVE MODE', name);
+    PERFORM set_config('lock_timeout', given, true);
     EXECUTE format('LOCK TABLE ONLY outbox.event, outbox.%I IN ACCESS EXCLUSIVE MODE', name);
     IF outbox.has_unpublished(lower, upper) THEN
         RETURN false;

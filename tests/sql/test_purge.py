@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from outbox_worker import database as connections
+from outbox_worker import migrations
+from outbox_worker.local.postgres import PostgresServer
 from outbox_worker.maintenance import partitions, purge
 from outbox_worker.relay.codec import encode
 from outbox_worker.relay.position import Backlog, Position
@@ -14,6 +16,7 @@ from outbox_worker.relay.snapshot import NOTHING, Snapshot
 from outbox_worker.settings import PARTITIONS_AHEAD_DAYS
 from outbox_worker.stores import mirror, partition
 from outbox_worker.stores.mirror import Written
+from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
     from outbox_worker.database import Connection
@@ -122,6 +125,35 @@ def outcome_without_waiting(link: Connection, day: date) -> bool:
         return partition.drop_partition(link, day)
     except LockNotAvailable:
         return False
+
+
+VACUUMED_BY_ITSELF = """
+    SELECT 1 FROM pg_stat_activity JOIN pg_locks USING (pid)
+    WHERE backend_type = 'autovacuum worker' AND relation = 'outbox.%s'::regclass
+"""
+
+
+def test_a_day_that_is_being_vacuumed_goes_at_the_first_try() -> None:
+    """Postgres' own vacuum lets go of a table, to those who wait for it long enough."""
+    with (
+        PostgresServer(settings={"autovacuum_naptime": "1s"}) as server,
+        connections.connect(server.url(), application="tests") as link,
+    ):
+        migrations.apply(link)
+        day = make_day(link)
+        name = day.strftime("event_%Y%m%d")
+        slow = (
+            f"ALTER TABLE outbox.{name} SET (autovacuum_vacuum_cost_delay = 100, "
+            "autovacuum_vacuum_cost_limit = 1, autovacuum_vacuum_insert_threshold = 1)"
+        )
+        link.execute(slow.encode())
+        insert(link, 20_000)
+        publish_all(link)
+        seen = (VACUUMED_BY_ITSELF % name).encode()
+        wait_until(lambda: link.execute(seen).fetchone() is not None, 30, "its vacuum runs")
+        link.execute("SET lock_timeout = '200ms'")
+        assert partition.drop_partition(link, day)
+        assert link.execute("SHOW lock_timeout").fetchone() == ("200ms",)
 
 
 def test_the_watermark_says_how_far_rows_were_dropped(connection: Connection) -> None:

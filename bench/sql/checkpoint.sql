@@ -1,0 +1,5 @@
+-- bench/checkpoint
+-- Write out what is dirty.
+-- params: none
+-- rows: none     transaction: any
+CHECKPOINT
