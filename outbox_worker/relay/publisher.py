@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
     from outbox_worker.observe.metrics import RelayMetrics
     from outbox_worker.relay.group import Group
+    from outbox_worker.relay.position import Position
     from outbox_worker.relay.reader import Batch
+    from outbox_worker.relay.snapshot import Snapshot
     from outbox_worker.relay.transaction import Outcome, Transactions
     from outbox_worker.stores.outbox import EventRow
 
@@ -43,8 +45,9 @@ def positions_after(batch: Batch, stored: Mapping[int, Stored], floor: int) -> d
     """The new position of every shard that has rows in the batch.
 
     A shard without rows keeps the position it has: it stays true. Only where it
-    has fallen far behind is it renewed along with the others, so that whoever
-    takes the shard over need not look through all that happened since. Its
+    has fallen far behind, or still names a backlog that is over, is it renewed along
+    with the others, so that whoever takes the shard over, and `outbox.lag`, need not
+    look through all that happened since. Its
     witnesses may be rows of any shard: what they prove is true of the table.
     """
     whole = None
@@ -53,7 +56,7 @@ def positions_after(batch: Batch, stored: Mapping[int, Stored], floor: int) -> d
     for shard, stand in batch.cohort.stands.items():
         summary, old = summaries.get(shard), stored[shard]
         if summary is None:
-            if batch.cut is not None or batch.upper.xmax - old.position.seen.xmax < STALE_XIDS:
+            if batch.cut is not None or not _is_stale(old.position, batch.upper):
                 continue
             whole = whole or Summary(max(batch.rows, key=BY_XID), batch.rows[-1])
             summary = whole
@@ -61,6 +64,10 @@ def positions_after(batch: Batch, stored: Mapping[int, Stored], floor: int) -> d
         place = Place(stand.seen, batch.upper, batch.cut, done)
         after[shard] = Stored(old.batch + 1, advance(old.position, summary, place))
     return after
+
+
+def _is_stale(position: Position, upper: Snapshot) -> bool:
+    return position.backlog is not None or upper.xmax - position.seen.xmax >= STALE_XIDS
 
 
 class Publisher:

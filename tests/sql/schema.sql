@@ -58,23 +58,31 @@ CREATE FUNCTION outbox.has_unpublished(lower timestamp with time zone, upper tim
     LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
     SET plan_cache_mode TO 'force_custom_plan'
     AS $_$
     SELECT EXISTS (
         SELECT FROM generate_series(0, 15) AS shard (shard)
         LEFT JOIN outbox.position USING (shard)
         CROSS JOIN LATERAL (
+            SELECT coalesce(position.upper, position.seen, '1:1:') AS snapshot
+        ) AS border
+        CROSS JOIN LATERAL (
             SELECT FROM (
-                SELECT xid, id FROM outbox.event
+                SELECT xid FROM outbox.event
                 WHERE event.shard = shard.shard AND created_at >= $1 AND created_at < $2
-                  AND xid >= coalesce(pg_snapshot_xmax(position.seen), '0'::xid8)
+                  AND xid >= pg_snapshot_xmax(border.snapshot)
                 UNION ALL
-                SELECT xid, id FROM outbox.event
+                SELECT xid FROM outbox.event
                 WHERE event.shard = shard.shard AND created_at >= $1 AND created_at < $2
-                  AND xid = ANY(ARRAY(SELECT pg_snapshot_xip(position.seen)))
-            ) AS unseen
-            WHERE NOT coalesce(id <= position.cursor
-                               AND pg_visible_in_snapshot(xid, position.upper), false)
+                  AND xid = ANY(ARRAY(SELECT pg_snapshot_xip(border.snapshot)))
+                UNION ALL
+                -- + 0: by the ids, of which few are left, and not by the shard.
+                SELECT xid FROM outbox.event
+                WHERE event.shard + 0 = shard.shard AND created_at >= $1 AND created_at < $2
+                  AND id > position.cursor AND pg_visible_in_snapshot(xid, position.upper)
+            ) AS beyond
+            WHERE position.seen IS NULL OR NOT pg_visible_in_snapshot(xid, position.seen)
             LIMIT 1
         ) AS waiting
     )

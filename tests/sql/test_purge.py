@@ -106,6 +106,24 @@ def test_a_day_half_way_through_a_backlog_stays_until_its_end(connection: Connec
     assert run(connection).days == {day: 100}
 
 
+READS = """
+    SELECT coalesce(sum(seq_tup_read + idx_tup_fetch), 0)::int
+    FROM pg_stat_xact_user_tables WHERE relname LIKE 'event%'
+"""
+
+
+def test_a_look_at_a_published_day_of_a_backlog_reads_none_of_it(connection: Connection) -> None:
+    day = make_day(connection)
+    insert(connection, 3_000)
+    publish_all(connection, backlog=Backlog(Snapshot.parse("999999:999999:"), 3_000))
+    connection.execute("ANALYZE")
+    with connection.transaction():
+        assert partition.count_events(connection, day) == (3_000, False)
+        row = connection.execute(READS).fetchone()
+        assert row is not None
+        assert row[0] < 100
+
+
 def test_a_row_of_an_open_transaction_keeps_its_day(connection: Connection, database: str) -> None:
     day = make_day(connection)
     insert(connection, 10)
