@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+from typing import TYPE_CHECKING
+
 import click
 
 from outbox_worker import logs, settings
 from outbox_worker.cli.options import settings_help
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 
 @click.command("run", epilog=settings_help())
@@ -23,8 +30,15 @@ def command(role: settings.Role) -> None:
     in order within its key. Start as many as you like: they share commands and shards.
     `--role commands` needs no Kafka. A second signal leaves at once.
     """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
     from outbox_worker.wiring import build_daemon  # noqa: PLC0415  --help needs none of it
 
     found = settings.load()
     logs.set_up(found.log_level)
     build_daemon(found, role).run()
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    """A signal before there is a daemon to stop: nothing has begun."""
+    sys.exit(0)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import socket
+import subprocess
 from typing import TYPE_CHECKING, Final
 
 import psycopg
@@ -9,10 +12,10 @@ import pytest
 
 from outbox_worker.local.ports import HOST, free_port
 from tests.cli.conftest import run_command
+from tests.harness.workers import COMMAND, environment
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from subprocess import CompletedProcess
 
     from outbox_worker.local.postgres import PostgresServer
     from tests.cli.conftest import Stage
@@ -24,7 +27,7 @@ READ_TABLE: Final = (("status",), ("verify",), ("rebase",), ("run",))
 NO_ONE: Final = "CREATE ROLE {0} LOGIN PASSWORD 'x'"
 
 
-def check(done: CompletedProcess[str], code: int, *words: str) -> None:
+def check(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
     """One message with these words, the code, no traceback, no password."""
     assert done.returncode == code, done.stdout + done.stderr
     for word in words:
@@ -50,6 +53,22 @@ def test_a_database_that_is_away(command: tuple[str, ...]) -> None:
     url = f"postgresql://someone:{SECRET}@{HOST}:{free_port()}/db"
     done = run_command(*command, database_url=url, kafka_bootstrap_servers="127.0.0.1:1")
     check(done, 3, "OUTBOX_DATABASE_URL")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_that_is_told_to_stop_while_it_starts(number: signal.Signals) -> None:
+    """It is asking a database that says nothing."""
+    with socket.create_server((HOST, 0)) as silent:
+        url = f"postgresql://someone@{HOST}:{silent.getsockname()[1]}/db"
+        settings = {"database_url": url, "kafka_bootstrap_servers": "127.0.0.1:1"}
+        order = (COMMAND, "run")
+        with subprocess.Popen(order, env=environment(settings), stderr=subprocess.PIPE) as worker:
+            caller = silent.accept()[0]
+            worker.send_signal(number)
+            assert worker.wait(5) == 0
+            assert worker.stderr is not None
+            assert worker.stderr.read() == b""
+            caller.close()
 
 
 @pytest.mark.parametrize("command", NEED_KAFKA)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 from outbox_worker.local.kafka import KafkaServer
@@ -86,10 +87,16 @@ class Stage:
             settings["database_url"] = through(self.scene.url, self.postgres_proxy.port)
         return self.scene.worker(**settings)
 
+    @property
+    def ready(self) -> list[Worker]:
+        """Those that live and have started: before, Python itself answers a signal."""
+        return [worker for worker in self.scene.alive if worker.said("started")]
+
     def man(self, count: int) -> None:
         """See that `count` workers live and share all shards."""
         living = self.scene.alive
         for worker in living[count:]:
+            wait_until(partial(worker.said, "started"), CATCH_UP_S, "a worker has started")
             worker.process.terminate()
         for worker in living[count:]:
             assert worker.process.wait(10) == 0
