@@ -9,10 +9,13 @@ PYTHON ?= python3.13 python3.12 python3.11 python3
 
 MINUTES ?= 10
 HISTORIES ?= 100000
+TIMES ?= 40
+RACES := tests/domain/test_contention.py tests/domain/test_author_races.py \
+	tests/domain/test_author_completion.py tests/domain/test_overdue_workers.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format contracts bench soak model upgrade clean
+.PHONY: help setup demo test check format contracts bench soak model races upgrade clean
 
 help: ## name the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +50,9 @@ soak: $(INSTALLED) ## exactly-once under random faults for MINUTES=10 (SEED=n re
 
 model: $(INSTALLED) ## the model of the positions on HISTORIES=100000 random histories
 	@OUTBOX_MODEL_HISTORIES=$(HISTORIES) $(RUN) -m pytest --timeout=0 tests/model
+
+races: $(INSTALLED) ## what competes for slots and decisions, TIMES=40 as often as in a test run
+	@OUTBOX_TEST_TIMES=$(TIMES) $(RUN) -m pytest --timeout=0 $(RACES)
 
 upgrade: ## move constraints.txt to the newest packages (then run the tests)
 	@$(find_python) && .ci/upgrade "$$python"

@@ -141,8 +141,13 @@ class Run:
     def inbox(self) -> Iterator[Figure]:
         """(h) commands of the inbox: rate, result, statements."""
         sizes = self._sizes
+        sooner = commands.measure_bare(self._scene.place("bare"), sizes.commands)
         rate = commands.measure_rate(self._scene.place("commands"), sizes.commands)
+        later = commands.measure_bare(self._scene.place("bare_again"), sizes.commands)
+        bare = (sooner + later) / 2
+        yield Figure("h", "its statements in a bare loop", bare, "commands/s")
         yield at_least("h", "CreateStudent from 1,000 keys", rate, "commands/s", 1_000)
+        yield Figure("h", "commands / bare loop", rate / bare, "ratio")
         found = commands.measure_latency(self._scene.place("results"), 100, sizes.seconds)
         targets = {"p99": 50.0}
         yield from _quantiles("submit to result at 100/s", found, targets, part="h")

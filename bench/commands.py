@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
@@ -12,6 +13,12 @@ from typing import TYPE_CHECKING, Final
 from bench import statements
 from bench.figures import Latency
 from bench.scene import WAIT_S, wait_for
+from domain.stores import event, student
+from domain.stores.event import Draft
+from domain.stores.student import Person
+from outbox_worker import database
+from outbox_worker.commands.sessions import OPTIONS
+from outbox_worker.stores import command
 
 if TYPE_CHECKING:
     from bench.scene import Place
@@ -23,6 +30,10 @@ CALLERS: Final = 10
 
 COUNT: Final = re.compile(r"^db_statement_seconds_count\{[^}]*\} (\S+)$", re.MULTILINE)
 POLL_S: Final = 0.001
+
+EVENT: Final = json.dumps({"text": "x" * 380}).encode()
+RESULT: Final = json.dumps({"student_id": "x" * 36})
+"""What a bare loop writes: as long as what the domain does."""
 
 
 def measure_rate(place: Place, commands: int) -> float:
@@ -38,6 +49,36 @@ def measure_rate(place: Place, commands: int) -> float:
         if rejected:
             raise RuntimeError(f"{rejected} commands were rejected")
         return left / taken
+
+
+def measure_bare(place: Place, commands: int) -> float:
+    """The same statements by as many threads of psycopg, and nothing around them."""
+    with place.connect() as link:
+        link.execute(statements.load("fill_commands"), {"commands": commands, "keys": KEYS})
+    threads = place.settings.command_threads
+    began = time.perf_counter()
+    with ThreadPoolExecutor(threads) as pool:
+        done = sum(pool.map(_repeat, [place] * threads))
+    if done != commands:
+        raise RuntimeError(f"{done} of {commands} commands were found")
+    return commands / (time.perf_counter() - began)
+
+
+def _repeat(place: Place) -> int:
+    """Claim, insert, tell and finish until no command is left; how many those were."""
+    done, after = 0, ""
+    with database.connect(place.url, application="bench", options=OPTIONS) as link:
+        while True:
+            with link.transaction():
+                claimed = command.claim_command(link, after)
+                if claimed is None:
+                    return done
+                name = str(claimed.command_id)
+                person = Person("Student", name, f"Student {name}", f"{name}@school.example")
+                student.insert_student(link, claimed.command_id, claimed.actor, person)
+                event.insert_event(link, Draft("bench.bare", claimed.key, "bare.v1", EVENT, name))
+                command.finish_command(link, claimed.command_id, "succeeded", RESULT)
+                done, after = done + 1, claimed.key
 
 
 def _queued(link: Connection) -> int:

@@ -4,7 +4,8 @@
 -- come after a later one of their key; records whose event is not in the table.
 -- Order is judged by each event's first record, within a key and a partition: an event is
 -- late behind one that was written when its own transaction had ended (see event.horizon),
--- or behind a later one of its own transaction. Written side by side, neither is late.
+-- or behind a later one of its own transaction. Written side by side, neither is late. (Ids
+-- are asked for as well: xids begin anew in a cluster that a dump is loaded into.)
 -- params: seen pg_snapshot[], upper pg_snapshot[], cursors bigint[] (by shard, from 1),
 --         topics text[], horizons timestamptz[] (what is older may have left the topic)
 -- rows: many     transaction: the caller's, after scan/copy_found
@@ -26,7 +27,7 @@ WITH record AS (
                    event.xid, (%(upper)s::text[]::pg_snapshot[])[shard + 1])) AS is_published,
            event.created_at < kept.gone_before AS may_be_gone,
            event.key IS NOT NULL AND first.event_id IS NOT NULL
-           AND (event.xid < max(event.horizon) OVER of_key
+           AND (event.xid < max(event.horizon) OVER of_key AND event.id < max(event.id) OVER of_key
                 OR event.id < max(event.id) OVER (of_key_and_xid ORDER BY first.record_offset))
                AS is_late
     FROM outbox.event LEFT JOIN first USING (event_id, topic) LEFT JOIN kept USING (topic)

@@ -32,6 +32,7 @@ from tests.domain.authors import (
     suggest,
 )
 from tests.domain.crowd import gathered
+from tests.harness.rounds import rounds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -138,7 +139,7 @@ def test_the_last_file_teachers_and_the_time_out_at_once_complete_a_batch_once(
     room = make_room(connection)
     ada = room.students[0]
     with gathered(database) as crowd:
-        for number in range(ROUNDS):
+        for number in rounds(ROUNDS):
             batch = filled(connection, room, [f"a {number}", f"b {number}"], 1)
             one, two, _ = batch.essays
             hand = partial(confirm, batch_id=batch.batch_id)

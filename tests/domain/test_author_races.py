@@ -32,6 +32,7 @@ from tests.domain.authors import (
     suggested_batch,
 )
 from tests.domain.crowd import gathered
+from tests.harness.rounds import TIMES, rounds
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def test_a_teacher_and_the_time_out_make_one_decision(
     room = make_room(connection)
     methods: Counter[str] = Counter()
     with gathered(database) as crowd:
-        for _ in range(ROUNDS):
+        for _ in rounds(ROUNDS):
             batch = suggested_batch(connection, room, 2)
             author = crowd.chance.choice([None, *room.students[1:]])
             answers = dict.fromkeys(batch.essays, author)
@@ -201,7 +202,7 @@ def test_content_teachers_and_the_time_out_at_once_complete_a_batch_once(
     ada = room.students[0]
     unready = 0
     with gathered(database) as crowd:
-        for _ in range(ROUNDS):
+        for _ in rounds(ROUNDS):
             batch = make_batch(connection, room, ["assigned"] * 3, provisioned=False)
             one, two, three = batch.essays
             is_due = crowd.chance.random() < 0.8
@@ -224,4 +225,4 @@ def test_content_teachers_and_the_time_out_at_once_complete_a_batch_once(
             else:
                 assert is_due
             assert kinds(connection, batch) == TOLD
-    sys.stdout.write(f"{unready} of {ROUNDS} rounds left an essay undecided\n")
+    sys.stdout.write(f"{unready} of {ROUNDS * TIMES} rounds left an essay undecided\n")

@@ -22,6 +22,7 @@ from tests.domain.side import sides
 from tests.domain.upload_rules import judge
 from tests.domain.uploader import START, Upload, connect, drawn, play
 from tests.domain.uploads import COMPLETED, assigned, broken, excess, registration, text
+from tests.harness.rounds import rounds
 from tests.harness.waiting import wait_until
 from tests.harness.workers import ROOT
 
@@ -99,7 +100,7 @@ def only(found: dict[str, Story], batch_id: UUID) -> Story:
 def test_of_twenty_identical_texts_on_three_slots_one_is_created(
     link: Connection, crowd: Crowd
 ) -> None:
-    for _ in range(15):
+    for _ in rounds(15):
         batch_id = register(link, 3)
         results = crowd.carry_out([text(1, batch_id)] * 20)
         placed = assigned(1).model_copy(update={"batch_id": batch_id})
@@ -112,7 +113,7 @@ def test_of_thirty_texts_on_fifteen_slots_exactly_half_are_excess(
     link: Connection, crowd: Crowd
 ) -> None:
     # A deadlock is raised here, and fails: who waits holds nothing.
-    for _ in range(25):
+    for _ in rounds(25):
         batch_id = register(link, 15)
         results = crowd.carry_out([text(n, batch_id) for n in range(30)])
         assert statuses(results) == {"assigned": 15, "excess": 15}
@@ -124,7 +125,7 @@ def test_of_thirty_texts_on_fifteen_slots_exactly_half_are_excess(
 def test_as_many_texts_and_failed_files_as_slots_all_find_one(
     link: Connection, crowd: Crowd, chance: random.Random
 ) -> None:
-    for _ in range(25):
+    for _ in rounds(25):
         batch_id = register(link, 20)
         texts = chance.randint(0, 20)
         results = crowd.carry_out(
@@ -137,7 +138,7 @@ def test_as_many_texts_and_failed_files_as_slots_all_find_one(
 def test_a_registration_against_fifty_texts_strands_none(
     link: Connection, crowd: Crowd, chance: random.Random
 ) -> None:
-    for _ in range(15):
+    for _ in rounds(15):
         batch_id = uuid4()
         texts = [text(n, batch_id) for n in range(50)]
         early = chance.randint(0, 40)
@@ -155,7 +156,7 @@ def test_a_registration_against_fifty_texts_strands_none(
 def test_texts_failures_and_registrations_at_once_complete_a_batch_once(
     link: Connection, crowd: Crowd, chance: random.Random
 ) -> None:
-    for _ in range(60):
+    for _ in rounds(60):
         upload = Upload(uuid4(), chance.randint(1, 8), chance.randint(0, 8), chance.randint(0, 8))
         commands = [*upload.commands(), registration(upload.slots, upload.batch_id)]
         chance.shuffle(commands)

@@ -20,6 +20,7 @@ from tests.domain.authors import (
     suggested_batch,
 )
 from tests.domain.crowd import WORKERS, gathered
+from tests.harness.rounds import rounds
 from tests.harness.waiting import wait_until
 from tests.harness.workers import COMMAND, ROOT, Worker
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 def test_eight_workers_decide_each_batch_once(connection: Connection, database: str) -> None:
     room = make_room(connection)
     with gathered(database) as crowd:
-        sizes = [crowd.chance.randint(1, 9) for _ in range(60)]
+        sizes = [crowd.chance.randint(1, 9) for _ in rounds(60)]
         batches = [suggested_batch(connection, room, size) for size in sizes]
         totals = crowd.at_once([decide_all] * WORKERS)
     decided = [total for total in totals if isinstance(total, Decided)]
