@@ -9,7 +9,7 @@ PYTHON ?= python3.13 python3.12 python3.11 python3
 
 MINUTES ?= 10
 HISTORIES ?= 100000
-TIMES ?= 40
+TIMES ?= 10
 RACES := tests/domain/test_contention.py tests/domain/test_author_races.py \
 	tests/domain/test_author_completion.py tests/domain/test_overdue_workers.py
 
@@ -51,7 +51,7 @@ soak: $(INSTALLED) ## exactly-once under random faults for MINUTES=10 (SEED=n re
 model: $(INSTALLED) ## the model of the positions on HISTORIES=100000 random histories
 	@OUTBOX_MODEL_HISTORIES=$(HISTORIES) $(RUN) -m pytest --timeout=0 tests/model
 
-races: $(INSTALLED) ## what competes for slots and decisions, TIMES=40 as often as in a test run
+races: $(INSTALLED) ## what competes for slots and decisions, TIMES=10 as often as in a test run
 	@OUTBOX_TEST_TIMES=$(TIMES) $(RUN) -m pytest --timeout=0 $(RACES)
 
 upgrade: ## move constraints.txt to the newest packages (then run the tests)
