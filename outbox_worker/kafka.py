@@ -173,6 +173,17 @@ def make_producer(config: Config) -> Producer:
         raise _refused(error) from error
 
 
+def init_transactions(producer: Producer) -> None:
+    """Fence every older producer of its transactional id; `KafkaException`.
+
+    A producer that is not connected yet looks for its coordinator in vain, and librdkafka
+    looks again only 500 ms later. So it is asked something first that connects it: 40 ms
+    for both, 520 without.
+    """
+    producer.list_topics(numbers.ANCHOR_TOPIC, timeout=numbers.KAFKA_CALL_S)
+    producer.init_transactions(numbers.KAFKA_CALL_S)
+
+
 def make_consumer(config: Config) -> Consumer:
     """A consumer; `SettingsError` where librdkafka refuses a property."""
     try:

@@ -16,7 +16,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from outbox_worker import kafka
 from outbox_worker.errors import WorkFailedError
 from outbox_worker.relay.codec import encode
-from outbox_worker.settings import ANCHOR_TOPIC, KAFKA_CALL_S
+from outbox_worker.settings import ANCHOR_TOPIC
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -56,7 +56,7 @@ def abort_open_transactions(settings: Settings, owners: Iterable[str]) -> None:
     for owner in sorted(set(owners) - {""}):
         with closing(kafka.make_producer(kafka.producer_config(settings, owner))) as producer:
             try:
-                producer.init_transactions(KAFKA_CALL_S)
+                kafka.init_transactions(producer)
             except KafkaException as error:
                 raise kafka.unreachable(error.args[0]) from error
 

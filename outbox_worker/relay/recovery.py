@@ -122,7 +122,7 @@ class Recovery:
         for owner in sorted(owners):
             log.warning("takeover", owner=owner, shards=shards)
             config = kafka.producer_config(self._settings, owner)
-            kafka.make_producer(config).init_transactions(KAFKA_CALL_S)
+            kafka.init_transactions(kafka.make_producer(config))
             self._metrics.takeovers.inc()
 
     def close(self) -> None:

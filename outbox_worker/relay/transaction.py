@@ -124,7 +124,7 @@ class Transactions:
     def open(self) -> None:
         """Make the producer and fence every older one of this id; `KafkaException`."""
         producer = kafka.make_producer(self._config)
-        producer.init_transactions(KAFKA_CALL_S)
+        kafka.init_transactions(producer)
         self._producer = producer
 
     def produce(self, rows: Sequence[EventRow]) -> Outcome | None:

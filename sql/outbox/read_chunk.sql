@@ -11,8 +11,8 @@ SELECT id, xid, shard, event_id::text, topic, key, type, content_type,
 FROM (
     SELECT *, sum(size) OVER (ROWS UNBOUNDED PRECEDING) - size AS before
     FROM (
-        SELECT *, (coalesce(octet_length(payload), 0)
-                  + coalesce(pg_column_size(headers), 0))::bigint AS size
+        SELECT *, coalesce(octet_length(payload), 0)
+                  + coalesce(pg_column_size(headers), 0) AS size
         FROM outbox.event
         WHERE id > %(least)s::bigint AND shard = ANY(%(shards)s::smallint[])
           AND id > (%(cursors)s::bigint[])[shard + 1]

@@ -7,7 +7,7 @@
 SELECT id, xid, shard, event_id::text, topic, key, type, content_type,
        to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
        headers::text, payload,
-       (coalesce(octet_length(payload), 0) + coalesce(pg_column_size(headers), 0))::bigint
+       coalesce(octet_length(payload), 0) + coalesce(pg_column_size(headers), 0)
 FROM (
     SELECT * FROM outbox.event
     WHERE xid >= %(xmax)s::xid8 AND shard = %(shard)s::smallint

@@ -9,7 +9,7 @@
 SELECT 0::bigint AS id, NULL::xid8 AS xid, NULL::smallint AS shard, NULL::text AS event_id,
        pg_current_snapshot()::text AS topic, NULL::text AS key, NULL::text AS type,
        NULL::text AS content_type, NULL::text AS created_at, NULL::text AS headers,
-       NULL::bytea AS payload, 0::bigint AS size
+       NULL::bytea AS payload, 0 AS size
 UNION ALL
 SELECT id, xid, shard, event_id::text, topic, key, type, content_type,
        to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
@@ -17,8 +17,8 @@ SELECT id, xid, shard, event_id::text, topic, key, type, content_type,
 FROM (
     SELECT *, sum(size) OVER (ROWS UNBOUNDED PRECEDING) - size AS before
     FROM (
-        SELECT *, (coalesce(octet_length(payload), 0)
-                  + coalesce(pg_column_size(headers), 0))::bigint AS size
+        SELECT *, coalesce(octet_length(payload), 0)
+                  + coalesce(pg_column_size(headers), 0) AS size
         FROM (
             SELECT * FROM outbox.event
             WHERE xid >= %(xmax)s::xid8 AND shard = ANY(%(shards)s::smallint[])
