@@ -66,7 +66,7 @@ def confirm(context: Context, command: ConfirmAssociations) -> ConfirmationResul
     """Write down what the owner of the batch decided: all of it, or nothing.
 
     A decision that stands already is repeated without effect, whatever became of the
-    student since.
+    student since. What was decided for lack of time gives way until the batch is told of.
     """
     batch_id = command.batch_id
     batch = lock_batch(context, batch_id)
@@ -81,11 +81,17 @@ def confirm(context: Context, command: ConfirmAssociations) -> ConfirmationResul
             "The batch has no text for this essay",
             essay_ids=strings(strange),
         )
-    new = [each for each in decisions.values() if not _stands(known, each)]
+    told = batch.completed_at is not None
+    standing = {essay_id for essay_id, each in known.items() if each.stands(told=told)}
+    new = [
+        each
+        for essay_id, each in decisions.items()
+        if essay_id not in standing or known[essay_id].student_id != each.author
+    ]
     students = {each.author for each in new if each.author is not None}
     enrolled = association.list_enrolled(context.connection, class_id, sorted(students))
     _refuse_strangers(students - enrolled.keys())
-    _refuse_changes({each.essay_id for each in new if known[each.essay_id].decided})
+    _refuse_changes({each.essay_id for each in new} & standing)
     verdicts = [_verdict(each, enrolled) for each in new]
     if verdicts:
         signature = Signature(context.actor, context.now)
@@ -122,12 +128,6 @@ def _best(match: Match, enrolled: Collection[UUID]) -> Found:
         return Found(match.essay_id, None, None, None, match.no_match_reason)
     reasons = to_json(best.match_reasons).decode()
     return Found(match.essay_id, best.student_id, best.confidence_score, reasons, None)
-
-
-def _stands(known: Mapping[UUID, Known], decision: Decision) -> bool:
-    """Whether exactly this was decided before."""
-    before = known[decision.essay_id]
-    return before.decided and before.student_id == decision.author
 
 
 def _verdict(decision: Decision, names: Mapping[UUID, str]) -> Verdict:

@@ -42,9 +42,15 @@ def register(context: Context, command: RegisterBatch) -> BatchResult:
         correlation_id=context.correlation_id,
     )
     batch.insert_batch(connection, registration)
-    if replay(context, batch_id, essay_ids):
+    early = replay(context, batch_id, essay_ids)
+    if early.is_full:
         complete(context, batch_id)
-    return BatchResult(batch_id=batch_id, created=True)
+    return BatchResult(
+        batch_id=batch_id,
+        created=True,
+        early_assigned=early.assigned,
+        early_excess=early.excess,
+    )
 
 
 def _refuse_strange_class(context: Context, command: RegisterBatch) -> None:

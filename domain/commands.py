@@ -79,7 +79,7 @@ Email = Annotated[
     AfterValidator(_email),
 ]
 ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=255), Plain]
-FileName = Annotated[str, StringConstraints(min_length=1, max_length=1_000), Plain]
+FileName = Annotated[str, StringConstraints(min_length=1, max_length=255), Plain]
 Remark = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(_without_nul)]
 FileSize = Annotated[int, Field(ge=0, le=LARGEST_FILE)]
 Md5 = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{32}$")]
@@ -197,17 +197,27 @@ class RegisterBatch(Command, frozen=True):
     org_id: ExternalId | None = None
     student_prompt_ref: ExternalId | None = None
 
+    @field_validator("essay_ids")
+    @classmethod
+    def _each_once(cls, ids: list[UUID]) -> list[UUID]:
+        if len(set(ids)) < len(ids):
+            message = "holds an id twice"
+            raise ValueError(message)
+        return ids
+
+    @field_validator("expected_essay_count")
+    @classmethod
+    def _agrees_with_the_ids(cls, count: int, info: ValidationInfo) -> int:
+        ids = info.data.get("essay_ids")
+        if ids is not None and len(ids) != count:
+            message = f"is {count}, but there are {len(ids)} essay_ids"
+            raise ValueError(message)
+        return count
+
     @model_validator(mode="after")
-    def _ids_and_count_agree(self) -> Self:
-        ids, count = self.essay_ids, self.expected_essay_count
-        message = ""
-        if ids is None and count is None:
+    def _essays_are_given(self) -> Self:
+        if self.essay_ids is None and self.expected_essay_count is None:
             message = "give essay_ids or expected_essay_count"
-        elif ids is not None and len(set(ids)) < len(ids):
-            message = "essay_ids holds an id twice"
-        elif ids is not None and count is not None and len(ids) != count:
-            message = f"expected_essay_count is {count}, but there are {len(ids)} essay_ids"
-        if message:
             raise ValueError(message)
         return self
 
@@ -303,13 +313,13 @@ class ConfirmAssociations(Command, frozen=True):
     batch_id: UUID
     associations: Annotated[list[Decision], Field(min_length=1, max_length=MOST_ESSAYS)]
 
-    @model_validator(mode="after")
-    def _each_essay_once(self) -> Self:
-        essays = [each.essay_id for each in self.associations]
-        if len(set(essays)) < len(essays):
-            message = "associations names an essay twice"
+    @field_validator("associations")
+    @classmethod
+    def _each_essay_once(cls, associations: list[Decision]) -> list[Decision]:
+        if len({each.essay_id for each in associations}) < len(associations):
+            message = "names an essay twice"
             raise ValueError(message)
-        return self
+        return associations
 
 
 AnyCommand: TypeAlias = (

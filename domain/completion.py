@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from domain.events import (
     BatchContentProvisioned,
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from domain.context import Context
     from domain.slots import Taken
     from domain.stores.batch import Provisioned
+
+
+MOST_DETAIL: Final = 300
+"""Characters of a remark about a failed file in an event. A record of Kafka holds 1 MiB, and a
+batch of 1,000 failed files has to fit; the whole remark stays in the table."""
 
 
 def complete_if_last(context: Context, batch_id: UUID, taken: Taken) -> None:
@@ -66,7 +71,7 @@ def complete(context: Context, batch_id: UUID) -> None:
             file_upload_id=each.file_upload_id,
             original_file_name=each.original_file_name,
             validation_error_code=each.code,
-            validation_error_detail=each.detail,
+            validation_error_detail=each.detail and _shortened(each.detail),
         )
         for each in taken
         if each.code is not None
@@ -76,6 +81,10 @@ def complete(context: Context, batch_id: UUID) -> None:
         context.tell(_errors(context, batch_id, provisioned, failed, critical=not essays))
     if provisioned.class_type == "REGULAR":
         ready_if_decided(context, batch_id)
+
+
+def _shortened(detail: str) -> str:
+    return detail if len(detail) <= MOST_DETAIL else f"{detail[: MOST_DETAIL - 1]}…"
 
 
 def _completed(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain, repeat
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from domain.events import NO_AVAILABLE_SLOT, EssaySlotAssigned, ExcessContentProvisioned
 from domain.stores import content, failure, slot
@@ -19,10 +19,18 @@ if TYPE_CHECKING:
     from domain.events import Event
 
 
-def replay(context: Context, batch_id: UUID, essay_ids: Sequence[UUID]) -> bool:
+class Replayed(NamedTuple):
+    """How many early texts got a slot, and how many none; whether every slot is taken."""
+
+    assigned: int
+    excess: int
+    is_full: bool
+
+
+def replay(context: Context, batch_id: UUID, essay_ids: Sequence[UUID]) -> Replayed:
     """Put what came early into the slots of a batch that this transaction registered.
 
-    Whether every slot is taken by it. Expects that the arrivals at the batch are held. Takes
+    Expects that the arrivals at the batch are held. Takes
     a handful of statements, however much came.
     """
     early: list[EarlyText | EarlyFailure] = sorted(
@@ -33,16 +41,17 @@ def replay(context: Context, batch_id: UUID, essay_ids: Sequence[UUID]) -> bool:
         key=lambda each: each.arrival,
     )
     if not early:
-        return False
+        return Replayed(0, 0, is_full=False)
     uses = [_use(each) for each in early[: len(essay_ids)]]
     slot.take_slots(context.connection, batch_id, uses, context.now)
     # The n-th to come has the n-th slot; who comes after the last slot has none.
     placed = list(zip(early, chain(essay_ids, repeat(None)), strict=False))
     _settle(context, batch_id, placed)
-    for each, essay_id in placed:
-        if isinstance(each, EarlyText):
-            context.tell(_event(context, batch_id, each, essay_id))
-    return len(early) >= len(essay_ids)
+    texts = [(each, essay_id) for each, essay_id in placed if isinstance(each, EarlyText)]
+    for text, essay_id in texts:
+        context.tell(_event(context, batch_id, text, essay_id))
+    excess = sum(essay_id is None for _, essay_id in texts)
+    return Replayed(len(texts) - excess, excess, is_full=len(early) >= len(essay_ids))
 
 
 def _use(early: EarlyText | EarlyFailure) -> Use:

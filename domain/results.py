@@ -52,10 +52,12 @@ class StudentResult(BaseModel, frozen=True):
 
 
 class BatchResult(BaseModel, frozen=True):
-    """A batch is registered, now or before."""
+    """A batch is registered, now or before; how many texts that came early got a slot, or none."""
 
     batch_id: UUID
     created: bool
+    early_assigned: int = 0
+    early_excess: int = 0
 
 
 class ContentResult(BaseModel, frozen=True):

@@ -7,6 +7,7 @@ them (source: design of the relay, measured on Apache Kafka 4.1).
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
@@ -68,6 +69,11 @@ PARTITIONS_AHEAD_DAYS: Final = 14
 
 LEAST_RECORD_BYTES: Final = 1_000
 
+MOST_PREFIX: Final = 200
+"""Characters: Kafka's names of topics have at most 249, and the longest type of an event 39."""
+
+OF_A_TOPIC: Final = re.compile(r"[A-Za-z0-9._-]*")
+
 Role = Literal["relay", "commands", "all"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -110,7 +116,9 @@ class Settings(BaseSettings):
             description="a name of this process that outlives it (stateful sets)", max_length=100
         ),
     ] = ""
-    topic_prefix: Annotated[str, Field(description="prefix of the domain's topics")] = "huleedu."
+    topic_prefix: Annotated[
+        str, Field(description="prefix of the domain's topics", max_length=MOST_PREFIX)
+    ] = "huleedu."
     source: Annotated[str, Field(description="CloudEvents source", min_length=1)] = "/outbox-worker"
     create_topics: Annotated[
         TopicShape | None,
@@ -175,6 +183,14 @@ class Settings(BaseSettings):
     def _printable(cls, value: str) -> str:
         if not value.isprintable() or " " in value:
             message = "may hold neither spaces nor control characters"
+            raise ValueError(message)
+        return value
+
+    @field_validator("topic_prefix")
+    @classmethod
+    def _part_of_a_topic(cls, value: str) -> str:
+        if not OF_A_TOPIC.fullmatch(value):
+            message = "may hold letters, digits, '.', '_' and '-', as names of topics do"
             raise ValueError(message)
         return value
 

@@ -1,7 +1,8 @@
 """What a reader loses from one schema to another: nothing, where a version only widens.
 
-What may come within a version: fields, further values of an enumeration, the promise that
-a field is always there, and other words in titles and descriptions. All else stays.
+What may come within a version: fields, the promise that a field is always there, and other
+words in titles and descriptions. All else stays; a further value of an enumeration too would
+meet readers that have a branch for each.
 """
 
 from __future__ import annotations
@@ -65,8 +66,7 @@ class _Comparison:
             case _ if not all(keyword in schema for schema in schemas):
                 return [changed]
             case "enum":
-                left = [each for each in before or () if each not in (after or ())]
-                return [f"{path}: the value {each!r} is gone" for each in left]
+                return self._values(before or [], after or [], path)
             case _ if keyword in NESTED:
                 return self.of(before, after, f"{path}[]", seen)
             case _ if keyword in CHOICES:
@@ -79,6 +79,11 @@ class _Comparison:
         for name in before.keys() & after.keys():
             lost += self.of(before[name], after[name], f"{path}.{name}", seen)
         return lost
+
+    def _values(self, before: list[object], after: list[object], path: str) -> list[str]:
+        gone = [f"{path}: the value {each!r} is gone" for each in before if each not in after]
+        new = [f"{path}: the value {each!r} is new" for each in after if each not in before]
+        return gone + new
 
     def _choices(
         self, before: list[object], after: list[object], path: str, seen: Seen

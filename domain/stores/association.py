@@ -36,11 +36,14 @@ class Known(NamedTuple):
 
     status: Status | None
     student_id: UUID | None
+    method: Literal["human", "timeout"] | None
 
-    @property
-    def decided(self) -> bool:
-        """Whether the author stands; `student_id` None where it is nobody of the class."""
-        return self.status in {"confirmed", "no_student"}
+    def stands(self, *, told: bool) -> bool:
+        """Whether a person has no say any more; `student_id` None where it is nobody.
+
+        What was decided for lack of time stands only once it was told.
+        """
+        return self.method == "human" or (told and self.method is not None)
 
 
 class Found(NamedTuple):
@@ -103,7 +106,7 @@ def list_assigned(
     """Those of `essay_ids` that have a text in the batch, and what is known of their authors."""
     parameters = {"batch_id": batch_id, "essay_ids": list(essay_ids)}
     rows = statements.execute(connection, "association/list_assigned", parameters).fetchall()
-    return {row[0]: Known(row[1], row[2]) for row in rows}
+    return {row[0]: Known(*row[1:]) for row in rows}
 
 
 def list_enrolled(

@@ -93,6 +93,12 @@ def command(
         click.echo(json.dumps(_as_json(purged, old, dry_run=dry_run)))
     else:
         Console().print(_as_table(purged, old, dry_run=dry_run))
+    if old.in_use:
+        kept = ", ".join(f"{rows} {what}" for what, rows in old.in_use.items())
+        raise WorkFailedError(
+            f"{kept} stay in use by others",
+            "What is done stays done; run purge again when long transactions have ended",
+        )
 
 
 class Bars:
@@ -144,6 +150,7 @@ def _as_json(purged: Purged, old: retention.Purged, *, dry_run: bool) -> dict[st
         "early_content": old.early_content,
         "early_failures": old.early_failures,
         "commands": old.commands,
+        "in_use": old.in_use,
         "days": {str(day): events for day, events in purged.days.items()},
         "kept_unpublished": {str(day): events for day, events in purged.kept.items()},
         "default_partition_events": purged.default_events,

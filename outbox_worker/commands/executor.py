@@ -13,9 +13,10 @@ import structlog
 from domain import events
 from domain.handle import handle
 from domain.parsing import COMMANDS, Envelope, parse
-from domain.results import ContentResult, ErrorCode, Refused
+from domain.results import BatchResult, ContentResult, ErrorCode, Refused
 from outbox_worker.commands.faults import (
     Patience,
+    is_contention,
     is_infrastructure,
     pause_after,
     pause_after_failures,
@@ -32,6 +33,7 @@ from outbox_worker.commands.outcome import (
 from outbox_worker.stores import command as inbox
 
 if TYPE_CHECKING:
+    from domain.results import Success
     from outbox_worker.database import Connection
     from outbox_worker.observe.commands import CommandMetrics
     from outbox_worker.stores.command import Claimed
@@ -44,6 +46,9 @@ SET_ASIDE: Final = Refused(
     message="The command failed unexpectedly, again and again; it was not carried out",
     details={},
 )
+
+LONG_BLOCKED: Final = 5
+"""Tries that came to nothing because others were in the way until it is worth a line: 2 s or so."""
 
 log = structlog.get_logger("commands")
 
@@ -142,7 +147,7 @@ class Executor:
     def _postpone(self, connection: Connection, claimed: Claimed, error: Exception) -> Postponed:
         """Have it wait, which costs it nothing; without a session others may try at once."""
         times = self._parts.patience.count(claimed.command_id)
-        say = log.debug if times > 1 else log.info
+        say = log.info if times == (LONG_BLOCKED if is_contention(error) else 1) else log.debug
         say("command_postponed", **_named(claimed), error=" ".join(str(error).split()))
         try:
             inbox.postpone_command(connection, claimed.command_id, pause_after(times), 0)
@@ -173,8 +178,9 @@ class Executor:
             waited = (datetime.now(UTC) - claimed.submitted_at).total_seconds() - seconds
             metrics.duration.labels(kind).observe(seconds)
             metrics.wait.labels(kind).observe(max(0.0, waited))
-        if isinstance(outcome, Succeeded) and isinstance(outcome.result, ContentResult):
-            metrics.slot_assignments.labels(assignment_of(outcome.result)).inc()
+        if isinstance(outcome, Succeeded):
+            for assignment, texts in assignments_of(outcome.result).items():
+                metrics.slot_assignments.labels(assignment).inc(texts)
 
 
 class RefusedError(Exception):
@@ -203,9 +209,18 @@ def label_of(outcome: Outcome) -> str:
             assert_never(outcome)
 
 
-def assignment_of(result: ContentResult) -> str:
-    """What became of a text, as a label: `repeated` where that was told before."""
-    return result.status if result.created else "repeated"
+def assignments_of(result: Success) -> dict[str, int]:
+    """How many texts by what became of them: `repeated` where that was told before.
+
+    A text that comes early is `pending` at first, and counts again once its batch comes.
+    """
+    match result:
+        case ContentResult(status=status, created=created):
+            return {status if created else "repeated": 1}
+        case BatchResult(early_assigned=assigned, early_excess=excess):
+            return {"assigned": assigned, "excess": excess}
+        case _:
+            return {}
 
 
 def _named(claimed: Claimed) -> dict[str, str]:

@@ -36,6 +36,16 @@ def is_infrastructure(error: Exception) -> bool:
     return error.sqlstate[:2] in CLASSES or error.sqlstate in STATES
 
 
+def is_contention(error: Exception) -> bool:
+    """Whether others were in the way of this command, which says nothing about the next one."""
+    return isinstance(
+        error,
+        psycopg.errors.LockNotAvailable
+        | psycopg.errors.DeadlockDetected
+        | psycopg.errors.SerializationFailure,
+    )
+
+
 def pause_after(times: int, first: float = BACKOFF_MIN_S) -> float:
     """Seconds to wait after the so-manieth time, from 1: doubled up to a bound, spread by chance.
 

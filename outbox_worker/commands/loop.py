@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from outbox_worker.commands.faults import pause_after
+from outbox_worker.commands.faults import is_contention, pause_after
 from outbox_worker.commands.outcome import (
     Failed,
     Idle,
@@ -100,6 +100,8 @@ class CommandLoop:
         if not _is_usable(connection):
             self._disconnect(usable=False)
             return self._trouble(error)
+        if is_contention(error):
+            return self._well()
         self._troubles += 1
         return pause_after(self._troubles - 1) if self._troubles > 1 else 0.0
 

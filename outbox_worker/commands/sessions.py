@@ -21,7 +21,7 @@ OPTIONS: Final = " ".join(
     f"-c {name}={value}"
     for name, value in {
         "statement_timeout": "30s",
-        "lock_timeout": "5s",
+        "lock_timeout": "200ms",
         "idle_in_transaction_session_timeout": "60s",
         "jit": "off",
         "plan_cache_mode": "force_generic_plan",
@@ -29,8 +29,10 @@ OPTIONS: Final = " ".join(
         "enable_bitmapscan": "off",
     }.items()
 )
-"""A command holds up others for seconds at most, also where its process was frozen. Plans are
-made once for each session, and not for the empty tables that it may have met."""
+"""A command holds up others for seconds at most, also where its process was frozen. Whoever waits
+for a lock occupies a thread, and to be tried again costs nothing: a handful of commands that a
+long transaction of a service blocks must not keep all others waiting. Plans are made once for
+each session, and not for the empty tables that it may have met."""
 
 WAIT_S: Final = 2.0
 """How long a thread waits for a session before it sees whether it is told to stop."""

@@ -73,6 +73,12 @@ class Overdue:
             # The relay says when the database is away; here the next round tries again.
             log.debug("overdue_waits", error=" ".join(str(error).split()))
             return BACKOFF_MAX_S
+        except psycopg.errors.InsufficientPrivilege:
+            raise
+        except psycopg.Error as error:
+            # Commands and events go on without it: no reason to end the worker.
+            log.warning("overdue_failed", error=" ".join(str(error).split()))
+            return BACKOFF_MAX_S
 
     def close(self) -> None:
         """Nothing is kept between two rounds."""

@@ -6,7 +6,7 @@ deletes only what it holds; what is in use is passed over, and asked for again a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -52,13 +52,17 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Purged:
-    """Counts of what went, or in a dry run would go: batches by class type, and their parts."""
+    """Counts of what went, or in a dry run would go: batches by class type, and their parts.
+
+    `in_use`: by kind what is old and stays, because somebody holds it.
+    """
 
     batches: dict[str, int]
     parts: Parts
     early_content: int
     early_failures: int
     commands: int
+    in_use: dict[str, int] = field(default_factory=dict)
 
 
 def run_once(
@@ -66,18 +70,22 @@ def run_once(
 ) -> Purged:
     """Remove what `order` says is old; a dry run counts it. Interruptible: run it again.
 
-    Needs a connection with `OPTIONS`. Raises `WorkFailedError` where something old stays
-    in use by others for about a minute.
+    Needs a connection with `OPTIONS`. What stays in use by others for about a minute is
+    counted, and does not keep the rest.
     """
     if dry_run:
         return count(connection, order)
     before = order.before
+    in_use: dict[str, int] = {}
 
     def swept(
         what: str, counted: Callable[..., int], step: Callable[..., Step], *about: str
     ) -> Swept:
         given = (connection, *about, before)
-        return sweep(connection, what, partial(counted, *given), partial(step, *given), progress)
+        done = sweep(connection, what, partial(counted, *given), partial(step, *given), progress)
+        if done.in_use:
+            in_use[what] = done.in_use
+        return done
 
     done = {
         name: swept(f"{name} batches", retention.count_batches, _purge_batches, name)
@@ -94,6 +102,7 @@ def run_once(
         early_content.removed,
         early_failures.removed,
         commands.removed,
+        in_use,
     )
 
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import psycopg
 
-from outbox_worker.errors import WorkFailedError
 from outbox_worker.stores.retention import ClaimedBatch, Parts
 
 if TYPE_CHECKING:
@@ -50,10 +49,11 @@ class Step(NamedTuple):
 
 
 class Swept(NamedTuple):
-    """How many rows went in all."""
+    """How many rows went in all, and how many stay because others have them in use."""
 
     removed: int
     parts: Parts
+    in_use: int
 
 
 def sweep(
@@ -63,14 +63,14 @@ def sweep(
     step: Callable[[datetime], Step],
     progress: Progress,
 ) -> Swept:
-    """Call `step` in transactions until `left` says 0; `WorkFailedError` where some stay in use."""
+    """Call `step` in transactions until `left` says 0, or some stay in use for a minute."""
     pause = PAUSE_S
     removed, parts = 0, NO_PARTS
     waiting = left()
     progress.begin(what, waiting)
     for _ in range(TRIES):
         if not waiting:
-            return Swept(removed, parts)
+            break
         for done in _pass(connection, step):
             removed, parts = removed + done.removed, total((parts, done.parts))
             progress.advance(done.removed)
@@ -78,10 +78,7 @@ def sweep(
         if waiting:
             threading.Event().wait(pause)  # nobody tells when a lock is let go
             pause = min(pause * 2, LONGEST_PAUSE_S)
-    raise WorkFailedError(
-        f"{waiting} {what} stay in use by others",
-        "What is done stays done; run purge again when long transactions have ended",
-    )
+    return Swept(removed, parts, waiting)
 
 
 def _pass(connection: Connection, step: Callable[[datetime], Step]) -> Iterable[Step]:

@@ -1,6 +1,7 @@
 -- association/decide_by_hand
 -- A person's decisions about essays of a locked batch; no student where it is NULL. What was
--- suggested stays beside it. An essay that is decided already is left alone and not counted.
+-- suggested stays beside it. Another person's decision is left alone and not counted; whether
+-- one for lack of time was told already, and stands, is for the caller to know.
 -- params: batch_id uuid, essay_ids uuid[], student_ids uuid[], student_names text[],
 --         validated_by text, now timestamptz
 -- rows: rowcount     index: association_pkey     transaction: the caller's
@@ -15,4 +16,4 @@ ON CONFLICT ON CONSTRAINT association_pkey DO UPDATE
 SET status = excluded.status, student_id = excluded.student_id,
     student_name = excluded.student_name, method = excluded.method,
     validated_by = excluded.validated_by, validated_at = excluded.validated_at
-WHERE association.method IS NULL
+WHERE association.method IS DISTINCT FROM 'human'

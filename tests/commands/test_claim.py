@@ -72,6 +72,19 @@ def test_of_a_key_the_first_inserted_is_claimed_and_no_other_before_it_is_finish
     assert claim(sessions[1]) is None
 
 
+def test_a_claim_keeps_no_lock_of_a_key_that_it_passed_over(
+    connection: Connection, sessions: list[Connection]
+) -> None:
+    refused = submit(connection, key="hot")
+    behind = submit(connection, key="hot")
+    other = submit(connection, key="other")
+    # As an executor that writes down a refusal: the command's row is held, its key is not.
+    with connection.transaction():
+        inbox.finish_command(connection, refused, "rejected", "{}")
+        assert claim(sessions[0]) == other
+    assert claim(sessions[1]) == behind
+
+
 def test_what_a_dead_worker_had_in_hand_is_the_first_again(
     connection: Connection, sessions: list[Connection]
 ) -> None:
@@ -148,7 +161,9 @@ def test_two_of_a_key_never_run_at_once_also_when_the_earlier_one_is_committed_l
         assert claim(sessions[0]) == later
     # Now `earlier` is the head of the key, while `later` still runs.
     assert claim(sessions[1]) is None
-    sessions[0].close()
+    # It looked at `earlier`, which it keeps locked for as long as its transaction lasts.
+    for each in sessions[:2]:
+        each.close()
     assert wait_until(lambda: claim(sessions[2]), 10, "it runs no more") == earlier
 
 

@@ -115,6 +115,22 @@ def test_what_no_jsonb_can_hold_is_refused_at_submit(connection: Connection, pay
     assert connection.execute("SELECT count(*) FROM outbox.command").fetchone() == (0,)
 
 
+def test_a_payload_that_is_copied_compressed_is_measured_by_its_text(
+    connection: Connection,
+) -> None:
+    """As it lies in another table, 5 million characters may be of 60 kB."""
+    connection.execute("CREATE TEMPORARY TABLE staged (payload jsonb)")
+    connection.execute("INSERT INTO staged SELECT jsonb_build_object('n', repeat('x', 5000000))")
+    assert connection.execute("SELECT pg_column_size(payload) < 100000 FROM staged").fetchone() == (
+        True,
+    )
+    with pytest.raises(psycopg.errors.CheckViolation, match="command_payload_is_at_most_4_mb"):
+        connection.execute(
+            "INSERT INTO outbox.command (type, key, actor, payload) "
+            "SELECT 'CreateClass', 'k', 'a', payload FROM staged"
+        )
+
+
 @pytest.mark.parametrize("size", [0, 256])
 def test_a_key_an_actor_and_a_type_have_a_size(connection: Connection, size: int) -> None:
     for column in ("type", "key", "actor"):

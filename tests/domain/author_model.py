@@ -100,14 +100,19 @@ class BatchModel:
         """Decide all of it, or nothing."""
         if strange := sorted(set(authors) - set(self.assigned)):
             return Error("ESSAY_NOT_IN_BATCH", strange)
+        standing = {
+            essay
+            for essay, settled in self.decided.items()
+            if settled.method == "human" or self.completed_at is not None
+        }
         new = {
             essay: author
             for essay, author in authors.items()
-            if essay not in self.decided or self.decided[essay].student != author
+            if essay not in standing or self.decided[essay].student != author
         }
         if outside := {author for author in new.values() if author is not None} - set(enrolled):
             return Error("STUDENT_NOT_IN_CLASS", sorted(outside))
-        if changed := sorted(new.keys() & self.decided.keys()):
+        if changed := sorted(new.keys() & standing):
             return Error("ALREADY_CONFIRMED", changed)
         self.decided |= {essay: Settled(author, "human", now) for essay, author in new.items()}
         self._complete(now)

@@ -193,10 +193,10 @@ def test_a_regular_batch_again_without_its_class_is_another_one(connection: Conn
 INVALID: Final[Mapping[str, tuple[dict[str, Any], str]]] = {
     "no ids": ({"essay_ids": []}, "essay_ids"),
     "neither ids nor a count": ({}, ""),
-    "an id twice": ({"essay_ids": [str(essay(1))] * 2}, ""),
+    "an id twice": ({"essay_ids": [str(essay(1))] * 2}, "essay_ids"),
     "a count that does not agree": (
         {"essay_ids": [str(essay(1))], "expected_essay_count": 2},
-        "",
+        "expected_essay_count",
     ),
     "a count of 0": ({"expected_essay_count": 0}, "expected_essay_count"),
     "a count of 1,001": ({"expected_essay_count": 1_001}, "expected_essay_count"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import json
+import secrets
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -37,6 +39,10 @@ if TYPE_CHECKING:
     from tests.domain.facts import Connection
 
 
+MOST_BYTES: Final = 1024 * 1024
+"""The default of Kafka's `max.message.bytes`, without its few bytes of overhead."""
+
+
 @pytest.fixture
 def connection(undone: Connection) -> Connection:
     """Nothing that these tests write stays."""
@@ -48,7 +54,7 @@ def test_what_came_early_gets_its_slots_in_order_of_arrival(connection: Connecti
     for each in early:
         succeeds(domain.handle(connection, each))
     assert events(connection) == []
-    assert domain.handle(connection, registration(6), now=NOON) == registered()
+    assert domain.handle(connection, registration(6), now=NOON) == registered(assigned=3)
     assert events(connection) == [slot_assigned(2, 1), slot_assigned(1, 3), slot_assigned(5, 5)]
     for each, result in zip(
         early,
@@ -63,7 +69,8 @@ def test_what_came_early_and_finds_no_slot_is_excess(connection: Connection) -> 
     early: list[AnyCommand] = [text(1), text(2), broken(3), text(4)]
     for each in early:
         succeeds(domain.handle(connection, each))
-    succeeds(domain.handle(connection, registration(1), now=NOON))
+    result = domain.handle(connection, registration(1), now=NOON)
+    assert result == registered(assigned=1, excess=2)
     assert events(connection) == [
         slot_assigned(1, 1),
         excess_provisioned(2),
@@ -79,7 +86,7 @@ def test_a_batch_that_was_full_before_it_was_registered_is_complete_at_once(
 ) -> None:
     for each in (broken(1), text(2)):
         succeeds(domain.handle(connection, each))
-    assert domain.handle(connection, registration(2), now=NOON) == registered()
+    assert domain.handle(connection, registration(2), now=NOON) == registered(assigned=1)
     gone = [failed_file(1, 1)]
     assert events(connection) == [
         slot_assigned(2, 2),
@@ -87,6 +94,27 @@ def test_a_batch_that_was_full_before_it_was_registered_is_complete_at_once(
         validation_errors(gone, {"EMPTY_CONTENT": 1}, critical=False),
     ]
     assert uploads(connection).tally == {("GUEST", 0, 1)}
+
+
+def test_the_largest_batch_fits_in_a_record_of_kafka(connection: Connection) -> None:
+    """Also where nothing in it can be compressed."""
+    for name in range(1_000):
+        unlike = secrets.token_hex(128)[:255]
+        more = {"original_file_name": unlike, "file_upload_id": f"{name:04}{unlike[4:]}"}
+        detail = secrets.token_hex(5_000)
+        failed = broken(name, code="ENCRYPTED_FILE_UNSUPPORTED", **more)
+        command = failed.model_copy(update={"validation_error_detail": detail})
+        succeeds(domain.handle(connection, command))
+    command = registration(essay_ids=None, expected_essay_count=1_000)
+    assert domain.handle(connection, command) == registered()
+    payloads = connection.execute("SELECT payload FROM outbox.event").fetchall()
+    assert len(payloads) == 2
+    for (payload,) in payloads:
+        assert len(payload) <= MOST_BYTES
+        key = "failed_files" if b"failed_files" in payload else "failed_essays"
+        for each in json.loads(payload)[key]:
+            detail = each["validation_error_detail"]
+            assert (len(detail), detail[-1]) == (300, "…")
 
 
 def test_a_thousand_early_texts_cost_no_more_statements_than_two(
@@ -104,7 +132,7 @@ def test_a_thousand_early_texts_cost_no_more_statements_than_two(
         succeeds(domain.handle(connection, text(name)))
     run.clear()
     command = registration(essay_ids=None, expected_essay_count=1_000)
-    assert domain.handle(connection, command) == registered()
+    assert domain.handle(connection, command) == registered(assigned=1_000)
     assert len(run) == len(set(run)) <= 11
     view = domain.reads.get_batch(connection, ANNA, BATCH)
     assert view is not None

@@ -190,6 +190,23 @@ def test_a_person_who_comes_too_late_may_only_agree(connection: Connection) -> N
     assert told(connection, batch.batch_id) == events
 
 
+def test_a_person_has_the_last_word_until_the_batch_is_told_of(connection: Connection) -> None:
+    batch = suggested_batch(connection, 0.9, 0.9, provisioned=False)
+    ada, bob, _ = batch.room.students
+    first, second = batch.essays
+    assert decide(connection) == Decided(2, 0, 0)
+    changed = confirm(connection, batch.batch_id, {first: bob, second: ada}, now=DUE)
+    assert changed == ConfirmationResult(batch_id=batch.batch_id, decided=2, completed=False)
+    again = confirm(connection, batch.batch_id, {first: None}, now=DUE)
+    refused(again, ErrorCode.ALREADY_CONFIRMED, essay_ids=[str(first)])
+    assert decide(connection) is None
+    assert provision(connection, batch, DUE + DAY)
+    (_, confirmed), _ = told(connection, batch.batch_id)
+    authors = [(each["student_id"], each["method"]) for each in confirmed["associations"]]
+    assert authors == [(str(bob), "human"), (str(ada), "human")]
+    assert confirmed["timeout_triggered"] is False
+
+
 def test_an_essay_that_was_suggested_later_has_its_own_time(connection: Connection) -> None:
     batch = make_batch(connection, make_room(connection))
     ada = batch.room.students[0]

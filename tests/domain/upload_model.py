@@ -107,9 +107,16 @@ class Desk:
             return Expected(refused(code, "There is no such course", course_codes=codes), [])
         self.registration = command
         events = [event for name in self.known for event in self._place(name, early=True)]
+        placed = Counter(kind for kind, _, _ in events)
         if self.is_full:
             events += self._completion()
-        return Expected(BatchResult(batch_id=self.batch_id, created=True), events)
+        result = BatchResult(
+            batch_id=self.batch_id,
+            created=True,
+            early_assigned=placed[ASSIGNED],
+            early_excess=placed[EXCESS],
+        )
+        return Expected(result, events)
 
     def _again(self, command: RegisterBatch, first: RegisterBatch) -> Result:
         fields: list[JsonValue]

@@ -107,8 +107,10 @@ def broken(
     return RecordValidationFailure.model_validate(given)
 
 
-def registered(*, created: bool = True) -> BatchResult:
-    return BatchResult(batch_id=BATCH, created=created)
+def registered(*, created: bool = True, assigned: int = 0, excess: int = 0) -> BatchResult:
+    return BatchResult(
+        batch_id=BATCH, created=created, early_assigned=assigned, early_excess=excess
+    )
 
 
 def assigned(place: int, *, created: bool = True) -> ContentResult:

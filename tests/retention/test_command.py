@@ -5,8 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
+import psycopg
 import pytest
+from click.testing import CliRunner
 
+from outbox_worker.cli import purge as cli
+from outbox_worker.errors import WorkFailedError
+from outbox_worker.maintenance import sweep
 from tests.cli.conftest import run_command
 from tests.retention.load import Load
 from tests.retention.world import sizes
@@ -15,6 +20,9 @@ if TYPE_CHECKING:
     from outbox_worker.database import Connection
 
 LOAD: Final = Load(batches=200, slots=3, early=100, commands=100)
+HOLD: Final = """
+SELECT FROM school.batch WHERE class_type = 'GUEST' AND completed_at IS NOT NULL
+ORDER BY completed_at LIMIT 1 FOR UPDATE"""
 CLASS_TYPES: Final = {"guest": {"GUEST"}, "regular": {"REGULAR"}, "all": {"GUEST", "REGULAR"}}
 
 
@@ -68,6 +76,23 @@ def test_json_says_the_same_before_and_after(
 def test_guest_batches_are_the_default(database: str, connection: Connection) -> None:
     LOAD.write(connection)
     assert set(json.loads(purge(database, "--json", "--dry-run"))["batches"]) == {"GUEST"}
+
+
+def test_what_others_hold_is_named_after_the_table_of_the_rest(
+    database: str, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "TRIES", 2)
+    monkeypatch.setenv("OUTBOX_DATABASE_URL", database)
+    LOAD.write(connection)
+    with psycopg.connect(database) as holder:
+        holder.execute(HOLD)
+        done = CliRunner().invoke(cli.command, ["--older-than-days", "7", "--json"])
+    removed = json.loads(done.stdout)
+    assert removed["in_use"] == {"GUEST batches": 1}
+    assert removed["batches"]["GUEST"] > 0
+    assert removed["commands"] == 90
+    assert isinstance(done.exception, WorkFailedError)
+    assert done.exception.message == "1 GUEST batches stay in use by others"
 
 
 @pytest.mark.parametrize("days", ["0", "-1", "1.5", "x", ""])

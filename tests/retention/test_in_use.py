@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from outbox_worker import database as connections
-from outbox_worker.errors import WorkFailedError
 from outbox_worker.maintenance import retention, sweep
 from outbox_worker.stores import retention as statements
 from outbox_worker.stores import tally
@@ -131,15 +130,17 @@ def test_the_second_look_sees_a_batch_that_came_after_the_first(
     assert failures == []
 
 
-def test_a_batch_that_nobody_lets_go_is_named_and_the_rest_is_gone(
+def test_a_batch_that_nobody_lets_go_is_counted_and_the_rest_is_gone(
     link: Connection, other: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweep, "TRIES", 3)
-    World([Batch("GUEST", 9)] * 3).write(link, NOW)
+    World([Batch("GUEST", 9)] * 3, [Early(9, 2, 1)], [9.0] * 5).write(link, NOW)
     with other.transaction():
         other.execute(LOCK_ROW, (batch_id(1),))
-        with pytest.raises(WorkFailedError, match="1 GUEST batches stay in use"):
-            retention.run_once(link, ORDER, Silent())
+        purged = retention.run_once(link, ORDER, Silent())
+    assert purged.in_use == {"GUEST batches": 1}
+    assert (purged.batches, purged.early_content, purged.early_failures) == ({"GUEST": 2}, 2, 1)
+    assert purged.commands == 5
     assert sizes(link) == World([Batch("GUEST", 9)]).sizes()
 
 

@@ -402,7 +402,6 @@ CASE status
     WHEN 'rejected'::text THEN (COALESCE((jsonb_typeof(error) = 'object'::text), false) AND (result IS NULL) AND (finished_at IS NOT NULL))
     ELSE false
 END),
-    CONSTRAINT command_payload_is_at_most_4_mb CHECK ((pg_column_size(payload) <= 4194304)),
     CONSTRAINT command_type_is_short CHECK (((char_length(type) >= 1) AND (char_length(type) <= 100)))
 )
 WITH (fillfactor='85', autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_cost_delay='0');
@@ -558,6 +557,8 @@ CREATE TABLE school.batch_tally (
 )
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='2000', autovacuum_vacuum_cost_delay='0');
 ALTER TABLE ONLY outbox.event ATTACH PARTITION outbox.event_default DEFAULT;
+ALTER TABLE outbox.command
+    ADD CONSTRAINT command_payload_is_at_most_4_mb CHECK (((status <> 'queued'::text) OR (octet_length((payload)::text) <= 4194304))) NOT VALID;
 ALTER TABLE ONLY outbox.command
     ADD CONSTRAINT command_pkey PRIMARY KEY (command_id);
 ALTER TABLE ONLY outbox.event

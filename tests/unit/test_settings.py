@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from domain.events import EVENTS
 from outbox_worker import database, kafka, settings
 from outbox_worker.errors import SettingsError, UnreachableError
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SECRET = "hidden-word"
+
+LONGEST_TOPIC = 249
+"""Characters; Kafka's `Topic.MAX_NAME_LENGTH`."""
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +77,24 @@ def test_an_unreachable_database_is_said_without_the_password() -> None:
     with pytest.raises(UnreachableError, match="cannot be reached") as caught:
         database.connect(f"postgresql://u:{SECRET}@127.0.0.1:1/d", application="tests")
     assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("prefix", ["my topics ", "schön.", "a/b", "x" * 201])
+def test_a_prefix_that_no_topic_can_have_is_refused(
+    monkeypatch: pytest.MonkeyPatch, prefix: str
+) -> None:
+    monkeypatch.setenv("OUTBOX_TOPIC_PREFIX", prefix)
+    with pytest.raises(SettingsError, match="OUTBOX_TOPIC_PREFIX"):
+        settings.load()
+
+
+@pytest.mark.parametrize("prefix", ["", "huleedu.", "test_1-", "x" * 200])
+def test_with_the_prefix_every_topic_of_an_event_is_one_of_kafka(
+    monkeypatch: pytest.MonkeyPatch, prefix: str
+) -> None:
+    monkeypatch.setenv("OUTBOX_TOPIC_PREFIX", prefix)
+    longest = max(len(settings.load().topic_prefix + event.TYPE) for event in EVENTS)
+    assert longest <= LONGEST_TOPIC
 
 
 def test_further_properties_are_read(tmp_path: Path) -> None:
