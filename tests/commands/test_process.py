@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from psycopg import sql as identifiers
 
+from outbox_worker import database as connections
+from outbox_worker.commands.sessions import APPLICATION, OPTIONS
 from outbox_worker.local.postgres import PostgresServer
 from tests.commands.inbox import CLASS, events, look, submit
 from tests.harness.databases import make_database
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
 
 START_S: Final = 20.0
 LEFT = "SELECT count(*) FROM outbox.command WHERE status = 'queued' AND key <> 'hot'"
+MANY_LEFT = "SELECT count(*) FROM outbox.command WHERE status = 'queued' AND key LIKE 'key %'"
 FINISHED = "SELECT count(*) FROM outbox.command WHERE status = 'succeeded' AND key = 'hot'"
 IN_ORDER = """
     SELECT count(*) FROM (
@@ -37,8 +43,24 @@ LOCK_CLASS = "SELECT FROM school.class WHERE class_id = %s FOR UPDATE"
 HELD_UP = """
     SELECT count(*) FROM pg_stat_activity
     WHERE application_name = 'outbox-worker commands' AND wait_event_type = 'Lock'"""
+IN_HAND = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE application_name = 'outbox-worker commands' AND wait_event = 'PgSleep'"""
+HOLD_UP = """
+    CREATE FUNCTION public.hold_up() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        WHILE NOT pg_try_advisory_xact_lock_shared(1) LOOP PERFORM pg_sleep(0.01); END LOOP;
+        RETURN NEW;
+    END $$;
+    CREATE TRIGGER hold_up BEFORE UPDATE ON school.class
+        FOR EACH ROW EXECUTE FUNCTION public.hold_up()"""
+OTHER_WAITS = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE application_name = 'other' AND wait_event_type = 'Lock'"""
+LOCK = "SELECT pg_advisory_xact_lock(%s)"
 SESSIONS = """
     SELECT count(*) FROM pg_stat_activity WHERE application_name = 'outbox-worker commands'"""
+DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
 MANY = """
     INSERT INTO outbox.command (type, key, actor, payload)
     SELECT 'CreateStudent', 'key ' || n, 'teacher ' || n,
@@ -63,6 +85,22 @@ def start(database: str, tmp_path: Path) -> Iterator[Callable[..., Worker]]:
     for worker in crew:
         worker.end()
         print(worker.log.read_text())  # noqa: T201  pytest shows it with a failure
+
+
+@pytest.fixture
+def _deadlocks_are_seen(connection: Connection) -> None:
+    """Sessions look for one before they give up waiting; otherwise it is a lock not had in time."""
+    order = identifiers.SQL("ALTER DATABASE {} SET deadlock_timeout = '20ms'")
+    connection.execute(order.format(identifiers.Identifier(connection.info.dbname)))
+
+
+@contextmanager
+def held_up(connection: Connection, database: str) -> Iterator[None]:
+    """While it lasts changes of classes take their time, and wait for no lock."""
+    connection.execute(HOLD_UP, prepare=False)
+    with psycopg.connect(database) as holder:
+        holder.execute(LOCK, (1,))
+        yield
 
 
 def value(link: psycopg.Connection[Any], statement: str) -> int:
@@ -124,10 +162,11 @@ def test_a_worker_that_executes_commands_needs_a_database_and_no_kafka(
     assert worker.said("stopped")
 
 
+@pytest.mark.usefixtures("_deadlocks_are_seen")
 def test_no_key_waits_for_a_hot_one_and_nothing_deadlocks(
     connection: Connection, database: str, start: Callable[..., Worker]
 ) -> None:
-    workers = [start(), start()]
+    workers = [start(log_level="debug") for _ in range(2)]
     class_id = make_class(connection, workers[0])
     with psycopg.connect(database) as holder:
         holder.execute(LOCK_CLASS, (class_id,))
@@ -146,6 +185,54 @@ def test_no_key_waits_for_a_hot_one_and_nothing_deadlocks(
     assert names == [f"class {n}" for n in range(50)]
     assert not any(worker.said("command_failed") for worker in workers)
     assert {worker.stop() for worker in workers} == {0}
+    # A session tells what it counted at its end at the latest.
+    wait_until(lambda: value(connection, SESSIONS) == 0, 10, "their sessions have ended")
+    assert value(connection, DEADLOCKS) == 0
+    assert not any("deadlock" in worker.log.read_text().lower() for worker in workers)
+
+
+@pytest.mark.usefixtures("_deadlocks_are_seen")
+def test_a_deadlock_of_a_session_of_commands_is_counted(
+    connection: Connection, database: str
+) -> None:
+    with (
+        connections.connect(database, application="other") as other,
+        connections.connect(database, application=APPLICATION, options=OPTIONS) as session,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        # The other one does not look for it, so that the session of the worker has to.
+        other.execute("SET deadlock_timeout = '1h'")
+        with other.transaction():
+            other.execute(LOCK, (1,))
+            with session.transaction(force_rollback=True):
+                session.execute(LOCK, (2,))
+                waiting = thread.submit(other.execute, LOCK, (2,))
+                wait_until(lambda: value(connection, OTHER_WAITS), 10, "the other one waits")
+                with pytest.raises(psycopg.errors.DeadlockDetected):
+                    session.execute(LOCK, (1,))
+            waiting.result(10)
+    wait_until(lambda: value(connection, SESSIONS) == 0, 10, "the session has ended")
+    assert value(connection, DEADLOCKS) == 1
+
+
+def test_more_blocked_keys_than_threads_leave_room_for_the_others(
+    connection: Connection, database: str, start: Callable[..., Worker]
+) -> None:
+    worker = start(command_threads="2")
+    class_id = make_class(connection, worker)
+    payload = {"class_id": class_id, "name": "8b"}
+    with psycopg.connect(database) as holder:
+        holder.execute(LOCK_CLASS, (class_id,))
+        blocked = [
+            submit(connection, "UpdateClass", payload, key=f"blocked {n}") for n in range(20)
+        ]
+        wait_until(lambda: value(connection, HELD_UP) == 2, 10, "both threads are held up")
+        connection.execute(MANY, (200,))
+        wait_until(lambda: value(connection, MANY_LEFT) == 0, 20, "all others are executed")
+        assert {look(connection, each).status for each in blocked} == {"queued"}
+    wait_until(lambda: all(executed(connection, each) for each in blocked), 30, "they go on")
+    assert not worker.said("database_away")
+    assert worker.stop() == 0
 
 
 def test_a_worker_that_is_told_to_stop_finishes_the_command_in_hand_and_no_other(
@@ -153,10 +240,9 @@ def test_a_worker_that_is_told_to_stop_finishes_the_command_in_hand_and_no_other
 ) -> None:
     worker = start(command_threads="1")
     class_id = make_class(connection, worker)
-    with psycopg.connect(database) as holder:
-        holder.execute(LOCK_CLASS, (class_id,))
+    with held_up(connection, database):
         in_hand = rename(connection, class_id)
-        wait_until(lambda: value(connection, HELD_UP), 10, "it is in hand")
+        wait_until(lambda: value(connection, IN_HAND), 10, "it is in hand")
         others = [submit(connection, key=f"other {n}") for n in range(20)]
         worker.process.terminate()
         wait_until(lambda: worker.said("stopping"), 5, "it heard the signal")
@@ -171,10 +257,9 @@ def test_a_command_that_does_not_end_in_time_is_left_as_it_was(
 ) -> None:
     worker = start(command_threads="2")
     class_id = make_class(connection, worker)
-    with psycopg.connect(database) as holder:
-        holder.execute(LOCK_CLASS, (class_id,))
+    with held_up(connection, database):
         in_hand = rename(connection, class_id)
-        wait_until(lambda: value(connection, HELD_UP), 10, "it is in hand")
+        wait_until(lambda: value(connection, IN_HAND), 10, "it is in hand")
         began = time.monotonic()
         worker.process.terminate()
         assert worker.process.wait(STOP_S + 1) == 0

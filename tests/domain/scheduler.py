@@ -11,19 +11,19 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import psycopg
 from typing_extensions import override
 
 import domain
+from domain.commands import Command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
     from typing import Self
 
     from domain.commands import AnyCommand
-    from domain.results import Result
 
 PATIENCE_S: Final = 20.0
 GLANCE_S: Final = 0.003
@@ -34,6 +34,11 @@ END: Final = "end"
 
 Pick: TypeAlias = "Callable[[Sequence[int]], int]"
 """Which of those that can go on does."""
+
+Work: TypeAlias = "AnyCommand | Callable[[psycopg.Connection[Any]], object]"
+"""A command, or whatever else is done on a connection."""
+
+Played = TypeVar("Played")
 
 
 class Gate:
@@ -97,9 +102,9 @@ class SteppedCursor(psycopg.Cursor[Any]):
 
 @dataclass(frozen=True)
 class Play:
-    """A transaction: its commands, and whether it commits."""
+    """A transaction: what it does, and whether it commits."""
 
-    commands: Sequence[AnyCommand]
+    works: Sequence[Work]
     commits: bool = True
 
 
@@ -110,15 +115,15 @@ class Actor:
     link: SteppedConnection
     play: Play
     gate: Gate
-    future: Future[list[Result]] = field(default_factory=Future)
+    future: Future[list[object]] = field(default_factory=Future)
     steps: int = 0
     stuck: bool = False
 
-    def perform(self) -> list[Result]:
+    def perform(self) -> list[object]:
         self.link.gate = self.gate
         try:
             with self.link.transaction(force_rollback=not self.play.commits):
-                results = [domain.handle(self.link, each) for each in self.play.commands]
+                results = [carry_out(self.link, each) for each in self.play.works]
                 self.gate.arrive(END)
                 return results
         finally:
@@ -126,12 +131,17 @@ class Actor:
             self.gate.end()
 
 
+def carry_out(link: psycopg.Connection[Any], work: Work) -> object:
+    """What came of the work: the result of a command, or what the function returns."""
+    return domain.handle(link, work) if isinstance(work, Command) else work(link)
+
+
 @dataclass(frozen=True)
 class Performance:
     """The order that came of it, and the results of each transaction."""
 
     taken: list[int]
-    results: list[list[Result]]
+    results: list[list[object]]
 
 
 class Stage:
@@ -244,3 +254,12 @@ class Explorer:
                 self._path.append((ready, chosen + 1))
                 return True
         return False
+
+
+def in_every_order(play: Callable[[Pick], Played]) -> list[Played]:
+    """Play again and again, until every order came up once; what came of each."""
+    explorer = Explorer()
+    played = [play(explorer.pick)]
+    while explorer.advance():
+        played.append(play(explorer.pick))
+    return played

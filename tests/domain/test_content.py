@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, get_args
 
 import psycopg
 import pytest
 
 import domain
+from domain.commands import FailureCode
 from tests.domain.cases import NOON
 from tests.domain.facts import events, number, succeeds
-from tests.domain.upload_events import completed, excess_provisioned, slot_assigned
+from tests.domain.payloads import VALID, fault
+from tests.domain.upload_events import (
+    completed,
+    excess_provisioned,
+    failed_file,
+    slot_assigned,
+    validation_errors,
+)
 from tests.domain.uploads import (
     BATCH,
     assigned,
@@ -29,6 +38,8 @@ from tests.domain.uploads import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from pydantic import JsonValue
 
     from domain.commands import AnyCommand
     from domain.results import Result
@@ -49,6 +60,15 @@ class Row:
 
 
 FULL: Final = (registration(1), text(1))
+CODES: Final[tuple[FailureCode, ...]] = (
+    "EMPTY_CONTENT",
+    "CONTENT_TOO_SHORT",
+    "CONTENT_TOO_LONG",
+    "RAW_STORAGE_FAILED",
+    "TEXT_EXTRACTION_FAILED",
+    "ENCRYPTED_FILE_UNSUPPORTED",
+    "UNKNOWN_VALIDATION_ERROR",
+)
 EARLY_FAILURE: Final = broken(1, code="CONTENT_TOO_LONG")
 
 ROWS: Final[Mapping[str, Row]] = {
@@ -179,6 +199,53 @@ def test_a_failed_file_is_kept_with_everything_that_is_known_of_it(connection: C
     assert row == [
         ("essay 1.docx", "ENCRYPTED_FILE_UNSUPPORTED", "a lock\non it", "raw-1", 7, number(1001))
     ]
+
+
+def test_there_are_the_codes_that_subscribers_know() -> None:
+    assert get_args(FailureCode) == CODES
+
+
+@pytest.mark.parametrize("early", [False, True])
+@pytest.mark.parametrize("code", CODES)
+def test_a_failed_file_is_kept_and_told_with_its_code(
+    connection: Connection, code: FailureCode, early: bool
+) -> None:
+    first: list[AnyCommand] = [registration(2), broken(1, code=code)]
+    for each in (*(reversed(first) if early else first), text(2)):
+        succeeds(domain.handle(connection, each, now=NOON))
+    assert connection.execute("SELECT code FROM school.failure").fetchall() == [(code,)]
+    gone = [failed_file(1, 1, code)]
+    assert events(connection) == [
+        slot_assigned(2, 2),
+        completed({2: 2}, gone),
+        validation_errors(gone, {code: 1}, critical=False),
+    ]
+
+
+def test_codes_are_counted_each_by_itself(connection: Connection) -> None:
+    codes = [code for times, code in enumerate(CODES, 1) for _ in range(times)]
+    succeeds(domain.handle(connection, registration(len(codes)), now=NOON))
+    for name, code in enumerate(codes, 1):
+        succeeds(domain.handle(connection, broken(name, code=code), now=NOON))
+    gone = [failed_file(name, name, code) for name, code in enumerate(codes, 1)]
+    by_code: dict[str, JsonValue] = {code: times for times, code in enumerate(CODES, 1)}
+    assert events(connection) == [
+        completed({}, gone),
+        validation_errors(gone, by_code, critical=True),
+    ]
+
+
+@pytest.mark.parametrize("code", ["VIRUS_FOUND", "empty_content", " EMPTY_CONTENT", None])
+def test_an_unknown_code_is_refused_with_its_path(code: str | None) -> None:
+    payload = VALID["RecordValidationFailure"] | {"validation_error_code": code}
+    path, _ = fault("RecordValidationFailure", json.dumps(payload))
+    assert path == "validation_error_code"
+
+
+def test_the_schema_knows_no_other_code(connection: Connection) -> None:
+    succeeds(domain.handle(connection, broken(1)))
+    with pytest.raises(psycopg.errors.CheckViolation, match="failure_code_is_known"):
+        connection.execute("UPDATE school.failure SET code = 'VIRUS_FOUND'")
 
 
 def test_a_slot_says_who_is_in_it_since_when(connection: Connection) -> None:

@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 from uuid import UUID, uuid4
 
@@ -17,8 +18,10 @@ import pytest
 import domain
 from domain.results import ContentResult, FailureResult
 from outbox_worker import database as connections
+from tests.domain import stampede
 from tests.domain.facts import succeeds
 from tests.domain.side import sides
+from tests.domain.stampede import gathered, thirty_distinct, twenty_identical
 from tests.domain.upload_rules import judge
 from tests.domain.uploader import START, Upload, connect, drawn, play
 from tests.domain.uploads import COMPLETED, assigned, broken, excess, registration, text
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from domain.commands import AnyCommand
     from domain.results import Result
     from tests.domain.facts import Connection
+    from tests.domain.stampede import Crowd, Rush
     from tests.domain.upload_rules import Story
 
 WAIT_S: Final = 30.0
@@ -51,36 +55,17 @@ def link(database: str) -> Iterator[Connection]:
         yield found
 
 
-class Crowd:
-    """Connections that each carry out their share of the commands, all at once."""
-
-    def __init__(self, links: Sequence[Connection], pool: ThreadPoolExecutor) -> None:
-        self._links = links
-        self._pool = pool
-
-    def carry_out(self, commands: Sequence[AnyCommand]) -> list[Result]:
-        """The results, in the order of the commands; more than there are links go round."""
-        shares = [commands[n :: len(self._links)] for n in range(len(self._links))]
-
-        def work(link: Connection, share: Sequence[AnyCommand]) -> list[Result]:
-            return [domain.handle(link, command) for command in share]
-
-        done = list(self._pool.map(work, self._links, shares))
-        return [done[n % len(done)][n // len(done)] for n in range(len(commands))]
-
-
 @pytest.fixture
 def crowd(database: str) -> Iterator[Crowd]:
     """Twenty."""
-    with ExitStack() as stack:
-        links = [stack.enter_context(connect(database)) for _ in range(20)]
-        yield Crowd(links, stack.enter_context(ThreadPoolExecutor(20)))
+    with gathered(database, 20) as found:
+        yield found
 
 
-def register(link: Connection, count: int) -> UUID:
-    batch_id = uuid4()
-    succeeds(domain.handle(link, registration(count, batch_id)))
-    return batch_id
+def register(link: Connection, count: int, batch_id: UUID | None = None) -> UUID:
+    found = batch_id or uuid4()
+    succeeds(domain.handle(link, registration(count, found)))
+    return found
 
 
 def statuses(results: Sequence[Result]) -> Counter[str]:
@@ -97,28 +82,60 @@ def only(found: dict[str, Story], batch_id: UUID) -> Story:
     return found[str(batch_id)]
 
 
+def one_is_created(rush: Rush, results: Sequence[Result]) -> None:
+    """All are told the same slot, the first one, and one that it was new."""
+    placed = assigned(1).model_copy(update={"batch_id": rush.batch_id})
+    again = placed.model_copy(update={"created": False})
+    assert Counter(results) == {placed: 1, again: len(rush.names) - 1}
+
+
+def half_are_excess(rush: Rush, results: Sequence[Result]) -> None:
+    """Each slot has another text, and the other texts have none."""
+    assert statuses(results) == {"assigned": rush.slots, "excess": len(rush.names) - rush.slots}
+    essays = [each.essay_id for each in results if isinstance(each, ContentResult)]
+    assert len(set(essays) - {None}) == rush.slots
+
+
 def test_of_twenty_identical_texts_on_three_slots_one_is_created(
-    link: Connection, crowd: Crowd
+    link: Connection, crowd: Crowd, chance: random.Random
 ) -> None:
     for _ in rounds(15):
-        batch_id = register(link, 3)
-        results = crowd.carry_out([text(1, batch_id)] * 20)
-        placed = assigned(1).model_copy(update={"batch_id": batch_id})
-        again = placed.model_copy(update={"created": False})
-        assert Counter(results) == {placed: 1, again: 19}
+        rush = twenty_identical(chance)
+        register(link, rush.slots, rush.batch_id)
+        one_is_created(rush, crowd.carry_out(rush.commands()))
     judge(link)
 
 
 def test_of_thirty_texts_on_fifteen_slots_exactly_half_are_excess(
-    link: Connection, crowd: Crowd
+    link: Connection, crowd: Crowd, chance: random.Random
 ) -> None:
     # A deadlock is raised here, and fails: who waits holds nothing.
     for _ in rounds(25):
-        batch_id = register(link, 15)
-        results = crowd.carry_out([text(n, batch_id) for n in range(30)])
-        assert statuses(results) == {"assigned": 15, "excess": 15}
-        essays = [each.essay_id for each in results if isinstance(each, ContentResult)]
-        assert len(set(essays) - {None}) == 15
+        rush = thirty_distinct(chance)
+        register(link, rush.slots, rush.batch_id)
+        half_are_excess(rush, crowd.carry_out(rush.commands()))
+    judge(link)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_texts_of_several_processes_at_once_are_placed_as_those_of_one(
+    database: str, link: Connection, chance: random.Random
+) -> None:
+    seed, count = chance.getrandbits(32), len(rounds(20))
+    rushes = stampede.drawn(seed, count)
+    for rush in rushes:
+        register(link, rush.slots, rush.batch_id)
+    said = stampede.in_processes(database, link, seed, count)
+    too_late = []
+    for rush in rushes:
+        of_each = [[each for each in found if each.batch_id == rush.batch_id] for found in said]
+        is_same = len(set(rush.names)) == 1
+        (one_is_created if is_same else half_are_excess)(rush, [*chain(*of_each)])
+        too_late.append(sum(any(each.status == "excess" for each in found) for found in of_each))
+    sys.stdout.write(f"{too_late}\n")
+    # One after the other, two would have a slot for each of their six texts.
+    assert max(too_late) > 3
     judge(link)
 
 

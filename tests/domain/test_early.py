@@ -100,11 +100,14 @@ def test_the_largest_batch_fits_in_a_record_of_kafka(connection: Connection) -> 
     """Also where nothing in it can be compressed."""
     for name in range(1_000):
         unlike = secrets.token_hex(128)[:255]
-        more = {"original_file_name": unlike, "file_upload_id": f"{name:04}{unlike[4:]}"}
-        detail = secrets.token_hex(5_000)
-        failed = broken(name, code="ENCRYPTED_FILE_UNSUPPORTED", **more)
-        command = failed.model_copy(update={"validation_error_detail": detail})
-        succeeds(domain.handle(connection, command))
+        failed = broken(
+            name,
+            code="ENCRYPTED_FILE_UNSUPPORTED",
+            file_upload_id=f"{name:04}{unlike[4:]}",
+            original_file_name=unlike,
+            validation_error_detail=secrets.token_hex(5_000),
+        )
+        succeeds(domain.handle(connection, failed))
     command = registration(essay_ids=None, expected_essay_count=1_000)
     assert domain.handle(connection, command) == registered()
     payloads = connection.execute("SELECT payload FROM outbox.event").fetchall()

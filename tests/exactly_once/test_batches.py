@@ -7,7 +7,8 @@ import random
 import uuid
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import psycopg
 import pytest
@@ -17,6 +18,8 @@ from tests.harness.waiting import wait_until
 if TYPE_CHECKING:
     from tests.harness.checker import Row
     from tests.harness.scene import Scene
+
+Payload: TypeAlias = dict[str, Any]
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -38,6 +41,13 @@ TYPES: Final = (
 STAGES: Final = {ASSIGNED: 0, COMPLETED: 1, ERRORS: 2, CONFIRMED: 3, READY: 4}
 """The order in which a batch goes on; excess may come at any time after its last slot."""
 
+CODES: Final = (
+    *("EMPTY_CONTENT", "CONTENT_TOO_SHORT", "CONTENT_TOO_LONG", "RAW_STORAGE_FAILED"),
+    *("TEXT_EXTRACTION_FAILED", "ENCRYPTED_FILE_UNSUPPORTED", "UNKNOWN_VALIDATION_ERROR"),
+)
+BROKEN: Final = {"file_upload_id": "broken", "original_file_name": "broken.pdf"}
+"""The file that fails."""
+
 SUBMIT: Final = "SELECT outbox.submit(%s, %s, %s::jsonb, %s, %s)"
 QUEUED: Final = "SELECT count(*) FROM outbox.command WHERE status = 'queued'"
 REJECTED: Final = "SELECT type, error FROM outbox.command WHERE status = 'rejected'"
@@ -46,12 +56,17 @@ SLOTS: Final = "SELECT batch_id, essay_id FROM domain.slot WHERE status = 'assig
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One batch: of a class or of a guest, with a file that failed or without."""
+    """One batch: of a class or of a guest, with a file that failed for a reason or without."""
 
     batch_id: uuid.UUID
     is_regular: bool
-    fails: bool
+    code: str | None
     essays: list[uuid.UUID] = field(default_factory=list)
+
+    @property
+    def texts(self) -> int:
+        """One more wants a slot than there are: a text, or the file that failed."""
+        return ESSAYS if self.code else ESSAYS + 1
 
 
 class Service:
@@ -84,16 +99,14 @@ def fill(service: Service, orders: list[Order], class_id: uuid.UUID) -> None:
         if order.is_regular:
             registration["class_id"] = class_id
         commands.append(("RegisterBatch", order.batch_id, batch | registration))
-        texts = ESSAYS - order.fails + 1
-        for number in range(texts):
+        for number in range(order.texts):
             name = f"{order.batch_id}-{number}"
             content: dict[str, object] = {"text_storage_id": name, "file_upload_id": name}
             content |= {"original_file_name": f"{number}.docx", "file_size_bytes": 9}
             commands.append(("ProvisionContent", name, batch | content))
-        if order.fails:
-            failure = {"file_upload_id": "broken", "original_file_name": "broken.pdf"}
-            failure["validation_error_code"] = "EMPTY_CONTENT"
-            commands.append(("RecordValidationFailure", f"{order.batch_id}-x", batch | failure))
+        if order.code:
+            failure = batch | BROKEN | {"validation_error_code": order.code}
+            commands.append(("RecordValidationFailure", f"{order.batch_id}-x", failure))
     random.Random(SEED).shuffle(commands)
     for kind, key, payload in commands:
         service.submit(kind, key, **payload)
@@ -133,7 +146,8 @@ def test_each_event_of_a_batch_is_read_once_and_in_order(scene: Scene) -> None:
     scene.listen_to(topics)
     scene.settings["topic_prefix"] = f"{scene.name}."
     scene.workers(3)
-    orders = [Order(uuid.uuid4(), n % 2 == 0, n % 3 == 0) for n in range(BATCHES)]
+    codes = [None if n % 3 else CODES[n // 3 % len(CODES)] for n in range(BATCHES)]
+    orders = [Order(uuid.uuid4(), n % 2 == 0, code) for n, code in enumerate(codes)]
     with psycopg.connect(scene.url, autocommit=True) as link:
         play(scene, Service(link), orders)
     # Texts of one batch get their slots side by side; `check` knows the order of the rules.
@@ -160,19 +174,55 @@ def play(scene: Scene, service: Service, orders: list[Order]) -> None:
 
 def check(scene: Scene, rows: dict[str, Row], orders: list[Order]) -> None:
     """What the subscriber got of each batch, in the order in which it was written."""
-    told: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    told: dict[str, list[tuple[int, str, Payload]]] = defaultdict(list)
     for record in tuple(scene.subscriber.received):
         kind = record.topic.removeprefix(f"{scene.name}.")
-        told[record.key or ""].append((rows[record.event_id].id, kind))
+        payload = json.loads(record.value or b"null")
+        told[record.key or ""].append((rows[record.event_id].id, kind, payload))
     for order in orders:
-        kinds = [kind for _, kind in sorted(told[str(order.batch_id)])]
-        # One more wants a slot than there are: a text, or the file that failed, comes too late.
+        of_batch = sorted(told[str(order.batch_id)], key=itemgetter(0))
+        kinds = [kind for _, kind, _ in of_batch]
+        payloads: dict[str, list[Payload]] = defaultdict(list)
+        for _, kind, payload in of_batch:
+            payloads[kind].append(payload)
+        # The file that failed may have come too late for a slot.
         failed = kinds.count(ERRORS)
-        assert failed <= order.fails
-        texts = ESSAYS - order.fails + 1
-        expected = Counter({ASSIGNED: ESSAYS - failed, EXCESS: texts - (ESSAYS - failed)})
-        expected += Counter({COMPLETED: 1, ERRORS: failed})
-        expected += Counter({CONFIRMED: int(order.is_regular), READY: int(order.is_regular)})
-        assert Counter(kinds) == expected, (order, kinds)
-        stages = [STAGES[kind] for kind in kinds if kind in STAGES]
-        assert stages == sorted(stages), (order, kinds)
+        assert failed <= (order.code is not None)
+        check_kinds(order, kinds, failed)
+        check_payloads(order, payloads, failed)
+
+
+def check_kinds(order: Order, kinds: list[str], failed: int) -> None:
+    """Each as often as it has to be told, and the stages of the batch one after the other."""
+    expected = Counter({ASSIGNED: ESSAYS - failed, EXCESS: order.texts - (ESSAYS - failed)})
+    expected += Counter({COMPLETED: 1, ERRORS: failed})
+    expected += Counter({CONFIRMED: int(order.is_regular), READY: int(order.is_regular)})
+    assert Counter(kinds) == expected, (order, kinds)
+    stages = [STAGES[kind] for kind in kinds if kind in STAGES]
+    assert stages == sorted(stages), (order, kinds)
+
+
+def check_payloads(order: Order, told: dict[str, list[Payload]], failed: int) -> None:
+    """The completion is told with the counts, texts and failed file of this batch."""
+    (completed,) = told[COMPLETED]
+    counts = ("expected_count", "provisioned_count", "failed_count")
+    assert [completed[each] for each in counts] == [ESSAYS, ESSAYS - failed, failed], order
+    kind = "REGULAR" if order.is_regular else "GUEST"
+    about = ("class_type", "course_code", "user_id")
+    assert [completed[each] for each in about] == [kind, "ENG5", "teacher"], order
+    placed = [places(completed["essays_for_processing"]), places(told[ASSIGNED])]
+    assert placed[0] == placed[1], order
+    assert len(placed[0]) == ESSAYS - failed, order
+    assert all(text.startswith(f"{order.batch_id}-") for _, text in placed[0]), order
+    assert len(completed["failed_files"]) == failed, order
+    for each in completed["failed_files"]:
+        assert each == each | BROKEN | {"validation_error_code": order.code}, order
+    for errors in told[ERRORS]:
+        assert errors["failed_essays"] == completed["failed_files"], order
+        summary = {"total": failed, "by_code": {order.code: failed}, "critical": False}
+        assert errors["error_summary"] == summary, order
+
+
+def places(texts: list[Payload]) -> list[tuple[str, str]]:
+    """By essay, which text was put into its slot."""
+    return sorted((each["essay_id"], each["text_storage_id"]) for each in texts)
