@@ -24,13 +24,13 @@ import psycopg
 
 from outbox_worker import kafka, positions, standstill
 from outbox_worker.errors import UnreachableError, WorkFailedError
-from outbox_worker.relay import history
+from outbox_worker.relay import evidence, history
 from outbox_worker.relay.codec import encode
 from outbox_worker.relay.position import Position, Witness, digest_of, system_digest
 from outbox_worker.relay.recovery import Stored
 from outbox_worker.scan import Scan
 from outbox_worker.settings import SHARDS
-from outbox_worker.stores import mirror, outbox, rebase, server
+from outbox_worker.stores import mirror, rebase, server
 from outbox_worker.stores import scan as scans
 from outbox_worker.stores.mirror import Written
 from outbox_worker.stores.rebase import Rules, Trusted
@@ -145,15 +145,8 @@ class Rebase:
 
     def _reasons(self, old: Mapping[int, Stored]) -> dict[int, str]:
         """By shard why its old position fails; empty where it stands."""
-        ids = sorted({w.id for each in old.values() for w in each.position.witnesses})
-        identity = server.read_identity(self._connection)
-        table = history.Table(
-            system=system_digest(identity.system),
-            fresh=identity.fresh,
-            found={n: (xid, e) for n, xid, e in outbox.find_witness(self._connection, ids)},
-            purged_id=identity.purged_id,
-            purged_xid=identity.purged_xid,
-        )
+        held = (stored.position for stored in old.values())
+        table = evidence.table_for(self._connection, held)
         return {shard: history.lost(stored.position, table) for shard, stored in old.items()}
 
     def _rewrite(self, snapshot: Snapshot, old: Mapping[int, Stored]) -> dict[int, Stored]:

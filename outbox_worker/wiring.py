@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import secrets
 import socket
-import threading
-import time
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -16,8 +14,8 @@ from outbox_worker.commands.executor import Parts as ExecutorParts
 from outbox_worker.commands.loop import CommandLoop
 from outbox_worker.commands.sessions import Sessions
 from outbox_worker.daemon import Daemon
-from outbox_worker.errors import SettingsError
 from outbox_worker.maintenance.gauges import command_gauges, lag_gauges
+from outbox_worker.maintenance.instance import Instance
 from outbox_worker.maintenance.overdue import Overdue
 from outbox_worker.maintenance.tally import TallyUpkeep
 from outbox_worker.maintenance.upkeep import Upkeep
@@ -35,16 +33,10 @@ from outbox_worker.relay.recovery import Recovery
 from outbox_worker.relay.relay import Parts, Relay
 from outbox_worker.relay.topics import Topics
 from outbox_worker.relay.transaction import Transactions
-from outbox_worker.stores import server
 from outbox_worker.stores.outbox import Limits
 
 if TYPE_CHECKING:
     from outbox_worker.settings import Role, Settings
-
-INSTANCE_S: Final = 10.0
-"""How long a name may still be held by a process that just died, as the server sees it."""
-
-INSTANCE_RETRY_S: Final = 0.5
 
 AFTERWARDS: Final = 1
 """The stage of loops that end when those that do the work are over."""
@@ -71,7 +63,9 @@ def add_relay(daemon: Daemon, settings: Settings, owner: str) -> None:
     """Have `daemon` publish events, and do beside it what goes with that."""
     url = settings.need_database()
     if settings.instance_id:
-        daemon.keep(hold_instance(url, owner, settings.instance_id))
+        instance = Instance(url, owner, settings.instance_id)
+        instance.take()
+        daemon.add("instance", instance.run_once, instance.close, AFTERWARDS)
     kafka.ensure_anchor_topic(kafka.make_admin(settings))
     metrics = RelayMetrics(daemon.registry)
     relay = build_relay(settings, owner, metrics)
@@ -125,26 +119,6 @@ def build_relay(settings: Settings, owner: str, metrics: RelayMetrics) -> Relay:
             metrics=metrics,
         )
     )
-
-
-def hold_instance(url: str, owner: str, instance_id: str) -> database.Connection:
-    """A session that keeps others from our name; `SettingsError` where another has it.
-
-    Two processes under one transactional id would fence each other for ever. The
-    lock ends with the session: a process that died lets it go.
-    """
-    connection = database.connect(url, application="outbox-worker instance")
-    deadline = time.monotonic() + INSTANCE_S
-    pause = threading.Event()
-    while not server.lock_instance(connection, owner):
-        if time.monotonic() > deadline:
-            connection.close()
-            raise SettingsError(
-                f"Another process runs under OUTBOX_INSTANCE_ID {instance_id}",
-                "Give each worker its own instance id, or leave it unset",
-            )
-        pause.wait(INSTANCE_RETRY_S)
-    return connection
 
 
 def transactional_id(settings: Settings) -> str:

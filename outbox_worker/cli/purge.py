@@ -73,8 +73,9 @@ def command(
 
     Completed batches with all that belongs to them, texts and failed files that waited too
     long for their batch, finished commands, published events, idempotency keys. What is not
-    published, not completed or not decided always stays. Safe beside running workers, and to
-    be interrupted: run it again.
+    published, not completed or not decided always stays, and so does every event after a
+    fail-over, restore or dump that lost what was published: run `outbox-worker rebase` first.
+    Safe beside running workers, and to be interrupted: run it again.
     """
     url = settings.load().need_database()
     now = datetime.now(UTC)

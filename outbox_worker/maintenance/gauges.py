@@ -6,19 +6,24 @@ else must wait for it.
 
 from __future__ import annotations
 
+import math
 import time
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import psycopg
 import structlog
 
 from outbox_worker import database, migrations
-from outbox_worker.errors import SchemaVersionError, UnreachableError
+from outbox_worker.errors import HistoryLostError, SchemaVersionError, UnreachableError
+from outbox_worker.relay import evidence
 from outbox_worker.settings import BACKOFF_MAX_S
 from outbox_worker.stores import command, lag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+    from prometheus_client import Gauge
 
     from outbox_worker.database import Connection
     from outbox_worker.observe.commands import CommandMetrics
@@ -31,22 +36,63 @@ INTERVAL_S: Final = 5.0
 REST: Final = 30
 """How many times as long as a count took to wait with the next: it takes nothing from a backlog."""
 
+UNKNOWN_AFTER_S: Final = 30.0
+"""For so long a count may fail before its last result says nothing any more: a restart or a
+fail-over of Postgres is over by then. One that runs into its time-out has failed for longer."""
+
 OPTIONS: Final = "-c statement_timeout=60s -c jit=off -c enable_seqscan=off"
 
+
+class Counted(NamedTuple):
+    """How many rows wait, and for how many seconds the oldest of them has."""
+
+    rows: float
+    seconds: float
+
+
+UNKNOWN: Final = Counted(math.nan, math.nan)
+
+FAULTS: Final = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    UnreachableError,
+    HistoryLostError,
+)
+"""After these it is counted again."""
+
 log = structlog.get_logger("upkeep")
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is counted, and where the numbers are shown; `teller` says what of the schema."""
+
+    teller: str
+    count: Callable[[Connection], Counted]
+    rows: Gauge
+    seconds: Gauge
+
+    def show(self, counted: Counted) -> None:
+        """Show these numbers."""
+        self.rows.set(counted.rows)
+        self.seconds.set(counted.seconds)
 
 
 class Gauges:
     """`run_once()` connects, counts, and lets go again."""
 
     def __init__(
-        self, url: str, teller: str, count: Callable[[Connection], None], health: Health
+        self, url: str, subject: Subject, health: Health, unknown_after_s: float = UNKNOWN_AFTER_S
     ) -> None:
-        """Let `count` look at the database at `url`; `teller` is who says what of the schema."""
+        """Count in the database at `url`; after so many seconds of failure nothing is known."""
         self._url = url
-        self._teller = teller
-        self._count = count
+        self._subject = subject
         self._health = health
+        self._unknown_after_s = unknown_after_s
+        self._failing_since: float | None = None
+        self._is_unknown = False
+        # Nobody has counted yet: 0 would be a claim.
+        subject.show(UNKNOWN)
 
     def run_once(self) -> float:
         """One count; seconds until the next."""
@@ -56,38 +102,69 @@ class Gauges:
                 self._url, application="outbox-worker gauges", options=OPTIONS
             ) as connection:
                 migrations.check(connection)
-                self._health.has("schema", self._teller)
-                self._count(connection)
+                self._health.has("schema", self._subject.teller)
+                self._subject.show(self._subject.count(connection))
         except SchemaVersionError as error:
-            self._health.lacks("schema", str(error), self._teller)
-            return BACKOFF_MAX_S
-        except (psycopg.OperationalError, psycopg.InterfaceError, UnreachableError) as error:
-            # The loops that do the work say when the database is away; here it is tried again.
-            log.debug("gauges_wait", error=" ".join(str(error).split()))
-            return BACKOFF_MAX_S
+            self._health.lacks("schema", str(error), self._subject.teller)
+            return self._fail(began, error)
+        except FAULTS as error:
+            return self._fail(began, error)
+        self._failing_since = None
+        if self._is_unknown:
+            self._is_unknown = False
+            log.info("counts_back", of=self._subject.teller)
         return max(INTERVAL_S, REST * (time.monotonic() - began))
 
     def close(self) -> None:
         """Nothing is kept between two rounds."""
 
+    def _fail(self, began: float, error: Exception) -> float:
+        """Say once that nothing is known, and show it, if that lasts; seconds until the next."""
+        words = " ".join(str(error).split())
+        # The loops that do the work say when the database is away; here it is tried again.
+        log.debug("gauges_wait", error=words)
+        if self._failing_since is None:
+            self._failing_since = began
+        if not self._is_unknown and time.monotonic() - self._failing_since >= self._unknown_after_s:
+            self._is_unknown = True
+            self._subject.show(UNKNOWN)
+            log.warning(
+                "counts_absent",
+                of=self._subject.teller,
+                error=words,
+                meaning="what waits is not known; its gauges show NaN until it is counted again",
+            )
+        return BACKOFF_MAX_S
 
-def lag_gauges(url: str, metrics: RelayMetrics, health: Health) -> Gauges:
+
+def lag_gauges(
+    url: str, metrics: RelayMetrics, health: Health, unknown_after_s: float = UNKNOWN_AFTER_S
+) -> Gauges:
     """What is not published yet, as far as the mirror knows."""
 
-    def count(connection: Connection) -> None:
+    def count(connection: Connection) -> Counted:
+        lost = evidence.lost_in_mirror(connection)
+        if lost:
+            raise HistoryLostError(evidence.in_words(lost))
         rows = lag.list_lag(connection)
-        metrics.unpublished.set(sum(row.events for row in rows))
-        metrics.oldest_seconds.set(max((row.seconds for row in rows), default=0.0))
+        return _total((row.events, row.seconds) for row in rows)
 
-    return Gauges(url, "relay", count, health)
+    subject = Subject("relay", count, metrics.unpublished, metrics.oldest_seconds)
+    return Gauges(url, subject, health, unknown_after_s)
 
 
 def command_gauges(url: str, metrics: CommandMetrics, health: Health) -> Gauges:
     """How many commands wait, and since when."""
 
-    def count(connection: Connection) -> None:
+    def count(connection: Connection) -> Counted:
         rows = command.list_queued(connection)
-        metrics.queued.set(sum(row.commands for row in rows))
-        metrics.oldest_seconds.set(max((row.seconds for row in rows), default=0.0))
+        return _total((row.commands, row.seconds) for row in rows)
 
-    return Gauges(url, "commands", count, health)
+    subject = Subject("commands", count, metrics.queued, metrics.oldest_seconds)
+    return Gauges(url, subject, health)
+
+
+def _total(given: Iterable[tuple[int, float]]) -> Counted:
+    """All of them together."""
+    pairs = list(given)
+    return Counted(sum(rows for rows, _ in pairs), max((age for _, age in pairs), default=0.0))

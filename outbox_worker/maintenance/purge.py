@@ -6,14 +6,16 @@ only as a whole, looked at again under the lock that drops it.
 
 from __future__ import annotations
 
-import time
+import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import psycopg
 
 from outbox_worker.errors import WorkFailedError
+from outbox_worker.relay import evidence
 from outbox_worker.stores import idempotency, partition
 
 if TYPE_CHECKING:
@@ -25,10 +27,39 @@ if TYPE_CHECKING:
 CHUNK_ROWS: Final = 10_000
 """Rows of one DELETE: short transactions, so that nothing waits for them."""
 
-LOCK_TRIES: Final = 40
-LOCK_PAUSE_S: Final = 0.05
-LONGEST_PAUSE_S: Final = 2.0
-"""The lock of a drop is asked for briefly and again, so that writers never queue behind it."""
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often a lock that others hold is asked for, and after which growing pauses.
+
+    It is asked for briefly and again, so that writers never queue behind it.
+    """
+
+    tries: int = 40
+    pause_s: float = 0.05
+    longest_s: float = 2.0
+
+    def until_free(self, what: str, work: Callable[[], Result]) -> Result:
+        """What `work` returns, once the locks of `what` were to be had; else `WorkFailedError`."""
+        pause = self.pause_s
+        fault: psycopg.Error | None = None
+        for _ in range(self.tries):
+            try:
+                return work()
+            except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
+                fault = error
+            threading.Event().wait(pause)  # nobody tells when a lock is let go
+            pause = min(pause * 2, self.longest_s)
+        raise WorkFailedError(
+            f"{what} stays locked by others",
+            "What is done stays done; run purge again when long transactions have ended",
+        ) from fault
+
+
+PATIENCE: Final = Patience()
+"""About a minute in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,52 +87,115 @@ class Purged:
 
 
 def run_once(
-    connection: Connection, order: Order, say: Callable[[str], None], *, dry_run: bool = False
+    connection: Connection,
+    order: Order,
+    say: Callable[[str], None],
+    *,
+    dry_run: bool = False,
+    patience: Patience = PATIENCE,
 ) -> Purged:
     """Remove what `order` says is old; `say` hears of each step. Interruptible: run it again.
 
-    Raises `WorkFailedError` where the lock of a day could not be had in about a minute.
+    Raises `WorkFailedError` where a lock could not be had, and, before any event is
+    removed, where the positions are not of the table's history.
     """
+    purging = _Purging(connection, order, patience, dry_run=dry_run)
+    say("idempotency keys")
+    keys = purging.keys()
+    say("positions")
+    purging.refuse_lost_history()
     days: dict[date, int] = {}
     kept: dict[date, int] = {}
-    last = order.events_before.astimezone(UTC).date()
-    for day in partition.list_partitions(connection):
-        if day >= last:
-            break
+    for day in purging.old_days():
         say(f"day {day}")
-        events, unpublished = partition.count_events(connection, day)
-        gone = not unpublished and (dry_run or _drop(connection, day))
-        (days if gone else kept)[day] = events
+        found = purging.day(day)
+        if found is not None:
+            (days if found.is_gone else kept)[day] = found.events
     say("default partition")
-    if dry_run:
-        default = partition.count_default(connection, order.events_before)
-        keys = idempotency.count_keys(connection, order.keys_before)
-        return Purged(days, kept, default, keys)
-    default = _repeat(lambda n: partition.purge_default(connection, order.events_before, n))
-    say("idempotency keys")
-    keys = _repeat(lambda n: idempotency.purge_keys(connection, order.keys_before, n))
-    return Purged(days, kept, default, keys)
+    return Purged(days, kept, purging.default_partition(), keys)
 
 
-def _repeat(purge: Callable[[int], int]) -> int:
-    """Chunk by chunk until one comes back short; how many rows that were in all."""
-    total = 0
-    while True:
-        count = purge(CHUNK_ROWS)
-        total += count
-        if count < CHUNK_ROWS:
-            return total
+class _Day(NamedTuple):
+    """About how many events a day held, and whether they are gone (in a dry run: would be)."""
+
+    events: int
+    is_gone: bool
 
 
-def _drop(connection: Connection, day: date) -> bool:
-    pause = LOCK_PAUSE_S
-    for _ in range(LOCK_TRIES):
+class _Purging:
+    """The steps of one run. Each asks for its locks again until they are to be had."""
+
+    def __init__(
+        self, connection: Connection, order: Order, patience: Patience, *, dry_run: bool
+    ) -> None:
+        self._connection = connection
+        self._order = order
+        self._patience = patience
+        self._dry_run = dry_run
+
+    def keys(self) -> int:
+        """Old idempotency keys: they hang on no position."""
+        before = self._order.keys_before
+        return self._rows(
+            "The table of idempotency keys",
+            partial(idempotency.count_keys, self._connection, before),
+            partial(idempotency.purge_keys, self._connection, before),
+        )
+
+    def refuse_lost_history(self) -> None:
+        """End here where the mirror says nothing about this table, whatever its age."""
+        self._patience.until_free("The table of events", self._trust_positions)
+
+    def _trust_positions(self) -> None:
+        """Asked again before each step: a worker writes the mirror once a second."""
+        lost = evidence.lost_in_mirror(self._connection)
+        if lost:
+            raise WorkFailedError(
+                f"{evidence.in_words(lost)}; no event is removed while it is not known "
+                "which are published",
+                f"Stop the workers, then {evidence.WAY_OUT}; then run purge again",
+            )
+
+    def old_days(self) -> list[date]:
+        """The days that have a partition and are old enough."""
+        last = self._order.events_before.astimezone(UTC).date()
+        return [day for day in partition.list_partitions(self._connection) if day < last]
+
+    def day(self, day: date) -> _Day | None:
+        """Drop it if all of it is published; None where another purge dropped it meanwhile."""
         try:
-            return partition.drop_partition(connection, day)
-        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
-            time.sleep(pause)  # noqa: TID251  nobody tells when a lock is let go
-            pause = min(pause * 2, LONGEST_PAUSE_S)
-    raise WorkFailedError(
-        f"The partition of {day} stays locked by others",
-        "What is done stays done; run purge again when long transactions have ended",
-    )
+            return self._patience.until_free(
+                f"The partition of {day}", partial(self._drop_if_published, day)
+            )
+        except psycopg.errors.UndefinedTable:
+            if day in partition.list_partitions(self._connection):
+                raise
+            return None
+
+    def _drop_if_published(self, day: date) -> _Day:
+        self._trust_positions()
+        events, unpublished = partition.count_events(self._connection, day)
+        if unpublished:
+            return _Day(events, is_gone=False)
+        return _Day(events, self._dry_run or partition.drop_partition(self._connection, day))
+
+    def default_partition(self) -> int:
+        """Old published events that have no day of their own."""
+        before = self._order.events_before
+
+        def delete(rows: int) -> int:
+            self._trust_positions()
+            return partition.purge_default(self._connection, before, rows)
+
+        count = partial(partition.count_default, self._connection, before)
+        return self._rows("The default partition", count, delete)
+
+    def _rows(self, what: str, count: Callable[[], int], purge: Callable[[int], int]) -> int:
+        """Chunk by chunk until one comes back short; how many rows that were in all."""
+        if self._dry_run:
+            return self._patience.until_free(what, count)
+        total, chunk = 0, CHUNK_ROWS
+        while chunk == CHUNK_ROWS:
+            chunk = self._patience.until_free(what, partial(purge, CHUNK_ROWS))
+            total += chunk
+        return total

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import structlog
 
 from outbox_worker.errors import HistoryLostError, SettingsError
-from outbox_worker.relay import history
+from outbox_worker.relay import evidence, history
 from outbox_worker.relay.codec import decode
 from outbox_worker.relay.cohorts import Cohort, Stand
-from outbox_worker.relay.position import Place, Position, advance, summarize, system_digest
+from outbox_worker.relay.position import Place, Position, advance, summarize
 from outbox_worker.relay.recovery import Stored
-from outbox_worker.stores import mirror, outbox, server
+from outbox_worker.stores import mirror, outbox
 from outbox_worker.stores.outbox import Gap
 
 if TYPE_CHECKING:
@@ -75,15 +75,7 @@ class Admission:
         """
         connection = reader.connection
         held = self._fill_in(connection, known)
-        ids = sorted({w.id for each in held.values() for w in each.position.witnesses})
-        identity = server.read_identity(connection)
-        table = history.Table(
-            system=system_digest(identity.system),
-            fresh=identity.fresh,
-            found={id_: (xid, e) for id_, xid, e in outbox.find_witness(connection, ids)},
-            purged_id=identity.purged_id,
-            purged_xid=identity.purged_xid,
-        )
+        table = evidence.table_for(connection, (each.position for each in held.values()))
         for shard, stored in held.items():
             reason = history.lost(stored.position, table)
             if reason:
@@ -91,8 +83,7 @@ class Admission:
                     f"Shard {shard}: {reason}. A fail-over, restore or dump lost what was "
                     "published, so that new events would be taken for published ones; "
                     "nothing is published",
-                    "Stop writing if you can, then run `outbox-worker rebase` (it shows its "
-                    "plan) and `outbox-worker rebase --execute`",
+                    f"Stop writing if you can, then {evidence.WAY_OUT}",
                 )
         return [
             self._entry(connection, shard, stored, table, reader.limits)

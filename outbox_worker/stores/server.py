@@ -29,7 +29,10 @@ def read_identity(connection: Connection) -> Identity:
 
 
 def lock_instance(connection: Connection, name: str) -> bool:
-    """Take an instance's name for as long as the session lives; False where another has it."""
+    """Take an instance's name for as long as the session lives; False where another has it.
+
+    True as often as the session that has it asks.
+    """
     row = connection.execute(sql.load("server/lock_instance"), {"name": name}).fetchone()
     return row is not None and bool(row[0])
 

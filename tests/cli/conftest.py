@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 import pytest
 
+from outbox_worker.local.postgres import PostgresServer
+from tests.harness.databases import make_database, make_empty_database
 from tests.harness.scene import Scene
 from tests.harness.waiting import wait_until
 from tests.harness.workers import COMMAND, environment
@@ -79,6 +81,29 @@ def run_command(*arguments: str, **settings: str) -> subprocess.CompletedProcess
         timeout=COMMAND_S,
         env={**environment(settings), "COLUMNS": "200"},
     )
+
+
+def move(stage: Stage, postgres: PostgresServer, target: PostgresServer) -> None:
+    """Dump the stage's database, load it into `target`, and play on there."""
+    name = make_empty_database(target)
+    dump = subprocess.run(
+        [str(postgres.binary("pg_dump")), "-d", stage.url], check=True, capture_output=True
+    )
+    load = [str(target.binary("psql")), "-q", "-v", "ON_ERROR_STOP=1", "-d", target.url(name)]
+    subprocess.run(load, check=True, input=dump.stdout, capture_output=True)
+    stage.move_to(target.url(name))
+
+
+def make_roles(target: PostgresServer) -> None:
+    """Roles belong to a cluster; a dump of one database does not bring them."""
+    make_database(target)
+
+
+@pytest.fixture(scope="module")
+def other_cluster() -> Iterator[PostgresServer]:
+    """A second cluster: its xids are not those of the first."""
+    with PostgresServer() as server:
+        yield server
 
 
 @pytest.fixture

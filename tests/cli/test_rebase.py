@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING, Final
 
 import psycopg
@@ -10,28 +9,20 @@ import pytest
 from pydantic import SecretStr
 
 from outbox_worker import database, standstill
-from outbox_worker.local.postgres import PostgresServer
 from outbox_worker.rebase import Progress, Rebase
 from outbox_worker.settings import Settings
-from tests.harness.databases import make_database, make_empty_database
+from tests.cli.conftest import make_roles, move
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
+    from outbox_worker.local.postgres import PostgresServer
     from tests.cli.conftest import Stage
     from tests.harness.workers import Worker
 
 COUNT_PUBLISHED_BY: Final = "SELECT DISTINCT group_name FROM outbox.position"
 LOGIN: Final = "CREATE ROLE {0} LOGIN; GRANT outbox_worker TO {0}"
-
-
-@pytest.fixture(scope="module")
-def other_cluster() -> Iterator[PostgresServer]:
-    """A second cluster: its xids are not those of the first."""
-    with PostgresServer() as server:
-        yield server
 
 
 def rebase(stage: Stage, **settings: str) -> str:
@@ -52,22 +43,6 @@ def prove(stage: Stage, least: int) -> None:
 
 def refuses(worker: Worker, event: str = "history_lost") -> bool:
     return worker.said(event)
-
-
-def move(stage: Stage, postgres: PostgresServer, target: PostgresServer) -> None:
-    """Dump the stage's database, load it into `target`, and play on there."""
-    name = make_empty_database(target)
-    dump = subprocess.run(
-        [str(postgres.binary("pg_dump")), "-d", stage.url], check=True, capture_output=True
-    )
-    load = [str(target.binary("psql")), "-q", "-v", "ON_ERROR_STOP=1", "-d", target.url(name)]
-    subprocess.run(load, check=True, input=dump.stdout, capture_output=True)
-    stage.url = stage.settings["database_url"] = target.url(name)
-
-
-def make_roles(target: PostgresServer) -> None:
-    """Roles belong to a cluster; a dump of one database does not bring them."""
-    make_database(target)
 
 
 def test_a_renamed_group_goes_on_where_the_old_one_stood(stage: Stage) -> None:

@@ -55,6 +55,66 @@ def test_status_says_that_another_group_publishes(stage: Stage) -> None:
     assert f"other group: {stage.name}" in stage.command("status", group="another").stdout
 
 
+AGE_POSITIONS = "UPDATE outbox.position SET updated_at = updated_at - interval '1 minute'"
+LATE = """
+    INSERT INTO outbox.event (topic, key, type, created_at)
+    SELECT %s, key, 'order.placed', now() - interval '90 s' FROM unnest(%s::text[]) AS key
+"""
+
+
+def test_a_shard_that_moves_is_behind_and_one_that_does_not_is_held(stage: Stage) -> None:
+    stage.write(*"abc")
+    stage.publish_all()
+    with psycopg.connect(stage.url, autocommit=True) as link:
+        link.execute(LATE, (stage.topics[0], list("abc")))
+        found = status(stage)
+        assert found["events"] == 3
+        assert found["seconds"] >= 90
+        assert states(found) == {"behind", "up to date"}
+        link.execute(AGE_POSITIONS)
+        assert states(status(stage)) == {"held", "up to date"}
+
+
+def test_old_events_that_nobody_ever_served_are_held(stage: Stage) -> None:
+    with psycopg.connect(stage.url, autocommit=True) as link:
+        link.execute(LATE, (stage.topics[0], list("a")))
+    assert states(status(stage)) == {"held", "unused"}
+
+
+def test_status_says_that_the_positions_are_of_another_history(stage: Stage) -> None:
+    stage.write(*"abc")
+    stage.publish_all()
+    with psycopg.connect(stage.url, autocommit=True) as link:
+        link.execute("UPDATE outbox.event SET event_id = gen_random_uuid() WHERE key = 'a'")
+    found = status(stage)
+    assert "another event stands under id" in found["history_lost"]
+    assert found["events"] is None
+    assert found["seconds"] is None
+    (lost,) = [shard for shard in found["shards"] if shard["state"] == "history lost"]
+    assert lost["events"] is None
+    assert lost["seconds"] is None
+    assert states(found) == {"history lost", "up to date"}
+    table = stage.command("status")
+    assert table.returncode == 0
+    assert "history lost" in table.stdout
+    assert "another event stands under id" in table.stdout
+    assert "outbox-worker rebase" in table.stdout
+
+
+def test_a_reader_may_ask_for_the_status(stage: Stage) -> None:
+    stage.write(*"abc")
+    stage.publish_all()
+    role = f"reader_{stage.name}"
+    with psycopg.connect(stage.url, autocommit=True) as link:
+        link.execute(f"CREATE ROLE {role} LOGIN IN ROLE outbox_reader".encode())
+    try:
+        url = stage.url.replace("postgres@", f"{role}@")
+        assert states(status(stage, database_url=url)) == {"up to date"}
+    finally:
+        with psycopg.connect(stage.url, autocommit=True) as link:
+            link.execute(f"DROP ROLE {role}".encode())
+
+
 def test_status_counts_queued_commands_by_type(stage: Stage) -> None:
     empty = status(stage)["commands"]
     assert empty == {"queued": 0, "waiting": 0, "seconds": 0.0, "types": []}

@@ -11,6 +11,7 @@ from typing_extensions import override
 from outbox_worker.observe.metrics import RelayMetrics
 from outbox_worker.relay.admission import Admission
 from outbox_worker.relay.codec import encode
+from outbox_worker.relay.complaints import Complaints
 from outbox_worker.relay.group import Changes
 from outbox_worker.relay.reader import TableReader
 from outbox_worker.relay.relay import Parts, Relay
@@ -33,9 +34,9 @@ class SimulatedGroup:
     """Membership that the history decides about."""
 
     is_member = True
-    trouble = ""
 
     def __init__(self) -> None:
+        self.complaints = Complaints("group")
         self.owned: set[int] = set()
         self._changes = Changes()
         self.left = False
@@ -65,8 +66,6 @@ class SimulatedGroup:
 class SimulatedLookups:
     """Kafka answers with the next poll."""
 
-    trouble = ""
-
     def __init__(self, kafka: Kafka) -> None:
         self._kafka = kafka
         self._wanted: set[int] = set()
@@ -74,10 +73,15 @@ class SimulatedLookups:
     def want(self, shards: Iterable[int]) -> None:
         self._wanted |= set(shards)
 
+    want_again = want
+
+    def hurry(self) -> None:
+        pass
+
     def drop(self, shards: Iterable[int]) -> None:
         self._wanted -= set(shards)
 
-    def collect(self) -> dict[int, Stored | None]:
+    def collect(self, _complaints: Complaints) -> dict[int, Stored | None]:
         wanted, self._wanted = self._wanted, set()
         return self._kafka.stored(wanted)
 
@@ -114,6 +118,9 @@ class SimulatedTopics:
 
     def closed(self, _names: Iterable[str]) -> dict[str, str]:
         return {}
+
+    def blame(self, _code: int, _names: Iterable[str]) -> bool:
+        return False
 
 
 class SimulatedPublisher:

@@ -9,62 +9,24 @@ from typing import TYPE_CHECKING
 from outbox_worker import database as connections
 from outbox_worker import migrations
 from outbox_worker.local.postgres import PostgresServer
-from outbox_worker.maintenance import partitions, purge
-from outbox_worker.relay.codec import encode
-from outbox_worker.relay.position import Backlog, Position
-from outbox_worker.relay.snapshot import NOTHING, Snapshot
+from outbox_worker.maintenance import partitions
+from outbox_worker.relay.position import Backlog
+from outbox_worker.relay.snapshot import Snapshot
 from outbox_worker.settings import PARTITIONS_AHEAD_DAYS
 from outbox_worker.stores import mirror, partition
 from outbox_worker.stores.mirror import Written
 from tests.harness.waiting import wait_until
+from tests.sql.old import (
+    OLD,
+    count,
+    insert,
+    make_day,
+    publish_all,
+    run,
+)
 
 if TYPE_CHECKING:
     from outbox_worker.database import Connection
-    from outbox_worker.maintenance.purge import Purged
-
-OLD = datetime.now(UTC) - timedelta(days=20)
-LIMIT = purge.Order.of_days(10, 30)
-
-
-def insert(link: Connection, count: int, when: datetime = OLD) -> None:
-    link.execute(
-        "INSERT INTO outbox.event (topic, key, type, created_at) "
-        "SELECT 't', n::text, 'v', %s FROM generate_series(1, %s) AS n",
-        (when, count),
-    )
-
-
-def publish_all(
-    link: Connection, *, but: int | None = None, backlog: Backlog | None = None
-) -> None:
-    """Write the mirror as if all that is visible were published, but for one shard."""
-    row = link.execute("SELECT pg_current_snapshot()::text").fetchone()
-    assert row is not None
-    seen = NOTHING if backlog else Snapshot.parse(row[0])
-    position = encode(Position(b"syst", "w", seen, backlog))
-    upper = None if backlog is None else str(backlog.upper)
-    cursor = None if backlog is None else backlog.cursor
-    given = [
-        Written(shard, 1, position, str(seen), upper, cursor, 0, None, None)
-        for shard in range(16)
-        if shard != but
-    ]
-    mirror.write_positions(link, "group", "w", given)
-
-
-def run(link: Connection, *, dry_run: bool = False) -> Purged:
-    return purge.run_once(link, LIMIT, lambda _: None, dry_run=dry_run)
-
-
-def count(link: Connection) -> int:
-    row = link.execute("SELECT count(*) FROM outbox.event").fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-def make_day(link: Connection, when: datetime = OLD) -> date:
-    assert partition.add_partition(link, when.date())
-    return when.date()
 
 
 def test_a_published_day_goes_as_a_whole(connection: Connection) -> None:

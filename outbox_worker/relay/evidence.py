@@ -1,0 +1,57 @@
+"""What the table has to say about positions, and about those of the mirror; see `history`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from outbox_worker.relay import history
+from outbox_worker.relay.codec import decode
+from outbox_worker.relay.position import system_digest
+from outbox_worker.stores import mirror, outbox, server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from outbox_worker.database import Connection
+    from outbox_worker.relay.position import Position
+
+WAY_OUT: Final = (
+    "run `outbox-worker rebase` (it shows its plan) and `outbox-worker rebase --execute`"
+)
+"""What mends a lost history."""
+
+
+def table_for(connection: Connection, positions: Iterable[Position]) -> history.Table:
+    """The table's side, with the rows that these positions name as their witnesses."""
+    ids = sorted({witness.id for each in positions for witness in each.witnesses})
+    # In this order: a row that is dropped in between lies below the watermark then.
+    found = outbox.find_witness(connection, ids)
+    identity = server.read_identity(connection)
+    return history.Table(
+        system=system_digest(identity.system),
+        fresh=identity.fresh,
+        found={id_: (xid, event_id) for id_, xid, event_id in found},
+        purged_id=identity.purged_id,
+        purged_xid=identity.purged_xid,
+    )
+
+
+def lost_in_mirror(connection: Connection) -> dict[int, str]:
+    """By shard why its position in the mirror is of another history; none where all stand.
+
+    What the views and `purge` take for published they take from the mirror: of a shard
+    named here that says nothing.
+    """
+    held = {row.shard: decode(row.position) for row in mirror.list_positions(connection)}
+    table = table_for(connection, held.values())
+    reasons = {shard: history.lost(position, table) for shard, position in held.items()}
+    return {shard: reason for shard, reason in reasons.items() if reason}
+
+
+def in_words(lost: Mapping[int, str]) -> str:
+    """One sentence about shards that are lost, without its full stop."""
+    first = min(lost)
+    others = f" (and {len(lost) - 1} more)" if len(lost) > 1 else ""
+    return (
+        f"The positions are of another history than the table: shard {first}{others}: {lost[first]}"
+    )
