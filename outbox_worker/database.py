@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import psycopg
-from psycopg import conninfo
+from psycopg import conninfo, pq
 from psycopg.types.numeric import Int8BinaryLoader
 
 from outbox_worker.errors import SettingsError, UnreachableError
@@ -45,16 +46,42 @@ READER_OPTIONS: Final = " ".join(
 otherwise takes a sequential scan of 0.5 s for a poll that costs 0.3 ms over its index."""
 
 
+NUMBERS: Final = frozenset(
+    {
+        "connect_timeout",
+        "keepalives",
+        "keepalives_idle",
+        "keepalives_interval",
+        "keepalives_count",
+        "tcp_user_timeout",
+    }
+)
+"""Parts of a URL that libpq reads as a number, most of them only once it is connected."""
+
+NUMBER: Final = re.compile(r"\s*[+-]?[0-9]{1,9}\s*")
+HIGHEST_PORT: Final = 65_535
+
+PLACE: Final = frozenset({"host", "hostaddr", "port", "password"})
+"""Parts that libpq is not asked about in advance: where the server is, and what is secret."""
+
+NOWHERE: Final = "/nonexistent"
+"""A folder without a socket: whoever connects there learns at once that nobody is there."""
+
+
 def connect(url: str, *, application: str, options: str = "") -> Connection:
     """Open an autocommit connection to the primary.
 
     `options` are further server settings (`-c name=value`). Raises
-    `SettingsError` where the URL cannot be read and `UnreachableError` where no
-    primary answers or it refuses us.
+    `SettingsError` where the URL cannot be read, or a part of it cannot be whatever the
+    server, and `UnreachableError` where no primary answers or it refuses us.
     """
     try:
         connection = psycopg.connect(**arguments(url, application=application, options=options))
-    except psycopg.OperationalError as error:
+    except (psycopg.Error, UnicodeError) as error:
+        wrong = _wrong_setting(error, url)
+        if wrong is not None:
+            # The cause repeats the value, which may be a piece of a password.
+            raise wrong from None
         raise unreachable(error, url) from error
     connection.adapters.register_loader(XID8_OID, Int8BinaryLoader)
     return connection
@@ -77,7 +104,7 @@ def parse(url: str) -> dict[str, Any]:
     """The parts of a libpq URL or key=value string; `SettingsError` where it is none."""
     try:
         return {k: v for k, v in conninfo.conninfo_to_dict(url).items() if v is not None}
-    except psycopg.ProgrammingError:
+    except (psycopg.ProgrammingError, UnicodeError):
         # The cause repeats the string, and with it the password.
         raise SettingsError(
             "OUTBOX_DATABASE_URL is not a libpq URL or key=value string",
@@ -85,7 +112,61 @@ def parse(url: str) -> dict[str, Any]:
         ) from None
 
 
-def unreachable(error: psycopg.Error, url: str) -> UnreachableError:
+def _wrong_setting(error: Exception, url: str) -> SettingsError | None:
+    """The error for a person where no server could make it right; None where one could.
+
+    Never with a value: of a password that is not encoded libpq takes pieces for other parts.
+    """
+    if _libpq_refuses({}):
+        return SettingsError(
+            "A PG variable of the environment has a value that cannot be: "
+            "libpq reads them beside OUTBOX_DATABASE_URL",
+            "See `env | grep ^PG`; correct it or take it away",
+        )
+    # Python gives up a host that cannot be a name before anybody is asked for it.
+    part = "host" if isinstance(error, UnicodeError) else _wrong_part(parse(url))
+    if not part:
+        return None
+    return SettingsError(
+        f"The part {part} of OUTBOX_DATABASE_URL has a value that cannot be",
+        "Correct it; in a user and a password percent-encode special characters (/ as %2F)",
+    )
+
+
+def _wrong_part(given: Mapping[str, Any]) -> str:
+    """The name of the part that libpq would not take, empty where there is none."""
+    for name in sorted(NUMBERS & given.keys()):
+        if not NUMBER.fullmatch(given[name]):
+            return name
+    if not _ports_fit(given):
+        return "port"
+    parts = sorted(given.keys() - PLACE)
+    if _libpq_refuses({name: given[name] for name in parts}):
+        # The first one that does not fit to those before it.
+        for count, name in enumerate(parts, 1):
+            if _libpq_refuses({each: given[each] for each in parts[:count]}):
+                return name
+    return ""
+
+
+def _ports_fit(given: Mapping[str, Any]) -> bool:
+    """One port for all hosts or one for each, none of them impossible; empty is the default."""
+    ports = given.get("port", "").split(",")
+    hosts = (given.get("hostaddr") or given.get("host", "")).split(",")
+    possible = all(
+        not each.strip() or (NUMBER.fullmatch(each) and 0 < int(each) <= HIGHEST_PORT)
+        for each in ports
+    )
+    return possible and len(ports) in {1, len(hosts)}
+
+
+def _libpq_refuses(given: Mapping[str, Any]) -> bool:
+    """Whether libpq does not even look for the server (PQping, PQPING_NO_ATTEMPT)."""
+    elsewhere = conninfo.make_conninfo(**{**given, "host": NOWHERE})
+    return pq.PGconn.ping(elsewhere.encode()) == pq.Ping.NO_ATTEMPT
+
+
+def unreachable(error: Exception, url: str) -> UnreachableError:
     """The error for a person: the server's own words, without the password."""
     words = " ".join(str(error).split())
     password = parse(url).get("password")

@@ -6,17 +6,25 @@ under an advisory lock: twenty programs at once do it once.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import threading
+import time
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import psycopg
 
 import sql
-from outbox_worker.errors import SchemaVersionError, UnreachableError
+from outbox_worker.errors import SchemaVersionError, UnreachableError, WorkFailedError
 from outbox_worker.stores import migration
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from outbox_worker.database import Connection
     from outbox_worker.stores.migration import Applied
+
+Done = TypeVar("Done")
 
 ROLES_WAY_OUT: Final = (
     "Run migrate as a user that may create roles and the schema, or let an administrator run "
@@ -24,25 +32,54 @@ ROLES_WAY_OUT: Final = (
     "CREATE ROLE outbox_reader NOLOGIN; GRANT CREATE ON DATABASE ... TO the user of migrate"
 )
 
+LOCKED_WAY_OUT: Final = (
+    "What was done before stays. See pg_stat_activity for a pg_dump or an old transaction "
+    "(xact_start); run migrate again when it has ended"
+)
 
-def apply(connection: Connection) -> list[str]:
+
+class Patience(NamedTuple):
+    """How long others may keep a table locked that is needed for an instant.
+
+    Whoever comes later waits behind us: so a lock is asked for briefly, again after a
+    pause in which all others go on, and not for ever.
+    """
+
+    lock_ms: int = 1_500
+    """Longer than deadlock_timeout (1 s), after which a vacuum of Postgres' own gives way."""
+
+    pause_s: float = 1.5
+    seconds: float = 60.0
+
+    @property
+    def options(self) -> str:
+        """What has a session of its own wait so briefly for each lock."""
+        return f"-c lock_timeout={self.lock_ms}ms"
+
+
+PATIENCE: Final = Patience()
+
+NO_LIMIT: Final = 0
+"""Whoever waits until another program has migrated keeps nobody from a table."""
+
+
+def apply(connection: Connection, patience: Patience = PATIENCE) -> list[str]:
     """Apply what is missing; the names of what was applied.
 
     Raises `SchemaVersionError` where the schema is newer than the program or a
-    migration was edited after it ran, `UnreachableError` where rights are missing.
+    migration was edited after it ran, `UnreachableError` where rights are missing,
+    `WorkFailedError` where others keep a table locked: what ended before then stays.
     """
     done: list[str] = []
+    began = time.monotonic()
     try:
-        for step in sql.migrations():
-            with connection.transaction():
-                migration.lock(connection)
-                migration.create_table(connection)
-                applied = migration.list_applied(connection)
-                _compare(applied)
-                if step.number > len(applied):
-                    connection.execute(step.body, prepare=False)
-                    migration.insert_applied(connection, step.number, step.name, step.checksum)
-                    done.append(f"{step.number:04}_{step.name}")
+        with _alone(connection):
+            for step in sql.migrations()[len(_applied(connection)) :]:
+                name = f"{step.number:04}_{step.name}"
+                run = partial(_run, connection, step, patience.lock_ms)
+                patiently(f"Migration {name}", run, patience, began)
+                done.append(name)
+                began = time.monotonic()
     except psycopg.errors.InsufficientPrivilege as error:
         raise UnreachableError(
             f"The database refuses the migration: {error.diag.message_primary}", ROLES_WAY_OUT
@@ -50,10 +87,29 @@ def apply(connection: Connection) -> list[str]:
     return done
 
 
+def patiently(
+    what: str, work: Callable[[], Done], patience: Patience, began: float | None = None
+) -> Done:
+    """Call `work` until it gets its locks, which it waits for briefly, and return its answer.
+
+    `WorkFailedError` says that `what` waits in vain once the patience is over, counted from
+    `began` on the monotonic clock; `work` is called at least once.
+    """
+    until = patience.seconds + (time.monotonic() if began is None else began)
+    while True:
+        try:
+            return work()
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
+            if time.monotonic() > until:
+                raise WorkFailedError(
+                    f"{what} waits in vain: others keep a table locked", LOCKED_WAY_OUT
+                ) from error
+        threading.Event().wait(patience.pause_s)  # nobody tells when a lock is let go
+
+
 def check(connection: Connection) -> None:
     """See that the schema is the one of this program; `SchemaVersionError` where it is not."""
-    applied = migration.list_applied(connection) if migration.find_table(connection) else []
-    _compare(applied)
+    applied = _applied(connection)
     newest = len(sql.migrations())
     if len(applied) < newest:
         raise SchemaVersionError(
@@ -62,8 +118,32 @@ def check(connection: Connection) -> None:
         )
 
 
-def _compare(applied: list[Applied]) -> None:
-    """Every migration that ran must be one of ours, letter for letter."""
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    """Nobody else migrates this database meanwhile, also while we pause between two tries."""
+    with connection.transaction():
+        migration.limit_locks(connection, NO_LIMIT)
+        migration.lock(connection)
+    try:
+        yield
+    finally:
+        # A session that is lost has let it go.
+        if not connection.closed:
+            migration.unlock(connection)
+
+
+def _run(connection: Connection, step: sql.Migration, lock_ms: int) -> None:
+    """One migration and the note that it ran: both or neither."""
+    with connection.transaction():
+        migration.limit_locks(connection, lock_ms)
+        migration.create_table(connection)
+        connection.execute(step.body, prepare=False)
+        migration.insert_applied(connection, step.number, step.name, step.checksum)
+
+
+def _applied(connection: Connection) -> list[Applied]:
+    """What ran; every migration must be one of ours, letter for letter."""
+    applied = migration.list_applied(connection) if migration.find_table(connection) else []
     ours = sql.migrations()
     if len(applied) > len(ours):
         raise SchemaVersionError(
@@ -78,3 +158,4 @@ def _compare(applied: list[Applied]) -> None:
                 "Install the release that migrated this database, or a newer one; "
                 "a migration is never edited",
             )
+    return applied

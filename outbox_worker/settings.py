@@ -203,7 +203,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _properties_file_exists(self) -> Settings:
-        if self.kafka_properties is not None and not self.kafka_properties.is_file():
+        if self.kafka_properties is not None and not _is_file(self.kafka_properties):
             message = f"OUTBOX_KAFKA_PROPERTIES names no file: {self.kafka_properties}"
             raise ValueError(message)
         return self
@@ -226,6 +226,14 @@ class Settings(BaseSettings):
                 message, "Set it to the brokers' addresses, for example kafka-1:9092,kafka-2:9092"
             )
         return self.kafka_bootstrap_servers
+
+
+def _is_file(path: Path) -> bool:
+    """False too where nobody can tell: a name that is too long, a folder that is closed to us."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def split_address(address: str) -> tuple[str, int]:

@@ -1,6 +1,8 @@
 """Real servers for all tests: one Postgres and one broker, a database for each test.
 
-What is missing on this machine fails the run: a skipped proof is none.
+What is missing on this machine fails the run: a skipped proof is none. Tests that stop,
+kill or cut off a broker start their own, which takes Java 17 with Maven; for all others
+Docker will do, or a broker that OUTBOX_LOCAL_KAFKA names.
 """
 
 from __future__ import annotations
@@ -16,14 +18,15 @@ from psycopg import sql as identifiers
 from outbox_worker import database as connections
 from outbox_worker import migrations
 from outbox_worker.local.broker import open_broker
-from outbox_worker.local.kafka import KafkaServer
 from outbox_worker.local.postgres import PostgresServer
 from outbox_worker.maintenance import partitions
+from tests.harness.brokers import own_broker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from outbox_worker.database import Connection
+    from outbox_worker.local.kafka import KafkaServer
 
 TEMPLATE: Final = "outbox_template"
 
@@ -43,7 +46,7 @@ def postgres() -> Iterator[PostgresServer]:
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[KafkaServer]:
     """A broker of our own, for tests that kill it or ask what only it can answer."""
-    with KafkaServer() as server:
+    with own_broker() as server:
         yield server
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Final
+
 import click
 
 from outbox_worker import database, migrations, settings
 from outbox_worker.cli.options import settings_help
 from outbox_worker.maintenance import partitions
+
+NAME: Final = "outbox-worker migrate"
 
 
 @click.command("migrate", epilog=settings_help())
@@ -14,12 +19,16 @@ def command() -> None:
     """Make or update the schema in the database, and the partitions of the next days.
 
     Run it before the first worker starts and with every new release; twenty at
-    once are harmless.
+    once are harmless. Where others keep a table locked it lets writers pass, and
+    gives up after a minute.
     """
     url = settings.load().need_database()
-    with database.connect(url, application="outbox-worker migrate") as connection:
-        done = migrations.apply(connection)
-        made = partitions.run_once(connection)
+    patience = migrations.PATIENCE
+    with database.connect(url, application=NAME) as connection:
+        done = migrations.apply(connection, patience)
     for name in done:
         click.echo(f"applied {name}")
+    with database.connect(url, application=NAME, options=patience.options) as connection:
+        make = partial(partitions.run_once, connection)
+        made = migrations.patiently("The schema is up to date, a partition", make, patience)
     click.echo(f"schema is up to date; {len(made.made)} partitions made")

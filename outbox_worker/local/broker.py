@@ -8,6 +8,7 @@ import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from outbox_worker.errors import UnreachableError
 from outbox_worker.local import jars
 from outbox_worker.local.kafka import KafkaServer
 
@@ -42,7 +43,10 @@ def open_broker() -> Iterator[str]:
     given = os.environ.get(VARIABLE)
     if given:
         yield given
-    elif not jars.have_java() and have_docker():
+    elif jars.have_java():
+        with KafkaServer() as server:
+            yield server.bootstrap
+    elif have_docker():
         from testcontainers.kafka import KafkaContainer  # noqa: PLC0415  an extra
 
         container = (
@@ -55,5 +59,6 @@ def open_broker() -> Iterator[str]:
         with container as started:
             yield started.get_bootstrap_server()
     else:
-        with KafkaServer() as server:
-            yield server.bootstrap
+        raise UnreachableError(
+            "No local Kafka: neither Java 17 with Maven nor Docker is here", jars.INSTALL
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -25,23 +26,51 @@ POM: Final = f"""<project>
 </dependencies></project>
 """
 
-INSTALL: Final = (
+OLDEST_JAVA: Final = 17
+"""Kafka 4 runs on no older one."""
+
+INSTALL_JAVA: Final = (
     "Install Java 17 and Maven (Debian: apt-get install openjdk-17-jre-headless maven; "
-    "macOS: brew install openjdk@17 maven), or Docker, or name a broker in OUTBOX_LOCAL_KAFKA"
+    "macOS: brew install openjdk@17 maven)"
 )
+INSTALL: Final = f"{INSTALL_JAVA}, or Docker, or name a broker in OUTBOX_LOCAL_KAFKA"
 
 
 def have_java() -> bool:
-    """Whether Java and Maven are here."""
-    return shutil.which("java") is not None and shutil.which("mvn") is not None
+    """Whether Java, new enough, and Maven are here."""
+    return not _lack()
 
 
 def need_java() -> None:
-    """`UnreachableError` with what to install where Java or Maven is missing."""
-    if not have_java():
+    """`UnreachableError` with what to install where Java or Maven is missing or too old."""
+    if lack := _lack():
         raise UnreachableError(
-            "No local Kafka: neither Java with Maven nor Docker is here", INSTALL
+            "A Kafka broker of our own, which can be stopped and cut off, needs Java 17 or newer "
+            f"with Maven; here is {lack}",
+            INSTALL_JAVA,
         )
+
+
+def _lack() -> str:
+    """What keeps a broker from running here; empty where nothing does."""
+    version = _java_version()
+    if version is None:
+        return "no Java"
+    if version < OLDEST_JAVA:
+        return f"Java {version}"
+    return "" if shutil.which("mvn") else "no Maven"
+
+
+def _java_version() -> int | None:
+    """The feature release of the first Java in the PATH; None where there is none that runs."""
+    if shutil.which("java") is None:
+        return None
+    done = subprocess.run(
+        ["java", "-version"], check=False, capture_output=True, text=True, errors="replace"
+    )
+    # Up to Java 8 they were called 1.8 and so on.
+    found = re.search(r'version "(?:1\.)?(\d+)', done.stdout + done.stderr)
+    return int(found[1]) if found else None
 
 
 def fetch() -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -55,14 +56,20 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing: a probe every second is no change of state."""
 
 
+class _ServerOfIPv6(ThreadingHTTPServer):
+    address_family: int = socket.AF_INET6
+
+
 class HttpServer:
     """Serves in a thread of its own until `close`."""
 
     def __init__(self, address: str, health: Health, registry: CollectorRegistry) -> None:
         """Bind `address`; `SettingsError` where that cannot be."""
         handler = type("Handler", (_Handler,), {"health": health, "registry": registry})
+        host, port = split_address(address)
+        server = _ServerOfIPv6 if ":" in host else ThreadingHTTPServer
         try:
-            self._server = ThreadingHTTPServer(split_address(address), handler)
+            self._server = server((host, port), handler)
         except OSError as error:
             raise SettingsError(
                 f"OUTBOX_HTTP_ADDRESS {address} cannot be bound: {error.strerror}",

@@ -30,8 +30,18 @@ def create_table(connection: Connection) -> None:
 
 
 def lock(connection: Connection) -> None:
-    """Wait until nobody else migrates; held until the transaction ends."""
+    """Wait until nobody else migrates; held until `unlock` or the end of the session."""
     connection.execute(sql.load("migration/lock"))
+
+
+def unlock(connection: Connection) -> None:
+    """Let others migrate."""
+    connection.execute(sql.load("migration/unlock"))
+
+
+def limit_locks(connection: Connection, milliseconds: int) -> None:
+    """Wait at most so long for a lock (0: for ever), until the transaction ends."""
+    connection.execute(sql.load("migration/limit_locks"), {"milliseconds": milliseconds})
 
 
 def list_applied(connection: Connection) -> list[Applied]:

@@ -1,5 +1,5 @@
 -- migration/lock
--- Wait until nobody else migrates this database; held until the transaction ends.
+-- Wait until nobody else migrates this database; held until it is let go or the session ends.
 -- params: none
--- rows: one     transaction: the caller's
-SELECT pg_advisory_xact_lock(hashtextextended('outbox-worker migrate', 0))
+-- rows: one     transaction: any; outlives it
+SELECT pg_advisory_lock(hashtextextended('outbox-worker migrate', 0))

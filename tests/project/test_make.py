@@ -93,12 +93,37 @@ def test_setup_passes_over_a_python_that_is_too_old(
     assert "no Python 3.11 or newer" in done.stderr
 
 
-def test_ci_without_a_way_to_run_kafka_says_so_before_it_begins(
-    tmp_path: Path, bare_machine: dict[str, str]
+def install_java(folder: Path, version: str) -> None:
+    java = folder / "java"
+    java.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\"' >&2\n", encoding="utf-8")
+    java.chmod(0o755)
+
+
+@pytest.mark.parametrize("installed", ["17.0.15", "25-ea"])
+def test_ci_begins_where_it_can_run_kafka(
+    tmp_path: Path, bare_machine: dict[str, str], installed: str
 ) -> None:
+    install_java(tmp_path / "bin", installed)
+    (tmp_path / "bin" / "mvn").symlink_to("/bin/sh")
     done = run(["bash", ".ci/run"], copy(tmp_path / "clone"), bare_machine)
+    assert "== make setup: failed" in done.stdout, "there is no Python"
+
+
+@pytest.mark.parametrize("installed", ["", "1.8.0_442", "11.0.2", "17.0.15"])
+def test_ci_without_a_way_to_run_kafka_says_so_before_it_begins(
+    tmp_path: Path, bare_machine: dict[str, str], installed: str
+) -> None:
+    """Java without Maven, or one that is too old, cannot run it; no Docker can be killed in."""
+    if installed:
+        install_java(tmp_path / "bin", installed)
+    if not installed.startswith("17"):
+        (tmp_path / "bin" / "mvn").symlink_to("/bin/sh")
+    (tmp_path / "bin" / "docker").symlink_to("/bin/sh")
+    given = bare_machine | {"OUTBOX_LOCAL_KAFKA": "127.0.0.1:9092"}
+    done = run(["bash", ".ci/run"], copy(tmp_path / "clone"), given)
     assert done.returncode == 2
-    assert "Java 17 with Maven" in done.stderr
+    assert "Java 17 or newer with Maven" in done.stderr
+    assert "start their own" in done.stderr
     assert "apt-get install openjdk-17" in done.stderr
     assert "==" not in done.stdout, "no step was begun"
 

@@ -39,6 +39,7 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
         ("OUTBOX_HTTP_ADDRESS", "9464"),
         ("OUTBOX_LOG_LEVEL", "loud"),
         ("OUTBOX_KAFKA_PROPERTIES", "/no/such/file"),
+        ("OUTBOX_KAFKA_PROPERTIES", "x" * 5_000),
         ("OUTBOX_ASSOCIATION_MIN_SCORE", "2"),
     ],
 )

@@ -1,0 +1,75 @@
+"""`/livez` and `/readyz` of a real worker while Postgres and Kafka come and go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from outbox_worker.local.postgres import PostgresServer
+from tests.harness.databases import make_database
+from tests.harness.scene import Scene, free_address, showing_logs
+from tests.harness.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from outbox_worker.local.kafka import KafkaServer
+    from tests.harness.workers import Worker
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+NOTICE_S: Final = 40.0
+"""Within so long it is known that a server is gone, or back."""
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture
+def worker(kafka: KafkaServer, own_postgres: PostgresServer, tmp_path: Path) -> Iterator[Worker]:
+    """A worker that is ready, on servers that the test may stop."""
+    url = own_postgres.url(make_database(own_postgres))
+    settings = {"http_address": free_address()}
+    with showing_logs(Scene(url, kafka.bootstrap, tmp_path, **settings)) as scene:
+        (worker,) = scene.workers(1)
+        await_ready(worker)
+        yield worker
+        assert worker.stop() == 0
+
+
+def await_ready(worker: Worker) -> None:
+    wait_until(lambda: worker.ready() == (200, '{"status": "ok"}\n'), NOTICE_S, "it is ready")
+    assert worker.live() == (200, '{"status": "ok"}\n')
+
+
+def await_lack(worker: Worker, part: str) -> None:
+    """Wait until it says that this is what it lacks; it is alive nevertheless."""
+
+    def lacks() -> bool:
+        status, body = worker.ready()
+        return status == 503 and f'"{part}": ' in body
+
+    wait_until(lacks, NOTICE_S, f"it lacks {part}")
+    assert worker.live()[0] == 200
+
+
+def test_a_worker_says_what_it_lacks_and_is_ready_again_when_it_is_back(
+    kafka: KafkaServer, own_postgres: PostgresServer, worker: Worker
+) -> None:
+    own_postgres.stop()
+    await_lack(worker, "database")
+    assert '"broker": ' not in worker.ready()[1]
+    own_postgres.start()
+    await_ready(worker)
+    kafka.stop()
+    try:
+        await_lack(worker, "broker")
+        assert '"database": ' not in worker.ready()[1]
+    finally:
+        kafka.start()
+    await_ready(worker)

@@ -1,0 +1,163 @@
+"""`migrate` beside a session that keeps a table locked, as a long pg_dump does."""
+
+from __future__ import annotations
+
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Final
+from unittest import mock
+
+import psycopg
+import pytest
+
+import sql
+from outbox_worker import database as connections
+from outbox_worker import migrations
+from outbox_worker.errors import WorkFailedError
+from tests.harness.databases import make_empty_database
+from tests.harness.waiting import wait_until
+from tests.harness.workers import COMMAND, environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from outbox_worker.local.postgres import PostgresServer
+
+OLD: Final = 7
+"""The migration after this one takes the table of events for itself."""
+
+OTHERS_S: Final = 4
+"""How long others may have to wait: a few times as long as a migration asks for its lock."""
+
+BRIEFLY: Final = migrations.Patience(lock_ms=200, pause_s=0.05, seconds=0.5)
+
+WRITE: Final = "INSERT INTO outbox.event (topic, key, type) VALUES ('orders', 'k', 'order.placed')"
+READ: Final = "SELECT FROM outbox.event WHERE id = 0"
+READ_AS_A_DUMP: Final = "LOCK TABLE outbox.event IN ACCESS SHARE MODE"
+WAITING: Final = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = 'outbox-worker migrate'
+      AND wait_event_type = 'Lock' AND wait_event <> 'advisory'"""
+CONSTRAINTS: Final = """
+    SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
+    WHERE conrelid = 'outbox.event'::regclass ORDER BY conname"""
+BEHIND_ANOTHER: Final = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = 'outbox-worker migrate'
+      AND wait_event = 'advisory'"""
+LAST_DAY: Final = """
+    SELECT max(relname) FROM pg_class
+    WHERE relnamespace = 'outbox'::regnamespace AND relname ~ '^event_[0-9]{8}$'"""
+COUNT_APPLIED: Final = "SELECT count(*) FROM outbox.migration"
+
+
+@pytest.fixture
+def old(postgres: PostgresServer) -> str:
+    """The URL of a database whose schema is one of an older release."""
+    url = postgres.url(make_empty_database(postgres))
+    first = sql.migrations()[:OLD]
+    with (
+        connections.connect(url, application="tests") as link,
+        mock.patch.object(sql, "migrations", return_value=first),
+    ):
+        migrations.apply(link)
+    return url
+
+
+def count(link: psycopg.Connection, statement: str) -> int:
+    row = link.execute(statement.encode()).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+@contextmanager
+def dumping(url: str) -> Iterator[psycopg.Connection]:
+    """A transaction that reads the table of events; the block may end it before."""
+    with psycopg.connect(url) as dump:
+        dump.execute(READ_AS_A_DUMP)
+        yield dump
+
+
+@contextmanager
+def migrating(url: str) -> Iterator[subprocess.Popen[str]]:
+    """The installed command, started; it has ended when the block has."""
+    with subprocess.Popen(
+        [COMMAND, "migrate"],
+        env=environment({"database_url": url}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        yield process
+
+
+def migrate_beside_a_dump(url: str, order_of_another: str) -> str:
+    """What `migrate` says when it comes into a dump, beside which others go on."""
+    with (
+        psycopg.connect(url, autocommit=True) as other,
+        dumping(url) as dump,
+        migrating(url) as process,
+        closing(dump),
+    ):
+        other.execute(f"SET lock_timeout = '{OTHERS_S} s'".encode())
+        for _ in range(2):
+            wait_until(lambda: count(other, WAITING), 20, "it waits for the dump")
+            other.execute(order_of_another.encode())
+        assert process.poll() is None
+        dump.rollback()
+        said, _ = process.communicate(timeout=20)
+    assert process.returncode == 0, said
+    return said
+
+
+def test_writers_go_on_while_a_migration_waits_for_a_dump(old: str) -> None:
+    said = migrate_beside_a_dump(old, WRITE)
+    assert f"applied {OLD + 1:04}_" in said
+    with psycopg.connect(old) as link:
+        assert count(link, COUNT_APPLIED) == len(sql.migrations())
+
+
+def test_readers_go_on_while_a_partition_waits_for_a_dump(database: str) -> None:
+    with psycopg.connect(database) as link:
+        name = link.execute(LAST_DAY).fetchone()
+        assert name is not None
+        link.execute(f"DROP TABLE outbox.{name[0]}".encode())
+    assert "1 partitions made" in migrate_beside_a_dump(database, READ)
+
+
+def test_a_table_that_stays_locked_is_given_up_in_one_message(old: str) -> None:
+    name = f"{OLD + 1:04}_{sql.migrations()[OLD].name}"
+    with (
+        connections.connect(old, application="tests") as link,
+        connections.connect(old, application="tests") as other,
+    ):
+        before = link.execute(CONSTRAINTS).fetchall()
+        with dumping(old), pytest.raises(WorkFailedError, match=f"Migration {name}") as caught:
+            migrations.apply(link, BRIEFLY)
+        assert caught.value.exit_code == 1
+        assert "pg_dump" in caught.value.way_out
+        assert "run migrate again" in caught.value.way_out
+        assert link.execute(CONSTRAINTS).fetchall() == before
+        assert count(link, COUNT_APPLIED) == OLD
+        assert migrations.apply(other, BRIEFLY)[0] == name
+
+
+def test_twenty_at_once_wait_for_a_dump_and_apply_each_migration_once(old: str) -> None:
+    patience = BRIEFLY._replace(seconds=30.0)
+
+    def migrate(_: int) -> list[str]:
+        with connections.connect(old, application="outbox-worker migrate") as link:
+            return migrations.apply(link, patience)
+
+    with (
+        ThreadPoolExecutor(20) as threads,
+        psycopg.connect(old, autocommit=True) as link,
+        dumping(old) as dump,
+    ):
+        all_of_them = threads.map(migrate, range(20))
+        wait_until(lambda: count(link, BEHIND_ANOTHER) == 19, 20, "one waits, the others behind it")
+        wait_until(lambda: count(link, WAITING), 20, "it waits for the dump")
+        dump.rollback()
+        done = [name for names in all_of_them for name in names]
+    assert done == [f"{each.number:04}_{each.name}" for each in sql.migrations()[OLD:]]

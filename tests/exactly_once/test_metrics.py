@@ -1,0 +1,154 @@
+"""What a running worker shows on `/metrics` is what happened."""
+
+from __future__ import annotations
+
+import random
+import re
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+import pytest
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.admin._resource import ResourceType
+
+from tests.harness.scene import free_address
+from tests.harness.waiting import wait_until
+from tests.harness.workers import ROOT
+
+if TYPE_CHECKING:
+    from tests.harness.scene import Scene
+    from tests.harness.workers import Metrics, Worker
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
+
+INSERT: Final = """
+    INSERT INTO outbox.event (topic, key, type, payload)
+    SELECT %(topic)s, %(key)s || n, 'thing.changed.v1', %(payload)s
+    FROM generate_series(1, %(rows)s) AS n"""
+TERMINATE: Final = """
+    SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = 'outbox-worker relay'"""
+ADMIN_S: Final = 10.0
+SHOWN_S: Final = 20.0
+"""What is counted in the database is counted every 5 s."""
+
+SUBJECT: Final = re.compile(r"^\| (`[a-z_]+`(?:, `[a-z_]+`)*) \|", re.MULTILINE)
+
+
+def write(
+    scene: Scene, topic: str, rows: int = 1, *, key: str = "key ", payload: bytes = b"{}"
+) -> None:
+    """Some events in one transaction, each with a key of its own that begins with `key`."""
+    values = {"topic": topic, "key": key, "rows": rows, "payload": payload}
+    with psycopg.connect(scene.url) as connection:
+        connection.execute(INSERT, values)
+
+
+def start(scene: Scene) -> Worker:
+    """A worker that shows its metrics and serves all shards."""
+    worker = scene.worker(http_address=free_address())
+    wait_until(lambda: scene.whole([worker]), 30, "the worker serves all shards")
+    return worker
+
+
+def await_metrics(worker: Worker, name: str, value: float, **labels: str) -> Metrics:
+    """The first scrape in which the metric has this value."""
+    wait_until(
+        lambda: worker.metrics().value(name, **labels) == value, SHOWN_S, f"{name} is {value}"
+    )
+    return worker.metrics()
+
+
+def outcomes(found: Metrics) -> dict[str, float]:
+    """By outcome how many transactions there were."""
+    return {
+        each.labels["outcome"]: each.value
+        for each in found.samples
+        if each.name == "outbox_transaction_seconds_count"
+    }
+
+
+def let_pass(scene: Scene, topic: str, size: int) -> None:
+    """Set the topic's limit."""
+    entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    scene.admin.incremental_alter_configs([resource])[resource].result(ADMIN_S)
+
+
+def test_published_events_are_counted_once_each_and_a_lost_connection_too(scene: Scene) -> None:
+    orders, notes = scene.topics
+    worker = start(scene)
+    for rows in (30, 1, 1):
+        write(scene, orders, rows)
+    write(scene, notes, 20)
+    scene.await_caught_up()
+    found = await_metrics(worker, "outbox_events_published_total", 52)
+    assert found.value("outbox_events_published_total", topic=orders) == 32
+    assert found.value("outbox_events_published_total", topic=notes) == 20
+    batches = found.value("outbox_batch_events_count")
+    assert 1 <= batches <= 4
+    assert found.value("outbox_batch_events_sum") == 52
+    # With the claim of the shards, a transaction without events.
+    assert outcomes(found).keys() == {"committed"}
+    assert outcomes(found)["committed"] > batches
+    assert found.value("outbox_transaction_seconds_sum") > 0
+    assert found.value("outbox_insert_to_commit_seconds_count") == batches
+    assert 0 < found.value("outbox_insert_to_commit_seconds_sum") < SHOWN_S * batches
+    assert found.value("outbox_read_seconds_count") >= batches
+    assert 0 < found.value("outbox_read_seconds_sum") < SHOWN_S
+    assert found.value("outbox_shards_owned") == 16
+    assert found.value("outbox_rebalances_total") >= 1
+    for name in ("shards_held", "takeovers_total", "aborts_total", "reconnects_total"):
+        assert found.value(f"outbox_{name}") == 0, name
+
+    with psycopg.connect(scene.url) as connection:
+        connection.execute(TERMINATE)
+    write(scene, orders)
+    found = await_metrics(worker, "outbox_events_published_total", 53)
+    assert found.value("outbox_reconnects_total", peer="postgres") == 1
+    assert found.value("outbox_reconnects_total") == 1
+    scene.prove(least=53)
+
+
+def test_an_event_that_waits_for_a_person_is_shown_until_it_flows(scene: Scene) -> None:
+    topic = f"{scene.name}.small"
+    scene.listen_to({topic: 1}, **{"max.message.bytes": "20000"})
+    worker = start(scene)
+    write(scene, topic, key="stuck ", payload=random.Random(1).randbytes(50_000))
+    wait_until(lambda: worker.said("shard_held"), 20, "the event waits")
+    # Also where nothing else happens.
+    await_metrics(worker, "outbox_shards_held", 1)
+    write(scene, scene.topics[0])
+    assert len({row.shard for row in scene.rows().values()}) == 2
+    found = await_metrics(worker, "outbox_events_published_total", 1)
+    refused = found.value("outbox_aborts_total", reason="MSG_SIZE_TOO_LARGE")
+    assert refused >= 1
+    assert found.value("outbox_aborts_total") == refused
+    assert outcomes(found)["rejected"] == refused
+    found = await_metrics(worker, "outbox_unpublished_events", 1)
+    assert 0 < found.value("outbox_oldest_unpublished_age_seconds") < 60
+    let_pass(scene, topic, 100_000)
+    scene.await_caught_up()
+    await_metrics(worker, "outbox_unpublished_events", 0)
+    found = await_metrics(worker, "outbox_shards_held", 0)
+    assert found.value("outbox_oldest_unpublished_age_seconds") == 0
+    assert found.value("outbox_events_published_total", topic=topic) == 1
+
+
+def test_a_takeover_is_counted_by_whoever_takes_over(scene: Scene) -> None:
+    victim = start(scene)
+    heir = scene.worker(http_address=free_address())
+    scene.await_whole()
+    victim.kill()
+    scene.await_whole(heir)
+    await_metrics(heir, "outbox_shards_owned", 16)
+    found = await_metrics(heir, "outbox_takeovers_total", 1)
+    assert found.value("outbox_rebalances_total") >= 2
+
+
+def test_the_metrics_of_the_handbook_are_those_of_a_worker(scene: Scene) -> None:
+    handbook = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    chapter = handbook.partition("## Metrics and health")[2].partition("## ")[0]
+    told = {name.strip("`") for cell in SUBJECT.findall(chapter) for name in cell.split(", ")}
+    names = start(scene).metrics().names
+    assert told == {name for name in names if not name.endswith("_created")}

@@ -1,0 +1,26 @@
+"""Brokers of a test's own, which may be stopped, killed and cut off."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from outbox_worker.errors import UnreachableError
+from outbox_worker.local import jars
+from outbox_worker.local.kafka import KafkaServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def own_broker() -> Iterator[KafkaServer]:
+    """A broker for as long as the block lasts; without Java the test fails in one sentence."""
+    try:
+        jars.need_java()
+    except UnreachableError as error:
+        pytest.fail(str(error), pytrace=False)
+    with KafkaServer() as server:
+        yield server
