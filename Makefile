@@ -10,6 +10,8 @@ PYTHON ?= python3.13 python3.12 python3.11 python3
 MINUTES ?= 10
 HISTORIES ?= 100000
 TIMES ?= 10
+# Test processes side by side, each with servers of its own: half of the tests wait.
+PROCESSES ?= 2
 RACES := tests/domain/test_contention.py tests/domain/test_author_races.py \
 	tests/domain/test_author_completion.py tests/domain/test_overdue_workers.py
 
@@ -26,7 +28,7 @@ demo: $(INSTALLED) ## Postgres, Kafka, the worker: commands in, events out, a su
 	@$(VENV)/bin/outbox-worker demo
 
 test: $(INSTALLED) ## every test, on a real Postgres and a real Kafka broker
-	@$(RUN) -m pytest --durations=15
+	@$(RUN) -m pytest --numprocesses=$(PROCESSES) --dist=loadfile --durations=15
 
 check: $(INSTALLED) ## linter, types, import contracts, rules of the house, every SQL statement
 	@$(RUN) -m ruff check

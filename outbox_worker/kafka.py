@@ -10,11 +10,12 @@ import logging
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from typing_extensions import override
 
+from outbox_worker import rights
 from outbox_worker import settings as numbers
 from outbox_worker.errors import SettingsError, UnreachableError
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
-    from outbox_worker.settings import Settings, TopicShape
+    from outbox_worker.settings import Settings
 
 Config: TypeAlias = dict[str, Any]
 Found = TypeVar("Found")
@@ -76,8 +77,16 @@ def read_properties(path: Path | None) -> Config:
     """The user's further properties; `SettingsError` names a line or a property that cannot be."""
     if path is None:
         return {}
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
+        raise SettingsError(
+            f"OUTBOX_KAFKA_PROPERTIES {path} cannot be read: {why}",
+            "Name a text file in UTF-8 that the user of this process may read",
+        ) from error
     found: Config = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(lines, 1):
         text = line.strip()
         if not text or text[0] in "#!":
             continue
@@ -212,10 +221,14 @@ def ensure_anchor_topic(admin: AdminClient) -> None:
         # -1: the broker's own default replication.
         create_topic(admin, numbers.ANCHOR_TOPIC, numbers.SHARDS, -1)
     elif found != numbers.SHARDS:
-        raise SettingsError(
-            f"Topic {numbers.ANCHOR_TOPIC} has {found} partitions, not {numbers.SHARDS}",
-            f"It is always empty: delete it, then start again or run: {_by_hand(numbers.SHARDS)}",
+        way_out = (
+            f"Add the others: {_by_hand(numbers.SHARDS, order='--alter')}"
+            if found < numbers.SHARDS
+            else "It is always empty: stop the workers, delete it, then start again or run: "
+            + _by_hand(numbers.SHARDS)
         )
+        what = f"Topic {numbers.ANCHOR_TOPIC} has {found} partitions, not {numbers.SHARDS}"
+        raise SettingsError(what, way_out)
 
 
 def partitions_of(client: AdminClient | Consumer, topic: str) -> int:
@@ -228,26 +241,46 @@ def partitions_of(client: AdminClient | Consumer, topic: str) -> int:
         return len(metadata.partitions)
     if metadata.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
         return 0
-    raise unreachable(metadata.error)
+    raise unreachable(metadata.error, topic)
 
 
 def create_topic(admin: AdminClient, topic: str, partitions: int, replication: int) -> None:
     """Make `topic`; it may be there already. `UnreachableError` where the broker refuses."""
-    order = NewTopic(topic, num_partitions=partitions, replication_factor=replication)
     try:
-        _answer(admin.create_topics([order], request_timeout=CREATE_S)[topic], CREATE_S)
+        _answer(order_topic(admin, topic, partitions, replication), CREATE_S)
     except KafkaException as error:
         fault = error.args[0]
         if fault.code() != KafkaError.TOPIC_ALREADY_EXISTS:
-            raise UnreachableError(
-                f"Kafka did not make topic {topic}: {fault.str()}",
-                f"Let an administrator run: {_by_hand(partitions, topic)}",
-            ) from error
+            raise not_made(fault, topic, partitions) from error
 
 
-def create_shape(admin: AdminClient, topic: str, shape: TopicShape) -> None:
-    """Make a topic for events in the shape of OUTBOX_CREATE_TOPICS."""
-    create_topic(admin, topic, shape.partitions, shape.replication)
+def order_topic(admin: AdminClient, topic: str, partitions: int, replication: int) -> Future[None]:
+    """Have `topic` made, without waiting for it; the future raises `KafkaException`."""
+    order = NewTopic(topic, num_partitions=partitions, replication_factor=replication)
+    made: Future[None] = admin.create_topics([order], request_timeout=CREATE_S)[topic]
+    return made
+
+
+def not_made(fault: KafkaError, topic: str, partitions: int) -> UnreachableError:
+    """The error for a person of a topic that Kafka does not let us make."""
+    by_hand = f"Let an administrator run: {_by_hand(partitions, topic)}"
+    if fault.code() in rights.REFUSALS:
+        by_hand += f" (or grant us to make it: {rights.on_topic(topic, 'Create')})"
+    return UnreachableError(
+        f"Kafka did not make topic {topic}: {fault.name()}: {fault.str()}", by_hand
+    )
+
+
+def may(admin: AdminClient, topic: str, operation: str) -> bool | None:
+    """Whether this user has a right on `topic`, None where the broker does not say.
+
+    `KafkaException` where it does not answer, or may not even tell us of the topic.
+    """
+    asked = admin.describe_topics(
+        TopicCollection([topic]), include_authorized_operations=True, request_timeout=METADATA_S
+    )
+    given = _answer(asked[topic], METADATA_S).authorized_operations
+    return None if given is None else operation in {each.name for each in given}
 
 
 def members_of(admin: AdminClient, group: str) -> list[str]:
@@ -265,17 +298,20 @@ def _answer(asked: Future[Found], seconds: float) -> Found:
         raise KafkaException(KafkaError(KafkaError._TIMED_OUT)) from error  # noqa: SLF001  its own
 
 
-def unreachable(fault: KafkaError) -> UnreachableError:
-    """The error for a person of a broker that is away or refuses us."""
+def unreachable(fault: KafkaError, topic: str = "TOPIC") -> UnreachableError:
+    """The error for a person of a broker that is away or refuses us, be it a right on `topic`."""
+    way_out = rights.way_out(fault.code(), topic=topic)
+    if topic == numbers.ANCHOR_TOPIC and fault.code() in rights.REFUSALS:
+        # Kafka does not tell those who may not know of it whether it is there.
+        way_out += f"; where it is not there yet, also: {_by_hand(numbers.SHARDS)}"
     return UnreachableError(
-        f"Kafka cannot be reached or refuses us: {fault.name()}: {fault.str()}",
-        "Check OUTBOX_KAFKA_BOOTSTRAP_SERVERS, the security properties and this user's rights",
+        f"Kafka cannot be reached or refuses us: {fault.name()}: {fault.str()}", way_out
     )
 
 
-def _by_hand(partitions: int, topic: str = numbers.ANCHOR_TOPIC) -> str:
+def _by_hand(partitions: int, topic: str = numbers.ANCHOR_TOPIC, *, order: str = "--create") -> str:
     return (
-        "kafka-topics.sh --bootstrap-server BROKER:9092 --create "
+        f"kafka-topics.sh --bootstrap-server BROKER:9092 {order} "
         f"--topic {topic} --partitions {partitions}"
     )
 

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 
-from outbox_worker import kafka
+from outbox_worker import kafka, rights
+from outbox_worker.relay.complaints import Complaints, words
 from outbox_worker.settings import ANCHOR_TOPIC
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from outbox_worker.relay.complaints import Subject
 
 MEMBER_MARK: Final = b"CGMDv2:"
 """librdkafka's serialized group metadata: this mark, then the generation in four bytes."""
@@ -49,8 +52,9 @@ class Group:
         self._owned: set[int] = set()
         self._changes = Changes()
         self._assigned = False
-        self._trouble: set[str] = set()
         self._ask_at = 0.0
+        self.complaints = Complaints(config["group.id"])
+        """What is wrong with Kafka, as the member notices it and as others of the relay do."""
 
     @property
     def owned(self) -> frozenset[int]:
@@ -63,11 +67,6 @@ class Group:
         return self._assigned
 
     @property
-    def trouble(self) -> str:
-        """What keeps us from the broker, as far as the group notices; empty where nothing does."""
-        return ", ".join(sorted(self._trouble))
-
-    @property
     def member_id(self) -> str:
         """The id that the broker gave us; empty while we are no member."""
         return self._consumer.memberid() or ""
@@ -78,7 +77,7 @@ class Group:
             [ANCHOR_TOPIC],
             on_assign=self._on_assign,
             on_revoke=self._on_revoke,
-            on_lost=self._on_revoke,
+            on_lost=self._on_lost,
         )
 
     def leave(self) -> None:
@@ -94,9 +93,11 @@ class Group:
         fault = message.error() if message is not None else None
         if fault is not None:
             self._note_error(fault)
-        elif self._trouble and time.monotonic() >= self._ask_at:
+        elif "broker" in self.complaints and time.monotonic() >= self._ask_at:
             self._ask_whether_over()
         changes, self._changes = self._changes, Changes()
+        if changes.rebalanced:
+            self._say_assignment()
         return changes
 
     def member(self) -> bytes | None:
@@ -132,7 +133,7 @@ class Group:
         self._changes.assigned |= came
         self._changes.rebalanced = True
         self._assigned = True
-        self._be_well()
+        self.complaints.settle()
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         consumer.incremental_unassign(partitions)
@@ -142,11 +143,26 @@ class Group:
         self._changes.revoked |= went
         self._changes.rebalanced = True
 
+    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Kafka counts us out: librdkafka joins again by itself, if it is let in."""
+        self._on_revoke(consumer, partitions)
+        self._assigned = False
+
+    def _say_assignment(self) -> None:
+        if self._owned:
+            log.info("shards_assigned", shards=sorted(self._owned))
+        elif self._assigned:
+            log.info("no_shards", reason="all 16 shards are with other workers; standing by")
+        else:
+            log.info("no_shards", reason="the group lost this worker; joining again")
+
     def _note_error(self, fault: KafkaError) -> None:
-        """One line for each kind of trouble: librdkafka repeats them in turn while it lasts."""
-        if fault.name() not in self._trouble:
-            log.warning("kafka_trouble", error=fault.name(), detail=fault.str())
-        self._trouble.add(fault.name())
+        """An answer of a broker ends most errors; that a right was granted only a membership tells.
+
+        librdkafka repeats an error in turn with others while it lasts, or never.
+        """
+        subject: Subject = "membership" if fault.code() in rights.REFUSALS else "broker"
+        self.complaints.note(subject, fault.code(), words(fault))
         self._ask_at = time.monotonic() + ASK_AGAIN_S
 
     def _ask_whether_over(self) -> None:
@@ -156,12 +172,7 @@ class Group:
         except KafkaException:
             self._ask_at = time.monotonic() + ASK_AGAIN_S
         else:
-            self._be_well()
-
-    def _be_well(self) -> None:
-        if self._trouble:
-            log.info("kafka_back", after=self.trouble)
-        self._trouble.clear()
+            self.complaints.settle("broker")
 
 
 class PositionReader:

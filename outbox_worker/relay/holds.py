@@ -15,11 +15,16 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 import structlog
+from confluent_kafka import KafkaError
+
+from outbox_worker import rights
+from outbox_worker.relay.topics import Closed
 
 if TYPE_CHECKING:
     from outbox_worker.relay.cohorts import Cohort, Cohorts
     from outbox_worker.relay.reader import Batch
     from outbox_worker.relay.topics import Topics
+    from outbox_worker.relay.transaction import Rejected
     from outbox_worker.stores.outbox import EventRow
 
 SHARD: Final = itemgetter(2)
@@ -32,13 +37,12 @@ LONGEST_HOLD_S: Final = 5.0
 SAY_EVERY: Final = 6
 """A held shard is told of at once, then at every sixth try (half a minute)."""
 
-TOPIC_WAY_OUT: Final = (
-    "Create the topic (kafka-topics.sh --create --topic NAME) or let the worker do it "
-    "with OUTBOX_CREATE_TOPICS=partitions:replication; nothing is skipped meanwhile"
-)
-RECORD_WAY_OUT: Final = (
-    "Let the topic take it (for its size: max.message.bytes of the topic); "
-    "it is tried again from time to time, and its shard flows on once it is taken"
+TOO_LARGE: Final = frozenset(
+    {
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.RECORD_LIST_TOO_LARGE,
+        KafkaError.INVALID_MSG_SIZE,
+    }
 )
 
 log = structlog.get_logger("relay")
@@ -60,7 +64,7 @@ def clear_topics(
         if first:
             return cohort, batch.until(first)
         row = batch.rows[0]
-        hold(cohorts, cohort, batch.start, row, (closed[row[4]], TOPIC_WAY_OUT))
+        hold(cohorts, cohort, batch.start, row, closed[row[4]])
         return None
     blocked = {row[2] for row in batch.rows if row[4] in closed}
     rest = cohort.without(blocked)
@@ -71,7 +75,7 @@ def clear_topics(
     return rest, replace(batch, cohort=rest, rows=rows)
 
 
-def isolate(cohorts: Cohorts, cohort: Cohort, batch: Batch, reason: str) -> None:
+def isolate(cohorts: Cohorts, cohort: Cohort, batch: Batch, refusal: Rejected) -> None:
     """After a refusal: smaller batches for each shard of it, or the hold of the one record."""
     counts = Counter(map(SHARD, batch.rows))
     singles = [
@@ -79,16 +83,37 @@ def isolate(cohorts: Cohorts, cohort: Cohort, batch: Batch, reason: str) -> None
         for shard, count in sorted(counts.items())
     ]
     cohorts.part(cohort, cohort.without(counts), *singles)
+    reason = refusal.reason
     if len(batch.rows) == 1:
-        alone = replace(singles[0], holds=cohort.holds)
-        hold(cohorts, singles[0], alone, batch.rows[0], (reason, RECORD_WAY_OUT))
+        alone, row = replace(singles[0], holds=cohort.holds), batch.rows[0]
+        why = Closed(reason, way_out_of(refusal.code, TOPIC(row)))
+        hold(cohorts, singles[0], alone, row, why)
     else:
         log.warning("record_refused", reason=reason, shards=sorted(counts), rows=len(batch.rows))
 
 
-def hold(
-    cohorts: Cohorts, cohort: Cohort, start: Cohort, row: EventRow, why: tuple[str, str]
-) -> None:
+def grown_back(cohort: Cohort, most: int) -> Cohort:
+    """After a batch that went out: the next may be twice as large, up to the setting again."""
+    rows = cohort.rows and cohort.rows * 2
+    return replace(cohort, rows=None if rows is not None and rows >= most else rows)
+
+
+def way_out_of(code: int, topic: str) -> str:
+    """What lets a topic take a record that it refused with this error."""
+    if code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+        return f"Let an administrator grant it: {rights.on_events(topic)}"
+    if code in TOO_LARGE:
+        return (
+            "Let the topic take larger records: kafka-configs.sh --bootstrap-server BROKER:9092 "
+            f"--alter --topic {topic} --add-config max.message.bytes=N"
+        )
+    return (
+        "Let the topic take it: see `reason`, and the topic's configuration (a compacted topic "
+        "takes no event without a key). It is tried again from time to time"
+    )
+
+
+def hold(cohorts: Cohorts, cohort: Cohort, start: Cohort, row: EventRow, why: Closed) -> None:
     """Let the shard of one event wait. Dead letters, once there are any, begin here."""
     reason, way_out = why
     if start.holds % SAY_EVERY == 0:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-import structlog
 from confluent_kafka import KafkaException
 
 from outbox_worker.relay.caller import Caller
+from outbox_worker.relay.complaints import words
 from outbox_worker.settings import BACKOFF_MAX_S, BACKOFF_MIN_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from concurrent.futures import Future
 
+    from outbox_worker.relay.complaints import Complaints
     from outbox_worker.relay.recovery import Recovery, Stored
-
-log = structlog.get_logger("relay")
 
 
 class Lookups:
@@ -32,17 +31,26 @@ class Lookups:
         self._answer: Future[dict[int, Stored | None]] | None = None
         self._not_before = 0.0
         self._pause = BACKOFF_MIN_S
-        self._trouble = ""
-
-    @property
-    def trouble(self) -> str:
-        """Why the last question was not answered; empty once one is."""
-        return self._trouble
+        self._patience = 0.0
 
     def want(self, shards: Iterable[int]) -> None:
         """Ask for these shards; an answer that is under way does not count for them."""
         self._wanted |= set(shards)
         self._asked -= self._wanted
+
+    def want_again(self, shards: Iterable[int]) -> None:
+        """Ask for these after a transaction failed: at once, from the second time on ever later.
+
+        A refusal that lasts would otherwise be met again within milliseconds, for ever.
+        """
+        self.want(shards)
+        self._not_before = max(self._not_before, time.monotonic() + self._patience)
+        self._patience = min(max(self._patience * 2, BACKOFF_MIN_S), BACKOFF_MAX_S)
+
+    def hurry(self) -> None:
+        """Something changed for the better: the next questions are asked at once again."""
+        if self._patience:
+            self._patience = self._not_before = 0.0
 
     def drop(self, shards: Iterable[int]) -> None:
         """They are no longer ours."""
@@ -50,11 +58,11 @@ class Lookups:
         self._wanted -= gone
         self._asked -= gone
 
-    def collect(self) -> dict[int, Stored | None]:
+    def collect(self, complaints: Complaints) -> dict[int, Stored | None]:
         """What has been answered since; asks what is still wanted."""
         found: dict[int, Stored | None] = {}
         if self._answer is not None and self._answer.done():
-            found = self._take(self._answer)
+            found = self._take(self._answer, complaints)
             self._answer = None
         if self._answer is None and self._wanted and time.monotonic() >= self._not_before:
             self._asked, self._wanted = frozenset(self._wanted), set()
@@ -67,22 +75,20 @@ class Lookups:
         if self._answer is None or self._answer.done():
             self._recovery.close()
 
-    def _take(self, answer: Future[dict[int, Stored | None]]) -> dict[int, Stored | None]:
+    def _take(
+        self, answer: Future[dict[int, Stored | None]], complaints: Complaints
+    ) -> dict[int, Stored | None]:
         try:
             found = answer.result()
         except KafkaException as error:
-            self._fail(error)
+            complaints.note("positions", error.args[0].code(), words(error.args[0]))
+            self._postpone()
             return {}
-        if self._trouble:
-            log.info("kafka_back", after=self._trouble)
-        self._trouble, self._pause = "", BACKOFF_MIN_S
+        complaints.settle("positions")
+        self._pause = BACKOFF_MIN_S
         return {shard: stored for shard, stored in found.items() if shard in self._asked}
 
-    def _fail(self, error: KafkaException) -> None:
-        fault = error.args[0]
-        if not self._trouble:
-            log.warning("kafka_away", error=fault.name(), detail=fault.str())
-        self._trouble = f"{fault.name()}: {fault.str()}"
+    def _postpone(self) -> None:
         self._wanted |= self._asked
         self._not_before = time.monotonic() + self._pause
         self._pause = min(self._pause * 2, BACKOFF_MAX_S)

@@ -11,7 +11,7 @@ where it stands (`Lookups`), the table is asked whether that is still true
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, assert_never
 
 import psycopg
@@ -86,7 +86,7 @@ class Relay:
         self._known: dict[int, Stored | None] = {}
         self._ahead: tuple[Cohort, Batch] | None = None
         self._crowded = False
-        self._trouble = ""
+        self._complaints = parts.group.complaints
         self._wait = 0.0
         self._refusal: HistoryLostError | None = None
         self._recheck_at = 0.0
@@ -108,7 +108,7 @@ class Relay:
         member = "" if parts.group.is_member else "not a member of the group yet"
         return {
             "database": parts.reader.trouble,
-            "broker": parts.lookups.trouble or parts.group.trouble or self._trouble,
+            "broker": self._complaints.text,
             "group": refusal or member,
         }
 
@@ -132,7 +132,8 @@ class Relay:
         except HistoryLostError as error:
             self._refuse(error)
         except UnreachableError as error:
-            self._say_trouble(error)
+            log.debug("topics_unknown", error=error.message)  # `Topics` has said it aloud.
+        self._parts.metrics.shards_held.set(self._cohorts.held)
         grown = max(self._wait * IDLE_POLL_GROWTH, IDLE_POLL_MIN_S)
         self._wait = 0.0 if worked else min(grown, IDLE_POLL_MAX_S)
 
@@ -144,12 +145,6 @@ class Relay:
         self._parts.transactions.close()
         self._parts.reader.close()
 
-    def _say_trouble(self, error: UnreachableError) -> None:
-        """Kafka did not answer a question about a topic; librdkafka is told of by the group."""
-        if self._trouble != error.message:
-            log.warning("kafka_away", error=error.message)
-        self._trouble = error.message
-
     def _serve_group(self) -> None:
         parts = self._parts
         changes = parts.group.poll(self._wait)
@@ -157,19 +152,12 @@ class Relay:
             parts.metrics.rebalances.inc()
             parts.metrics.shards_owned.set(len(parts.group.owned))
             self._drop(changes.revoked)
+            parts.lookups.hurry()
             parts.lookups.want(changes.assigned)
-            self._say_assignment()
         if self._refusal is not None and time.monotonic() >= self._recheck_at:
             self._recheck_at = time.monotonic() + RECHECK_S
             parts.lookups.want(range(SHARDS))
-        self._known.update(parts.lookups.collect())
-
-    def _say_assignment(self) -> None:
-        owned = sorted(self._parts.group.owned)
-        if owned:
-            log.info("shards_assigned", shards=owned)
-        else:
-            log.info("no_shards", reason="all 16 shards are with other workers; standing by")
+        self._known.update(parts.lookups.collect(self._complaints))
 
     def _drop(self, shards: Iterable[int]) -> None:
         gone = set(shards)
@@ -186,13 +174,20 @@ class Relay:
         self._stored.clear()
         self._start_over()
 
-    def _ask_again(self, reason: str) -> None:
+    def _ask_again(self, reason: str, code: int) -> None:
         """Kafka knows where we stand; we no longer do."""
         log.info("asking_kafka", reason=reason)
+        self._complaints.note_refusal("transaction", code, reason)
         self._known.clear()
         self._stored.clear()
         self._start_over()
-        self._parts.lookups.want(self._parts.group.owned)
+        self._parts.lookups.want_again(self._parts.group.owned)
+
+    def _go_well(self) -> None:
+        """A transaction was committed: what was in its way is over."""
+        self._crowded = False
+        self._parts.lookups.hurry()
+        self._complaints.settle("membership", "transaction")
 
     def _start_over(self) -> None:
         self._cohorts = Cohorts()
@@ -233,11 +228,12 @@ class Relay:
         except PositionTooLargeError as error:
             self._wait_out(error)
             return False
-        self._parts.admission.may_send_stragglers = not isinstance(outcome, Rejected)
+        refused = isinstance(outcome, Rejected | Discarded) and bool(outcome.topics)
+        self._parts.admission.may_send_stragglers = not refused
         if isinstance(outcome, Committed):
-            self._crowded = False
+            self._go_well()
             return True
-        self._ask_again(f"claim: {outcome.reason}")
+        self._ask_again(f"claim: {outcome.reason}", 0 if refused else outcome.code)
         return False
 
     def _mended(self) -> None:
@@ -253,7 +249,6 @@ class Relay:
         if taken is None:
             return False
         taken = holds.clear_topics(self._parts.topics, self._cohorts, *taken)
-        self._trouble = ""
         if taken is None:
             return True
         cohort, batch = taken
@@ -289,19 +284,21 @@ class Relay:
             case Committed():
                 self._stored.update(positions)
                 self._cohorts = ahead
-                self._crowded = False
+                self._go_well()
                 self._highest = max(self._highest, batch.rows[-1][0])
-                self._say_flowing(cohort)
-            case Rejected(reason, topics):
+                if cohort.holds:
+                    log.info("shard_flows", shards=sorted(cohort.stands))
+            case Rejected(reason, code, topics) if self._parts.topics.blame(code, topics):
                 self._ahead = None
-                self._parts.topics.forget(topics)
-                holds.isolate(self._cohorts, cohort, batch, reason)
+                holds.isolate(self._cohorts, cohort, batch, outcome)
             case Interrupted(reason):
                 log.info("transaction_interrupted", reason=reason)
                 self._ahead = None
                 return False
-            case Aborted(reason) | Discarded(reason):
-                self._ask_again(reason)
+            case Aborted(reason, code) | Rejected(reason, code):
+                self._ask_again(reason, code)
+            case Discarded(reason, code, topics):
+                self._ask_again(reason, 0 if self._parts.topics.blame(code, topics) else code)
             case _:
                 assert_never(outcome)
         return True
@@ -328,15 +325,7 @@ class Relay:
     def _settled(self, batch: Batch) -> Cohort:
         """The cohort after the batch, flowing, its size grown back."""
         after = batch.after(self._floors.floor(batch.upper)).flowing()
-        rows = after.rows and after.rows * 2
-        if rows is not None and rows >= self._parts.reader.limits.rows:
-            rows = None
-        return replace(after, rows=rows)
-
-    def _say_flowing(self, cohort: Cohort) -> None:
-        if cohort.holds:
-            log.info("shard_flows", shards=sorted(cohort.stands))
-        self._parts.metrics.shards_held.set(self._cohorts.held)
+        return holds.grown_back(after, self._parts.reader.limits.rows)
 
     def _wait_out(self, error: PositionTooLargeError) -> None:
         """Too many transactions in progress for one position: some of them must end first."""

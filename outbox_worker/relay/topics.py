@@ -2,20 +2,50 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from concurrent.futures import TimeoutError as NotYetError
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException
 
-from outbox_worker import kafka
+from outbox_worker import kafka, rights
+from outbox_worker.relay.complaints import words
+from outbox_worker.settings import ANCHOR_TOPIC
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
+    from concurrent.futures import Future
+
+    from confluent_kafka.admin import AdminClient
 
     from outbox_worker.relay.group import Group
-    from outbox_worker.settings import Settings
+    from outbox_worker.settings import Settings, TopicShape
+
+MAKE_S: Final = 1.0
+"""How long a new topic is waited for; one that takes longer is asked for again, as a missing one
+is, and meanwhile other shards go on."""
+
+CREATE: Final = (
+    "Create the topic (kafka-topics.sh --create --topic {}) or let the worker do it "
+    "with OUTBOX_CREATE_TOPICS=partitions:replication; nothing is skipped meanwhile"
+)
 
 log = structlog.get_logger("relay")
+
+
+class Closed(NamedTuple):
+    """Why a topic takes no event, and what a person can do about it."""
+
+    reason: str
+    way_out: str
+
+
+class Order(NamedTuple):
+    """A topic that is being made; past `until` (monotonic seconds) no answer comes any more."""
+
+    made: Future[None]
+    until: float
 
 
 class Topics:
@@ -26,29 +56,117 @@ class Topics:
         self._settings = settings
         self._group = group
         self._known: set[str] = set()
+        self._doubted: set[str] = set()
+        self._admin: AdminClient | None = None
+        self._orders: dict[str, Order] = {}
 
-    def closed(self, names: Iterable[str]) -> dict[str, str]:
-        """Those of `names` that take no event, and why; `UnreachableError` where nobody answers."""
+    def closed(self, names: Iterable[str]) -> dict[str, Closed]:
+        """Those of `names` that take no event; `UnreachableError` where nobody answers."""
         faults = {name: self._find(name) for name in set(names) - self._known}
+        self._group.complaints.settle("topics")
         self._known.update(name for name, fault in faults.items() if fault is None)
         return {name: fault for name, fault in faults.items() if fault is not None}
 
-    def forget(self, names: Iterable[str]) -> None:
-        """Ask anew: a topic may have been deleted."""
-        self._known.difference_update(names)
+    def blame(self, code: int, names: Collection[str]) -> bool:
+        """Whether this error of a transaction may lie in one of `names`; they are asked for anew.
 
-    def _find(self, name: str) -> str | None:
+        One may have been deleted, or a right on it taken away. Kafka does not say on which
+        topic a right is missing; where it is on that of the shards, the answer is False.
+        """
+        if not names:
+            return False
+        if code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            if self._may(ANCHOR_TOPIC, "READ") is False:
+                return False
+            self._doubted.update(names)
+        self._known.difference_update(names)
+        return True
+
+    def _find(self, name: str) -> Closed | None:
         try:
             fault = self._group.topic_fault(name)
         except KafkaException as error:
+            self._group.complaints.note("topics", error.args[0].code(), words(error.args[0]))
             raise kafka.unreachable(error.args[0]) from error
         if fault is None:
-            return None
-        if fault.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-            return f"{fault.name()}: {fault.str()}"
+            self._say_made(name)
+            return self._find_out(name) if name in self._doubted else None
         shape = self._settings.create_topics
+        if fault.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+            return Closed(words(fault), _way_out(fault, name))
         if shape is None:
-            return "the topic does not exist"
-        kafka.create_shape(kafka.make_admin(self._settings), name, shape)
-        log.info("topic_created", topic=name, partitions=shape.partitions)
+            return Closed("the topic does not exist", CREATE.format(name))
+        return self._make(name, shape)
+
+    def _make(self, name: str, shape: TopicShape) -> Closed | None:
+        """Have it made: one order at a time, however long Kafka takes to carry it out."""
+        now = time.monotonic()
+        patience = 0.0 if name in self._orders else MAKE_S
+        order = self._orders.get(name) or self._order(name, shape)
+        try:
+            order.made.result(patience)
+        except NotYetError:
+            if now > order.until:
+                self._begin_anew()
+            return Closed("Kafka has not made the topic yet", "See whether its controller is well")
+        except KafkaException as error:
+            return self._refused(error.args[0], name, shape)
+        self._say_made(name)
         return None
+
+    def _find_out(self, name: str) -> Closed | None:
+        """Whether it is this topic to which we may not write."""
+        if self._may(name, "WRITE") is False:
+            reason = "TOPIC_AUTHORIZATION_FAILED: Kafka does not let this user write to the topic"
+            return Closed(reason, f"Let an administrator grant it: {rights.on_events(name)}")
+        self._doubted.discard(name)
+        return None
+
+    def _may(self, name: str, operation: str) -> bool | None:
+        """Whether Kafka lets us do this; None where it does not say."""
+        try:
+            return kafka.may(self._client(), name, operation)
+        except KafkaException as error:
+            code = error.args[0].code()
+            if code < 0:
+                self._begin_anew()
+            return False if code == KafkaError.TOPIC_AUTHORIZATION_FAILED else None
+
+    def _client(self) -> AdminClient:
+        if self._admin is None:
+            self._admin = kafka.make_admin(self._settings)
+        return self._admin
+
+    def _order(self, name: str, shape: TopicShape) -> Order:
+        made = kafka.order_topic(self._client(), name, shape.partitions, shape.replication)
+        order = Order(made, time.monotonic() + kafka.CREATE_S + kafka.GRACE_S)
+        self._orders[name] = order
+        return order
+
+    def _refused(self, fault: KafkaError, name: str, shape: TopicShape) -> Closed | None:
+        del self._orders[name]
+        if fault.code() == KafkaError.TOPIC_ALREADY_EXISTS:
+            return None
+        if fault.code() < 0:
+            self._begin_anew()
+        error = kafka.not_made(fault, name, shape.partitions)
+        return Closed(error.message, f"{error.way_out}; or see OUTBOX_CREATE_TOPICS")
+
+    def _begin_anew(self) -> None:
+        """Ask through another client: one from before a restart of a broker may get no answer."""
+        self._admin = None
+        self._orders.clear()
+
+    def _say_made(self, name: str) -> None:
+        if self._orders.pop(name, None) is not None:
+            log.info("topic_created", topic=name)
+
+
+def _way_out(fault: KafkaError, name: str) -> str:
+    """What to do about a topic that the broker knows, or of which it does not say even that."""
+    if fault.code() in rights.REFUSALS:
+        return (
+            f"Let an administrator grant it: {rights.on_events(name)}; where the topic is not "
+            "there yet, Kafka says the same: see that it is"
+        )
+    return "See the brokers; it is asked for again from time to time"

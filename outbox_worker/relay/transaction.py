@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from operator import itemgetter
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from outbox_worker import kafka
+from outbox_worker.relay.complaints import words
 from outbox_worker.relay.record import headers_of
 from outbox_worker.settings import ANCHOR_TOPIC, KAFKA_CALL_S
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
     from outbox_worker.stores.outbox import EventRow
+
+TOPIC: Final = itemgetter(4)
 
 STATE_CODES = frozenset(
     {
@@ -69,9 +73,13 @@ refused: librdkafka takes a new epoch with the abort, and the same again goes th
 
 @dataclass(frozen=True, slots=True)
 class Aborted:
-    """Nothing is in Kafka, and the producer goes on; our place in the group may be stale."""
+    """Nothing is in Kafka, and the producer goes on; our place in the group may be stale.
+
+    `code` is Kafka's for the reason, here and below; 0 where Kafka said nothing.
+    """
 
     reason: str
+    code: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +87,32 @@ class Interrupted:
     """Nothing is in Kafka, the producer goes on, and where we stand is as before: try again."""
 
     reason: str
+    code: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Nothing is in Kafka, because of records that it does not take; the producer goes on."""
+    """Nothing is in Kafka, because of records that it does not take; the producer goes on.
+
+    They are of one or more of `topics`. Where a right on a topic is missing, it may instead be
+    that on the anchor topic: Kafka does not say which.
+    """
 
     reason: str
+    code: int
     topics: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Discarded:
-    """The outcome is unknown or we are fenced: the producer is gone, ask Kafka."""
+    """The outcome is unknown or we are fenced: the producer is gone, ask Kafka.
+
+    With `topics` it would have been `Rejected`, had the transaction been aborted.
+    """
 
     reason: str
+    code: int = 0
+    topics: frozenset[str] = frozenset()
 
 
 Outcome: TypeAlias = Committed | Aborted | Interrupted | Rejected | Discarded
@@ -114,6 +133,7 @@ class Transactions:
         self._source = ("ce_source", source)
         self._producer: Producer | None = None
         self._failures: list[tuple[KafkaError, str]] = []
+        self._rows: Sequence[EventRow] = ()
         self._began = 0.0
 
     @property
@@ -131,6 +151,7 @@ class Transactions:
         """Begin, and hand all records to librdkafka; an outcome only where that failed."""
         producer = self._require()
         self._failures.clear()
+        self._rows = rows
         self._began = time.perf_counter()
         row = None
         try:
@@ -191,31 +212,57 @@ class Transactions:
 
     def _abort(self, producer: Producer, fault: KafkaError) -> Outcome:
         """Abort where librdkafka says that it can be; otherwise give the producer up."""
-        reason = f"{fault.name()}: {fault.str()}"
+        fault = _cause_of(producer, fault)
+        reason, code = words(fault), fault.code()
         if fault.fatal() or not (fault.txn_requires_abort() or self._failures):
             self._discard(producer)
-            return Discarded(reason)
+            return Discarded(reason, code)
         try:
             producer.abort_transaction(KAFKA_CALL_S)
         except (KafkaException, SystemError) as error:
+            # Where the right on a topic was refused, librdkafka (2.16) aborts a transaction that
+            # the broker may never have heard of, and is told that there is none.
             self._discard(producer)
-            return Discarded(f"{reason}; abort: {_fault_of(error).str()}")
-        if rejected := self._rejection():
+            rejected = self._rejection(fault)
+            topics = rejected.topics if rejected else frozenset()
+            return Discarded(f"{reason}; abort: {_fault_of(error).str()}", code, topics)
+        if rejected := self._rejection(fault):
             return rejected
-        return Interrupted(reason) if fault.code() in GAP_CODES else Aborted(reason)
+        return Interrupted(reason, code) if code in GAP_CODES else Aborted(reason, code)
 
     def _discard(self, producer: Producer) -> None:
         """Let go of `producer`, unless it was given up and another is in its place."""
         if self._producer is producer:
             self.close()
 
-    def _rejection(self) -> Rejected | None:
-        """The first failed delivery that lies in a record, if any."""
+    def _rejection(self, fault: KafkaError) -> Rejected | None:
+        """The first failed delivery that lies in a record, or the refusal of a topic, if any.
+
+        A topic that may not be written is refused before any record is sent: librdkafka
+        then drops all of them unsent, and says of none what is wrong with it.
+        """
+        topics = frozenset(topic for _, topic in self._failures)
         for error, _ in self._failures:
             if error.code() in REJECTING_CODES:
-                topics = frozenset(topic for _, topic in self._failures)
-                return Rejected(f"{error.name()}: {error.str()}", topics)
+                return Rejected(words(error), error.code(), topics)
+        if self._rows and fault.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            return Rejected(words(fault), fault.code(), frozenset(map(TOPIC, self._rows)))
         return None
+
+
+def _cause_of(producer: Producer, fault: KafkaError) -> KafkaError:
+    """Why the transaction failed, where a call only says that it came too late for it.
+
+    librdkafka tells the cause to the next call; to begin is the one that changes nothing
+    in the middle of a transaction.
+    """
+    if fault.code() != KafkaError._STATE:  # noqa: SLF001  librdkafka's own code
+        return fault
+    try:
+        producer.begin_transaction()
+    except (KafkaException, SystemError) as error:
+        return _fault_of(error)
+    return fault
 
 
 def _fault_of(error: KafkaException | SystemError) -> KafkaError:

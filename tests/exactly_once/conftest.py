@@ -8,7 +8,9 @@ import pytest
 
 from outbox_worker.local.kafka import KafkaServer
 from outbox_worker.local.postgres import PostgresServer
+from tests.harness.brokers import own_broker
 from tests.harness.databases import make_database
+from tests.harness.rights import GUARD, Rights
 from tests.harness.scene import Scene, showing_logs
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ def scene(database: str, kafka_bootstrap_servers: str, tmp_path: Path) -> Iterat
 @pytest.fixture(scope="module")
 def own_kafka() -> Iterator[KafkaServer]:
     """A broker that the tests of one module may kill; they leave it running."""
-    with KafkaServer() as server:
+    with own_broker() as server:
         yield server
 
 
@@ -51,4 +53,32 @@ def own_postgres_scene(
     """A scene on the Postgres that may be killed."""
     url = own_postgres.url(make_database(own_postgres))
     with showing_logs(Scene(url, kafka_bootstrap_servers, tmp_path)) as scene:
+        yield scene
+
+
+@pytest.fixture(scope="module")
+def guarded_kafka() -> Iterator[KafkaServer]:
+    """A broker on which the workers may do what they were granted, and nothing else."""
+    with KafkaServer(settings=GUARD) as server:
+        yield server
+
+
+@pytest.fixture
+def rights(guarded_kafka: KafkaServer) -> Iterator[Rights]:
+    """The rights of the workers on the guarded broker; none at first."""
+    rights = Rights(guarded_kafka)
+    yield rights
+    rights.take_all()
+
+
+@pytest.fixture
+def guarded_scene(
+    database: str, guarded_kafka: KafkaServer, rights: Rights, tmp_path: Path
+) -> Iterator[Scene]:
+    """A scene whose workers come to the guarded broker as a user without any right."""
+    settings = {
+        "kafka_bootstrap_servers": rights.bootstrap,
+        "kafka_properties": rights.properties(tmp_path),
+    }
+    with showing_logs(Scene(database, guarded_kafka.bootstrap, tmp_path, **settings)) as scene:
         yield scene

@@ -67,6 +67,25 @@ def test_a_missing_topic_is_made_where_the_settings_say_so(scene: Scene) -> None
     scene.prove(least=1)
 
 
+def test_a_topic_of_a_shape_that_kafka_does_not_make_holds_its_shards_and_no_other(
+    scene: Scene,
+) -> None:
+    topic = f"{scene.name}.shapeless"
+    with scene.workload():
+        worker = scene.worker(create_topics="1:30")
+        scene.await_whole()
+        write(scene, topic, "waits", b'{"n": 1}')
+        said = wait_until(lambda: held([worker], topic), 10, "it says why the topic is not made")
+        assert "INVALID_REPLICATION_FACTOR" in said["reason"]
+        assert f"--create --topic {topic}" in said["way_out"]
+        assert "OUTBOX_CREATE_TOPICS" in said["way_out"]
+        scene.await_new(100)
+        assert not worker.said("kafka_away")
+        scene.listen_to({topic: 1})
+        wait_until(lambda: scene.reads(topic) == 1, 20, "the event flows once the topic is there")
+    scene.prove(least=100)
+
+
 def test_a_record_that_kafka_refuses_stops_its_shard_loudly_and_no_other(scene: Scene) -> None:
     topic = f"{scene.name}.small"
     scene.listen_to({topic: 1}, **{"max.message.bytes": "20000"})
