@@ -28,7 +28,8 @@ demo: $(INSTALLED) ## Postgres, Kafka, the worker: commands in, events out, a su
 	@$(VENV)/bin/outbox-worker demo
 
 test: $(INSTALLED) ## every test, on a real Postgres and a real Kafka broker
-	@$(RUN) -m pytest --numprocesses=$(PROCESSES) --dist=loadfile --durations=15
+	@$(RUN) -m pytest -m "not alone" --numprocesses=$(PROCESSES) --dist=loadfile --durations=15
+	@$(RUN) -m pytest -m alone
 
 check: $(INSTALLED) ## linter, types, import contracts, rules of the house, every SQL statement
 	@$(RUN) -m ruff check

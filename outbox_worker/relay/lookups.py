@@ -27,6 +27,7 @@ class Lookups:
         self._recovery = recovery
         self._caller = Caller("lookup")
         self._wanted: set[int] = set()
+        self._again: set[int] = set()
         self._asked: frozenset[int] = frozenset()
         self._answer: Future[dict[int, Stored | None]] | None = None
         self._not_before = 0.0
@@ -41,9 +42,12 @@ class Lookups:
     def want_again(self, shards: Iterable[int]) -> None:
         """Ask for these after a transaction failed: at once, from the second time on ever later.
 
-        A refusal that lasts would otherwise be met again within milliseconds, for ever.
+        A refusal that lasts would otherwise be met again within milliseconds, for ever. They
+        were served, and go before those that come to us: of these the last owner may be dead,
+        and what it left open takes Kafka seconds to end.
         """
-        self.want(shards)
+        self._again |= set(shards)
+        self._asked -= self._again
         self._not_before = max(self._not_before, time.monotonic() + self._patience)
         self._patience = min(max(self._patience * 2, BACKOFF_MIN_S), BACKOFF_MAX_S)
 
@@ -56,6 +60,7 @@ class Lookups:
         """They are no longer ours."""
         gone = frozenset(shards)
         self._wanted -= gone
+        self._again -= gone
         self._asked -= gone
 
     def collect(self, complaints: Complaints) -> dict[int, Stored | None]:
@@ -64,8 +69,11 @@ class Lookups:
         if self._answer is not None and self._answer.done():
             found = self._take(self._answer, complaints)
             self._answer = None
-        if self._answer is None and self._wanted and time.monotonic() >= self._not_before:
-            self._asked, self._wanted = frozenset(self._wanted), set()
+        next_ones = self._again or self._wanted
+        if self._answer is None and next_ones and time.monotonic() >= self._not_before:
+            self._asked = frozenset(next_ones)
+            self._again -= self._asked
+            self._wanted -= self._asked
             self._answer = self._caller.submit(self._recovery.lookup, self._asked)
         return found
 

@@ -89,6 +89,7 @@ def stage(scene: Scene) -> Scene:
     return scene
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("point", ["after-last-record", "after-offsets"])
 def test_takeover_of_an_open_transaction_is_quick_and_disturbs_nobody(
     stage: Scene, point: str
@@ -112,6 +113,7 @@ def test_takeover_of_an_open_transaction_is_quick_and_disturbs_nobody(
     stage.prove()
 
 
+@pytest.mark.alone
 def test_a_worker_that_is_told_to_stop_hands_over_at_once(stage: Scene) -> None:
     with Metronome(stage.url, stage.name):
         leaver, heir = stage.workers(2)

@@ -262,11 +262,13 @@ class Scene:
         assert set(codes.values()) <= {0}, codes
 
     def show_logs(self) -> None:
-        """Print the end of each worker's log."""
+        """Print the end of what each worker said, and of its stacks where it had to be aborted."""
         for worker in self.crew:
             lines = worker.log.read_text(encoding="utf-8", errors="replace").splitlines()
             head = f"--- {worker.name} (pid {worker.process.pid}, exit {worker.process.poll()})"
-            sys.stdout.write("\n".join([head, *lines[-SHOWN_LINES:], ""]))
+            said = [line for line in lines if line.startswith("{")][-SHOWN_LINES:]
+            stacks = [line for line in lines if not line.startswith("{")][-SHOWN_LINES:]
+            sys.stdout.write("\n".join([head, *said, *stacks, ""]))
 
 
 @contextmanager

@@ -21,6 +21,7 @@ SLOWEST_S: Final = 1.0
 MOST_MB: Final = 120.0
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_no_command_waits_for_the_purge_of_100_000_slots(database: str, tmp_path: Path) -> None:

@@ -109,6 +109,7 @@ def test_a_connection_that_ended_since_the_last_scrape_costs_no_scrape(
     assert lines == []
 
 
+@pytest.mark.alone
 def test_a_database_that_is_silent_holds_up_no_scrape(
     database: str, postgres: PostgresServer
 ) -> None:

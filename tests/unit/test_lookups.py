@@ -1,0 +1,87 @@
+"""Whom Kafka is asked for first."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from outbox_worker.relay.complaints import Complaints
+from outbox_worker.relay.lookups import Lookups
+from outbox_worker.relay.position import Position
+from outbox_worker.relay.recovery import Recovery, Stored
+from tests.harness.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+DEAD = frozenset({8, 9})
+"""Shards whose last owner left something open."""
+
+
+class SlowToFence:
+    """Kafka, where a question about the shards of a dead owner is answered once it is let go."""
+
+    def __init__(self) -> None:
+        self.asked: list[frozenset[int]] = []
+        self.fenced = threading.Event()
+
+    def lookup(self, shards: Iterable[int]) -> dict[int, Stored]:
+        wanted = frozenset(shards)
+        self.asked.append(wanted)
+        if wanted & DEAD:
+            self.fenced.wait(20)
+        return {shard: Stored(1, Position(b"", "us")) for shard in wanted}
+
+    def close(self) -> None:
+        self.fenced.set()
+
+
+@pytest.fixture
+def kafka() -> SlowToFence:
+    return SlowToFence()
+
+
+@pytest.fixture
+def lookups(kafka: SlowToFence) -> Iterator[Lookups]:
+    found = Lookups(cast("Recovery", kafka))
+    yield found
+    kafka.fenced.set()
+    found.close()
+
+
+def collect(lookups: Lookups, shards: set[int]) -> None:
+    """Until all of these are answered."""
+    answered: set[int] = set()
+    complaints = Complaints("group")
+
+    def all_are() -> bool:
+        answered.update(lookups.collect(complaints))
+        return answered >= shards
+
+    wait_until(all_are, 10, f"{shards} are answered")
+    assert answered == shards
+
+
+def test_shards_that_were_served_do_not_wait_for_those_of_a_dead_owner(
+    kafka: SlowToFence, lookups: Lookups
+) -> None:
+    lookups.want_again({0, 1})
+    lookups.want(DEAD)
+    collect(lookups, {0, 1})
+    kafka.fenced.set()
+    collect(lookups, set(DEAD))
+    assert kafka.asked == [{0, 1}, DEAD]
+
+
+def test_an_answer_that_came_too_late_does_not_count(kafka: SlowToFence, lookups: Lookups) -> None:
+    lookups.want(DEAD)
+    complaints = Complaints("group")
+    lookups.collect(complaints)
+    wait_until(lambda: kafka.asked, 10, "Kafka is asked")
+    lookups.want_again({8})
+    lookups.drop({9})
+    kafka.fenced.set()
+    collect(lookups, {8})
+    assert kafka.asked == [DEAD, {8}]
