@@ -162,7 +162,8 @@ def _ports_fit(given: Mapping[str, Any]) -> bool:
 
 def _libpq_refuses(given: Mapping[str, Any]) -> bool:
     """Whether libpq does not even look for the server (PQping, PQPING_NO_ATTEMPT)."""
-    elsewhere = conninfo.make_conninfo(**{**given, "host": NOWHERE})
+    # An address of the environment would be asked, for as long as it takes to find nobody.
+    elsewhere = conninfo.make_conninfo(**{**given, "host": NOWHERE, "hostaddr": ""})
     return pq.PGconn.ping(elsewhere.encode()) == pq.Ping.NO_ATTEMPT
 
 

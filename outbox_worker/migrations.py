@@ -6,25 +6,23 @@ under an advisory lock: twenty programs at once do it once.
 
 from __future__ import annotations
 
-import threading
 import time
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import psycopg
 
 import sql
-from outbox_worker.errors import SchemaVersionError, UnreachableError, WorkFailedError
+from outbox_worker.errors import SchemaVersionError, UnreachableError
+from outbox_worker.locks import LockPatience
 from outbox_worker.stores import migration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from outbox_worker.database import Connection
     from outbox_worker.stores.migration import Applied
-
-Done = TypeVar("Done")
 
 ROLES_WAY_OUT: Final = (
     "Run migrate as a user that may create roles and the schema, or let an administrator run "
@@ -32,38 +30,19 @@ ROLES_WAY_OUT: Final = (
     "CREATE ROLE outbox_reader NOLOGIN; GRANT CREATE ON DATABASE ... TO the user of migrate"
 )
 
-LOCKED_WAY_OUT: Final = (
-    "What was done before stays. See pg_stat_activity for a pg_dump or an old transaction "
-    "(xact_start); run migrate again when it has ended"
-)
+LOCK_MS: Final = 1_500
+"""How long one request for a lock may keep others waiting behind it. Longer than deadlock_timeout
+(1 s), after which a vacuum of Postgres' own gives way."""
 
-
-class Patience(NamedTuple):
-    """How long others may keep a table locked that is needed for an instant.
-
-    Whoever comes later waits behind us: so a lock is asked for briefly, again after a
-    pause in which all others go on, and not for ever.
-    """
-
-    lock_ms: int = 1_500
-    """Longer than deadlock_timeout (1 s), after which a vacuum of Postgres' own gives way."""
-
-    pause_s: float = 1.5
-    seconds: float = 60.0
-
-    @property
-    def options(self) -> str:
-        """What has a session of its own wait so briefly for each lock."""
-        return f"-c lock_timeout={self.lock_ms}ms"
-
-
-PATIENCE: Final = Patience()
+PATIENCE: Final = LockPatience("migrate", first_s=1.5, longest_s=1.5)
 
 NO_LIMIT: Final = 0
 """Whoever waits until another program has migrated keeps nobody from a table."""
 
 
-def apply(connection: Connection, patience: Patience = PATIENCE) -> list[str]:
+def apply(
+    connection: Connection, patience: LockPatience = PATIENCE, lock_ms: int = LOCK_MS
+) -> list[str]:
     """Apply what is missing; the names of what was applied.
 
     Raises `SchemaVersionError` where the schema is newer than the program or a
@@ -71,13 +50,14 @@ def apply(connection: Connection, patience: Patience = PATIENCE) -> list[str]:
     `WorkFailedError` where others keep a table locked: what ended before then stays.
     """
     done: list[str] = []
+    # Whoever waited here for one that then gave up does not try for as long again.
     began = time.monotonic()
     try:
         with _alone(connection):
             for step in sql.migrations()[len(_applied(connection)) :]:
                 name = f"{step.number:04}_{step.name}"
-                run = partial(_run, connection, step, patience.lock_ms)
-                patiently(f"Migration {name}", run, patience, began)
+                run = partial(_run, connection, step, lock_ms)
+                patience.until_free(f"A table that migration {name} changes", run, began)
                 done.append(name)
                 began = time.monotonic()
     except psycopg.errors.InsufficientPrivilege as error:
@@ -85,26 +65,6 @@ def apply(connection: Connection, patience: Patience = PATIENCE) -> list[str]:
             f"The database refuses the migration: {error.diag.message_primary}", ROLES_WAY_OUT
         ) from error
     return done
-
-
-def patiently(
-    what: str, work: Callable[[], Done], patience: Patience, began: float | None = None
-) -> Done:
-    """Call `work` until it gets its locks, which it waits for briefly, and return its answer.
-
-    `WorkFailedError` says that `what` waits in vain once the patience is over, counted from
-    `began` on the monotonic clock; `work` is called at least once.
-    """
-    until = patience.seconds + (time.monotonic() if began is None else began)
-    while True:
-        try:
-            return work()
-        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
-            if time.monotonic() > until:
-                raise WorkFailedError(
-                    f"{what} waits in vain: others keep a table locked", LOCKED_WAY_OUT
-                ) from error
-        threading.Event().wait(patience.pause_s)  # nobody tells when a lock is let go
 
 
 def check(connection: Connection) -> None:

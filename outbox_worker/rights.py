@@ -40,14 +40,9 @@ def on_topic(topic: str, *operations: str) -> str:
     return _grant(operations, f"--topic {topic}")
 
 
-def on_events(topic: str) -> str:
-    """The line that lets the worker publish to a topic."""
-    return on_topic(topic, "Describe", "Write")
-
-
-def on_anchor() -> str:
-    """The line that lets the worker use the topic of the shards."""
-    return on_topic(ANCHOR_TOPIC, "Describe", "Read")
+def to_publish(topic: str) -> str:
+    """The way out where the worker may not publish to a topic."""
+    return _granted(on_topic(topic, "Describe", "Write"))
 
 
 def on_group(group: str) -> str:
@@ -64,14 +59,18 @@ def on_transactions(group: str) -> str:
 def way_out(code: int, *, topic: str = ANCHOR_TOPIC, group: str = "GROUP") -> str:
     """What to do about an error of Kafka; `topic` and `group` are those that were asked for."""
     if code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-        return f"Let an administrator grant it: {on_topic(topic, 'Describe', 'Read')}"
+        return _granted(on_topic(topic, "Describe", "Read"))
     if code == KafkaError.GROUP_AUTHORIZATION_FAILED:
-        return f"Let an administrator grant it: {on_group(group)}"
+        return _granted(on_group(group))
     if code == KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
-        return f"Let an administrator grant it: {on_transactions(group)}"
+        return _granted(on_transactions(group))
     if code in STRANGERS:
         return "Check the security properties in the file that OUTBOX_KAFKA_PROPERTIES names"
     return SOMEHOW
+
+
+def _granted(line: str) -> str:
+    return f"Let an administrator grant it: {line}"
 
 
 def _grant(operations: tuple[str, ...], resource: str) -> str:

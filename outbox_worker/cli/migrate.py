@@ -13,6 +13,8 @@ from outbox_worker.maintenance import partitions
 
 NAME: Final = "outbox-worker migrate"
 
+LOCK_OPTIONS: Final = f"-c lock_timeout={migrations.LOCK_MS}ms"
+
 
 @click.command("migrate", epilog=settings_help())
 def command() -> None:
@@ -23,12 +25,11 @@ def command() -> None:
     gives up after a minute.
     """
     url = settings.load().need_database()
-    patience = migrations.PATIENCE
     with database.connect(url, application=NAME) as connection:
-        done = migrations.apply(connection, patience)
+        done = migrations.apply(connection)
     for name in done:
         click.echo(f"applied {name}")
-    with database.connect(url, application=NAME, options=patience.options) as connection:
+    with database.connect(url, application=NAME, options=LOCK_OPTIONS) as connection:
         make = partial(partitions.run_once, connection)
-        made = migrations.patiently("The schema is up to date, a partition", make, patience)
+        made = migrations.PATIENCE.until_free("The table of events", make)
     click.echo(f"schema is up to date; {len(made.made)} partitions made")

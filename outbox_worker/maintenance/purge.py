@@ -6,15 +6,15 @@ only as a whole, looked at again under the lock that drops it.
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import psycopg
 
 from outbox_worker.errors import WorkFailedError
+from outbox_worker.locks import LockPatience
 from outbox_worker.relay import evidence
 from outbox_worker.stores import idempotency, partition
 
@@ -27,39 +27,7 @@ if TYPE_CHECKING:
 CHUNK_ROWS: Final = 10_000
 """Rows of one DELETE: short transactions, so that nothing waits for them."""
 
-Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How often a lock that others hold is asked for, and after which growing pauses.
-
-    It is asked for briefly and again, so that writers never queue behind it.
-    """
-
-    tries: int = 40
-    pause_s: float = 0.05
-    longest_s: float = 2.0
-
-    def until_free(self, what: str, work: Callable[[], Result]) -> Result:
-        """What `work` returns, once the locks of `what` were to be had; else `WorkFailedError`."""
-        pause = self.pause_s
-        fault: psycopg.Error | None = None
-        for _ in range(self.tries):
-            try:
-                return work()
-            except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
-                fault = error
-            threading.Event().wait(pause)  # nobody tells when a lock is let go
-            pause = min(pause * 2, self.longest_s)
-        raise WorkFailedError(
-            f"{what} stays locked by others",
-            "What is done stays done; run purge again when long transactions have ended",
-        ) from fault
-
-
-PATIENCE: Final = Patience()
-"""About a minute in all."""
+PATIENCE: Final = LockPatience("purge", first_s=0.05, longest_s=2.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +60,7 @@ def run_once(
     say: Callable[[str], None],
     *,
     dry_run: bool = False,
-    patience: Patience = PATIENCE,
+    patience: LockPatience = PATIENCE,
 ) -> Purged:
     """Remove what `order` says is old; `say` hears of each step. Interruptible: run it again.
 
@@ -126,7 +94,7 @@ class _Purging:
     """The steps of one run. Each asks for its locks again until they are to be had."""
 
     def __init__(
-        self, connection: Connection, order: Order, patience: Patience, *, dry_run: bool
+        self, connection: Connection, order: Order, patience: LockPatience, *, dry_run: bool
     ) -> None:
         self._connection = connection
         self._order = order

@@ -39,13 +39,13 @@ class Complaints:
         """All that is wrong; empty where nothing is."""
         return ", ".join(sorted(set(self._open.values())))
 
-    def note(self, subject: Subject, code: int, reason: str) -> None:
-        """It failed with this error; said where that is new, with the way out."""
+    def note(self, subject: Subject, code: int, reason: str, way_out: str = "") -> None:
+        """It failed with this error; said where that is new, with the way out, ours or this one."""
         known = {code for _, code in self._open}
         self._open[subject, code] = reason
         if code in known:
             return
-        way_out = rights.way_out(code, group=self._group)
+        way_out = way_out or rights.way_out(code, group=self._group)
         if code in rights.REFUSALS:
             log.error("kafka_refuses", error=reason, way_out=way_out)
         else:

@@ -101,7 +101,7 @@ def grown_back(cohort: Cohort, most: int) -> Cohort:
 def way_out_of(code: int, topic: str) -> str:
     """What lets a topic take a record that it refused with this error."""
     if code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-        return f"Let an administrator grant it: {rights.on_events(topic)}"
+        return rights.to_publish(topic)
     if code in TOO_LARGE:
         return (
             "Let the topic take larger records: kafka-configs.sh --bootstrap-server BROKER:9092 "

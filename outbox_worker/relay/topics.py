@@ -63,7 +63,8 @@ class Topics:
     def closed(self, names: Iterable[str]) -> dict[str, Closed]:
         """Those of `names` that take no event; `UnreachableError` where nobody answers."""
         faults = {name: self._find(name) for name in set(names) - self._known}
-        self._group.complaints.settle("topics")
+        if faults:
+            self._group.complaints.settle("topics")
         self._known.update(name for name, fault in faults.items() if fault is None)
         return {name: fault for name, fault in faults.items() if fault is not None}
 
@@ -116,10 +117,16 @@ class Topics:
 
     def _find_out(self, name: str) -> Closed | None:
         """Whether it is this topic to which we may not write."""
-        if self._may(name, "WRITE") is False:
+        may = self._may(name, "WRITE")
+        way_out = rights.to_publish(name)
+        if may is False:
             reason = "TOPIC_AUTHORIZATION_FAILED: Kafka does not let this user write to the topic"
-            return Closed(reason, f"Let an administrator grant it: {rights.on_events(name)}")
+            return Closed(reason, way_out)
         self._doubted.discard(name)
+        if may is None:
+            code = KafkaError.TOPIC_AUTHORIZATION_FAILED
+            reason = f"TOPIC_AUTHORIZATION_FAILED: Kafka does not say whether it is for {name}"
+            self._group.complaints.note("transaction", code, reason, way_out)
         return None
 
     def _may(self, name: str, operation: str) -> bool | None:
@@ -166,7 +173,7 @@ def _way_out(fault: KafkaError, name: str) -> str:
     """What to do about a topic that the broker knows, or of which it does not say even that."""
     if fault.code() in rights.REFUSALS:
         return (
-            f"Let an administrator grant it: {rights.on_events(name)}; where the topic is not "
-            "there yet, Kafka says the same: see that it is"
+            f"{rights.to_publish(name)}; where the topic is not there yet, Kafka says the same: "
+            "see that it is"
         )
     return "See the brokers; it is asked for again from time to time"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -129,7 +130,7 @@ class Transactions:
 
     def __init__(self, config: kafka.Config, source: str) -> None:
         """Take librdkafka's configuration and the CloudEvents source of the records."""
-        self._config = {**config, "on_delivery": self._note_failure}
+        self._config = config
         self._source = ("ce_source", source)
         self._producer: Producer | None = None
         self._failures: list[tuple[KafkaError, str]] = []
@@ -143,9 +144,12 @@ class Transactions:
 
     def open(self) -> None:
         """Make the producer and fence every older one of this id; `KafkaException`."""
-        producer = kafka.make_producer(self._config)
+        # A list of its own: what is still heard of one that was given up is not this one's.
+        failures: list[tuple[KafkaError, str]] = []
+        note = partial(_note_failure, failures)
+        producer = kafka.make_producer({**self._config, "on_delivery": note})
         kafka.init_transactions(producer)
-        self._producer = producer
+        self._producer, self._failures = producer, failures
 
     def produce(self, rows: Sequence[EventRow]) -> Outcome | None:
         """Begin, and hand all records to librdkafka; an outcome only where that failed."""
@@ -206,10 +210,6 @@ class Transactions:
             raise RuntimeError("the producer is not open")
         return self._producer
 
-    def _note_failure(self, error: KafkaError | None, message: Message) -> None:
-        if error is not None and error.code() not in STATE_CODES:
-            self._failures.append((error, message.topic() or ""))
-
     def _abort(self, producer: Producer, fault: KafkaError) -> Outcome:
         """Abort where librdkafka says that it can be; otherwise give the producer up."""
         fault = _cause_of(producer, fault)
@@ -248,6 +248,13 @@ class Transactions:
         if self._rows and fault.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
             return Rejected(words(fault), fault.code(), frozenset(map(TOPIC, self._rows)))
         return None
+
+
+def _note_failure(
+    failures: list[tuple[KafkaError, str]], error: KafkaError | None, message: Message
+) -> None:
+    if error is not None and error.code() not in STATE_CODES:
+        failures.append((error, message.topic() or ""))
 
 
 def _cause_of(producer: Producer, fault: KafkaError) -> KafkaError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from unittest import mock
 
@@ -30,7 +31,8 @@ OLD: Final = 7
 OTHERS_S: Final = 4
 """How long others may have to wait: a few times as long as a migration asks for its lock."""
 
-BRIEFLY: Final = migrations.Patience(lock_ms=200, pause_s=0.05, seconds=0.5)
+BRIEFLY: Final = replace(migrations.PATIENCE, first_s=0.05, longest_s=0.05, seconds=0.5)
+LOCK_MS: Final = 200
 
 WRITE: Final = "INSERT INTO outbox.event (topic, key, type) VALUES ('orders', 'k', 'order.placed')"
 READ: Final = "SELECT FROM outbox.event WHERE id = 0"
@@ -133,22 +135,22 @@ def test_a_table_that_stays_locked_is_given_up_in_one_message(old: str) -> None:
         connections.connect(old, application="tests") as other,
     ):
         before = link.execute(CONSTRAINTS).fetchall()
-        with dumping(old), pytest.raises(WorkFailedError, match=f"Migration {name}") as caught:
-            migrations.apply(link, BRIEFLY)
+        with dumping(old), pytest.raises(WorkFailedError, match=f"migration {name}") as caught:
+            migrations.apply(link, BRIEFLY, LOCK_MS)
         assert caught.value.exit_code == 1
         assert "pg_dump" in caught.value.way_out
         assert "run migrate again" in caught.value.way_out
         assert link.execute(CONSTRAINTS).fetchall() == before
         assert count(link, COUNT_APPLIED) == OLD
-        assert migrations.apply(other, BRIEFLY)[0] == name
+        assert migrations.apply(other, BRIEFLY, LOCK_MS)[0] == name
 
 
 def test_twenty_at_once_wait_for_a_dump_and_apply_each_migration_once(old: str) -> None:
-    patience = BRIEFLY._replace(seconds=30.0)
+    patience = replace(BRIEFLY, seconds=30.0)
 
     def migrate(_: int) -> list[str]:
         with connections.connect(old, application="outbox-worker migrate") as link:
-            return migrations.apply(link, patience)
+            return migrations.apply(link, patience, LOCK_MS)
 
     with (
         ThreadPoolExecutor(20) as threads,

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from outbox_worker.local.kafka import KafkaServer
 from outbox_worker.local.postgres import PostgresServer
 from tests.harness.brokers import own_broker
 from tests.harness.databases import make_database
@@ -16,6 +15,8 @@ from tests.harness.scene import Scene, showing_logs
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from outbox_worker.local.kafka import KafkaServer
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def own_postgres_scene(
 @pytest.fixture(scope="module")
 def guarded_kafka() -> Iterator[KafkaServer]:
     """A broker on which the workers may do what they were granted, and nothing else."""
-    with KafkaServer(settings=GUARD) as server:
+    with own_broker(settings=GUARD) as server:
         yield server
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from outbox_worker.local.kafka import KafkaServer
 from outbox_worker.local.ports import HOST, free_port
+from tests.harness.brokers import own_broker
 from tests.harness.databases import through
 from tests.harness.proxy import Proxy
 from tests.harness.scene import Scene, showing_logs
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from outbox_worker.local.kafka import KafkaServer
     from outbox_worker.local.postgres import PostgresServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -72,7 +73,7 @@ def proxied_kafka() -> Iterator[tuple[KafkaServer, Proxy]]:
     """A broker with a second listener whose clients all go through a proxy."""
     port = free_port()
     with (
-        KafkaServer(proxied_port=port) as server,
+        own_broker(proxied_port=port) as server,
         Proxy((HOST, server.behind_proxy), port=port) as proxy,
     ):
         yield server, proxy

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def own_broker() -> Iterator[KafkaServer]:
+def own_broker(**given: Any) -> Iterator[KafkaServer]:  # noqa: ANN401  what KafkaServer takes
     """A broker for as long as the block lasts; without Java the test fails in one sentence."""
     try:
         jars.need_java()
     except UnreachableError as error:
         pytest.fail(str(error), pytrace=False)
-    with KafkaServer() as server:
+    with KafkaServer(**given) as server:
         yield server

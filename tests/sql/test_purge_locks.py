@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -29,17 +30,18 @@ from tests.sql.old import (
 
 if TYPE_CHECKING:
     from outbox_worker.database import Connection
+    from outbox_worker.locks import LockPatience
     from outbox_worker.maintenance.purge import Purged
 
 
-SHORT: Final = purge.Patience(tries=2, pause_s=0.01, longest_s=0.01)
+SHORT: Final = replace(purge.PATIENCE, seconds=0.3)
 WAITS: Final = """
     SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
     WHERE NOT granted AND application_name = 'purge' AND datname = current_database()
 """
 
 
-def purge_beside(url: str, patience: purge.Patience = purge.PATIENCE) -> Purged:
+def purge_beside(url: str, patience: LockPatience = purge.PATIENCE) -> Purged:
     """A purge in a session of its own."""
     with connections.connect(url, application="purge", options=SESSION) as link:
         return purge.run_once(link, LIMIT, lambda _: None, patience=patience)

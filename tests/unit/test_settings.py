@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -72,6 +73,19 @@ def test_a_malformed_url_is_refused_without_repeating_it(url: str) -> None:
     with pytest.raises(SettingsError, match="OUTBOX_DATABASE_URL") as caught:
         database.connect(url, application="tests")
     assert SECRET not in str(caught.value)
+
+
+def test_a_database_that_is_away_is_not_looked_for_where_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("PGHOSTADDR", "127.0.0.1")
+        monkeypatch.setenv("PGPORT", str(silent.getsockname()[1]))
+        with pytest.raises(UnreachableError):
+            database.connect("postgresql:///d?hostaddr=127.0.0.1&port=1", application="tests")
+        silent.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            silent.accept()
 
 
 def test_an_unreachable_database_is_said_without_the_password() -> None:

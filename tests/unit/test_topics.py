@@ -1,0 +1,82 @@
+"""What is said of topics where Kafka leaves something open."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+from pydantic import SecretStr
+
+from outbox_worker import kafka
+from outbox_worker.errors import UnreachableError
+from outbox_worker.relay.complaints import Complaints
+from outbox_worker.relay.topics import Topics
+from outbox_worker.settings import Settings
+
+if TYPE_CHECKING:
+    from outbox_worker.relay.group import Group
+
+REFUSED = KafkaError.TOPIC_AUTHORIZATION_FAILED
+AWAY = KafkaError(KafkaError._TRANSPORT)
+
+
+class Member:
+    """A member of the group whose broker knows every topic, or is away."""
+
+    def __init__(self) -> None:
+        self.complaints = Complaints("group")
+        self.is_away = False
+        self.asked: list[str] = []
+
+    def topic_fault(self, topic: str) -> KafkaError | None:
+        if self.is_away:
+            raise KafkaException(AWAY)
+        self.asked.append(topic)
+        return None
+
+
+@pytest.fixture
+def member() -> Member:
+    return Member()
+
+
+@pytest.fixture
+def topics(member: Member) -> Topics:
+    settings = Settings(
+        database_url=SecretStr("postgresql://h/d"), kafka_bootstrap_servers="127.0.0.1:1"
+    )
+    return Topics(settings, cast("Group", member))
+
+
+def test_a_refusal_that_kafka_does_not_explain_is_said_with_the_right_that_it_takes(
+    topics: Topics,
+    member: Member,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(kafka, "may", lambda *_: None)
+    for _ in range(3):
+        assert topics.blame(REFUSED, {"orders"})
+        assert topics.closed({"orders"}) == {}
+        assert "orders" in member.complaints.text
+    said = [line for line in capsys.readouterr().out.splitlines() if "kafka_refuses" in line]
+    assert len(said) == 1
+    assert "--operation Describe --operation Write --topic orders" in said[0]
+    member.complaints.settle("transaction")
+    assert member.complaints.text == ""
+
+
+def test_topics_that_are_known_say_nothing_of_a_broker_that_was_away(
+    topics: Topics, member: Member
+) -> None:
+    assert topics.closed({"known"}) == {}
+    member.is_away = True
+    with pytest.raises(UnreachableError):
+        topics.closed({"other"})
+    assert topics.closed({"known"}) == {}
+    assert "topics" in member.complaints
+    member.is_away = False
+    assert topics.closed({"other"}) == {}
+    assert "topics" not in member.complaints
+    assert member.asked == ["known", "other"]
