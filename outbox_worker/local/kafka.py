@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from outbox_worker.kafka import Config
 
 VERSION: Final = jars.VERSION
-START_S: Final = 60.0
+START_S: Final = 120.0
 STOP_S: Final = 20.0
 
 SETTINGS: Final[Mapping[str, str]] = {
@@ -150,7 +150,10 @@ class KafkaServer:
         return self.directory / "server.properties"
 
     def _java(self, *flags: str) -> list[str]:
-        return ["java", *flags, "-cp", f"{self._jars}{os.sep}*"]
+        # Without its file of performance data, which the kernel may hold up with the disk
+        # for seconds, and with the libraries that it unpacks where they are removed.
+        own = ("-XX:-UsePerfData", f"-Djava.io.tmpdir={self.directory}")
+        return ["java", *own, *flags, "-cp", f"{self._jars}{os.sep}*"]
 
     def _format(self) -> None:
         lines = (f"{name}={value}\n" for name, value in self._settings.items())

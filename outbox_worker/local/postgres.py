@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 USER: Final = "postgres"
 VERSION: Final = 18
-START_S: Final = 30.0
+START_S: Final = 120.0
 OTHERS_MAY_ENTER: Final = 0o001
 
 SETTINGS: Final[Mapping[str, str]] = {

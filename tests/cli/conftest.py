@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-COMMAND_S: Final = 50.0
+COMMAND_S: Final = 60.0
 PUBLISH_S: Final = 30.0
 
 PUBLISH: Final = "SELECT outbox.publish(%s, %s, 'order.placed', %s::jsonb)::text"

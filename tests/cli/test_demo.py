@@ -104,7 +104,6 @@ def assert_batch(output: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_demo_ends_with_nothing_lost_though_a_worker_is_killed(
     kafka_bootstrap_servers: str,
 ) -> None:
@@ -119,7 +118,6 @@ def test_demo_ends_with_nothing_lost_though_a_worker_is_killed(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_demo_without_a_broker_says_that_the_guarantee_is_not_shown() -> None:
     done = run_demo({}, PATH="")
     assert done.returncode == 0, done.stdout + done.stderr

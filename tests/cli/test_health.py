@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from outbox_worker.local.kafka import KafkaServer
     from tests.harness.workers import Worker
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.slow
 
 NOTICE_S: Final = 40.0
 """Within so long it is known that a server is gone, or back."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.harness.workers import Worker
 
 NAME: Final = "one"
-START_S: Final = 30.0
+START_S: Final = 60.0
 REFUSE_S: Final = 40.0
 """A name that is taken is asked for during 10 s; before and after it a process starts and ends."""
 
@@ -32,7 +32,7 @@ HOLDERS: Final = """
       AND application_name = 'outbox-worker instance'
 """
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.slow
 
 
 def holders(stage: Stage) -> list[int]:

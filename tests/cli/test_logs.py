@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Stage
 
 EVENTS: Final = 1_000
-START_S: Final = 30.0
+START_S: Final = 60.0
 WRITE: Final = """
     SELECT outbox.publish(%s, 'key ' || n, 'order.placed', '{}'::jsonb)
     FROM generate_series(1, %s) AS n"""
@@ -92,7 +92,7 @@ def test_a_person_at_a_terminal_reads_coloured_text(
         wait_until(lambda: reads("shards_assigned"), START_S, "it says that it works")
         process.send_signal(signal.SIGTERM)
         wait_until(lambda: reads("stopped"), START_S, "it says that it has stopped")
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     text = seen.decode()
     assert COLOUR.search(text)
     assert "{" not in text, "no JSON"

@@ -7,7 +7,6 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import psycopg
-import pytest
 
 from outbox_worker import database
 from outbox_worker.maintenance import partitions
@@ -88,7 +87,6 @@ def refuses(done: subprocess.CompletedProcess[str]) -> bool:
     return True
 
 
-@pytest.mark.timeout(120)
 def test_nothing_of_a_dump_in_a_new_cluster_is_purged_until_the_rebase(
     stage: Stage, postgres: PostgresServer, other_cluster: PostgresServer
 ) -> None:

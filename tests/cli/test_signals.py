@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from outbox_worker.local.kafka import KafkaServer
     from tests.harness.workers import Worker
 
-pytestmark = [pytest.mark.alone, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.alone, pytest.mark.slow]
 
 WRITE: Final = """
     INSERT INTO outbox.event (topic, key, type, payload)

@@ -57,7 +57,7 @@ def test_tail_follows_until_a_signal(stage: Stage, tmp_path: Path, number: int) 
         # What is written before it looks is before its beginning: write until it sees one.
         wait_until(lambda: stage.write("after") and output.stat().st_size, 30, "an event is shown")
         process.send_signal(number)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
         process.wait()

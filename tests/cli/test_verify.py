@@ -128,4 +128,4 @@ def drop_records(stage: Stage, topic: str, before: int) -> None:
 
     places = [TopicPartition(topic, 0, before)]
     for answer in stage.admin.delete_records(places).values():
-        answer.result(20)
+        answer.result(60)

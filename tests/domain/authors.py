@@ -31,7 +31,7 @@ TEACHER: Final = "teacher"
 CONFIRMED: Final = "class.student.associations.confirmed.v1"
 READY: Final = "els.batch.essays.ready.v1"
 TOLD: Final = [CONFIRMED, READY]
-WAIT_S: Final = 20.0
+WAIT_S: Final = 60.0
 
 INSERT_BATCH: Final = """
 INSERT INTO school.batch (batch_id, owner, course_code, class_type, class_id, student_prompt_ref,

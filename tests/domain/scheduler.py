@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from domain.commands import AnyCommand
 
-PATIENCE_S: Final = 20.0
+PATIENCE_S: Final = 60.0
 GLANCE_S: Final = 0.003
 """A step that takes longer may be waiting: then the server is asked."""
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from domain.results import Result
     from tests.domain.facts import Connection
 
-WAIT_S = 10.0
+WAIT_S = 60.0
 
 
 class Side:

@@ -34,7 +34,7 @@ PROCESSES: Final = 5
 LINKS: Final = 4
 """Connections of each process."""
 
-WAIT_S: Final = 30.0
+WAIT_S: Final = 60.0
 
 HOLD: Final = "SELECT count(pg_advisory_lock(%s, n)) FROM generate_series(0, %s - 1) AS n"
 AWAIT: Final = "SELECT pg_advisory_xact_lock_shared(%s, %s)"

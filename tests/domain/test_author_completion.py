@@ -132,7 +132,6 @@ def test_a_batch_of_a_class_in_which_every_file_failed_is_ready_without_essays(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_the_last_file_teachers_and_the_time_out_at_once_complete_a_batch_once(
     connection: Connection, database: str
 ) -> None:

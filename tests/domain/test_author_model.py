@@ -190,7 +190,6 @@ class Authors(RuleBasedStateMachine):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_every_history_goes_as_the_model_says(migrated_database_url: str) -> None:
     seed = secrets.randbits(32)
     sys.stdout.write(f"seed {seed}\n")

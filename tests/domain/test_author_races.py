@@ -145,7 +145,6 @@ def test_of_two_suggestions_at_once_the_first_stays(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_a_teacher_and_the_time_out_make_one_decision(
     connection: Connection, database: str
 ) -> None:
@@ -194,7 +193,6 @@ def test_content_and_teacher_wait_for_each_other_and_one_completes(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_content_teachers_and_the_time_out_at_once_complete_a_batch_once(
     connection: Connection, database: str
 ) -> None:

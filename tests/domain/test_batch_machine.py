@@ -214,7 +214,6 @@ def in_any_order(found: Iterable[Event]) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_random_commands_about_batches_do_what_the_model_does(database: str) -> None:
     options = "-c deadlock_timeout=50ms -c synchronous_commit=off"
     links = [psycopg.connect(database, autocommit=True, options=options) for _ in range(LINKS)]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.domain.facts import Connection
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 BATCHES: Final = 100_000
 LARGE: Final = number(BATCHES + 1)

@@ -11,7 +11,6 @@ from itertools import permutations
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import psycopg
-import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
@@ -210,7 +209,6 @@ class SchoolMachine(RuleBasedStateMachine):
             }
 
 
-@pytest.mark.timeout(180)
 def test_random_commands_do_what_the_model_does(database: str) -> None:
     options = "-c deadlock_timeout=50ms -c synchronous_commit=off"
     links = [psycopg.connect(database, autocommit=True, options=options) for _ in range(LINKS)]

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from tests.domain.stampede import Crowd, Rush
     from tests.domain.upload_rules import Story
 
-WAIT_S: Final = 30.0
+WAIT_S: Final = 60.0
 
 
 @pytest.fixture
@@ -118,7 +118,6 @@ def test_of_thirty_texts_on_fifteen_slots_exactly_half_are_excess(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_texts_of_several_processes_at_once_are_placed_as_those_of_one(
     database: str, link: Connection, chance: random.Random
 ) -> None:
@@ -286,7 +285,6 @@ def test_a_batch_whose_slots_were_all_given_back_is_filled_and_completed(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_uploaders_who_do_one_thing_at_a_time_never_wait_for_each_other(
     database: str, link: Connection, chance: random.Random
 ) -> None:
@@ -301,7 +299,6 @@ def test_uploaders_who_do_one_thing_at_a_time_never_wait_for_each_other(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_uploaders_with_long_transactions_in_several_processes_agree(
     database: str, link: Connection, chance: random.Random
 ) -> None:

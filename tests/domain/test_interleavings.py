@@ -201,7 +201,6 @@ def test_two_transactions_in_every_order(trio: Stage, connection: Connection, na
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", TRIPLES)
 def test_three_transactions_in_orders_drawn_by_chance(
     trio: Stage, connection: Connection, name: str

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from domain.context import Connection
 
 
-@pytest.mark.timeout(120)
 def test_eight_workers_decide_each_batch_once(connection: Connection, database: str) -> None:
     room = make_room(connection)
     with gathered(database) as crowd:
@@ -54,7 +53,6 @@ with database.connect(sys.argv[1], application="worker") as link:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_eight_processes_decide_each_batch_once(connection: Connection, database: str) -> None:
     room = make_room(connection)
     batches = [suggested_batch(connection, room, 5) for _ in range(100)]
@@ -86,7 +84,6 @@ def test_eight_processes_decide_each_batch_once(connection: Connection, database
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_two_installed_workers_decide_what_is_overdue_once(
     connection: Connection, database: str, tmp_path: Path
 ) -> None:

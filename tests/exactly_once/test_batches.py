@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Payload: TypeAlias = dict[str, Any]
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 BATCHES: Final = 200
 ESSAYS: Final = 4

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.harness.scene import Scene
     from tests.harness.workers import Worker
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.slow
 
 AWAY_S = 30.0
 FROZEN_S = 8.0

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.harness.writers import Workload
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

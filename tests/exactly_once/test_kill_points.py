@@ -13,7 +13,7 @@ from tests.harness.waiting import wait_until
 if TYPE_CHECKING:
     from tests.harness.scene import Scene
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("point", POINTS)

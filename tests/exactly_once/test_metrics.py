@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.harness.scene import Scene
     from tests.harness.workers import Metrics, Worker
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.slow
 
 INSERT: Final = """
     INSERT INTO outbox.event (topic, key, type, payload)
@@ -28,7 +28,7 @@ INSERT: Final = """
 TERMINATE: Final = """
     SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
     WHERE datname = current_database() AND application_name = 'outbox-worker relay'"""
-ADMIN_S: Final = 10.0
+ADMIN_S: Final = 60.0
 SHOWN_S: Final = 20.0
 """What is counted in the database is counted every 5 s."""
 

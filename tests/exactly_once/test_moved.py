@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from outbox_worker.local.postgres import PostgresServer
     from tests.harness.scene import Scene
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.slow
 
-ADMIN_S: Final = 10.0
+ADMIN_S: Final = 60.0
 
 
 def copy_database(source: PostgresServer, url: str, target: PostgresServer) -> str:

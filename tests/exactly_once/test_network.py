@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from outbox_worker.local.kafka import KafkaServer
     from outbox_worker.local.postgres import PostgresServer
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.slow
 
 
 def test_connections_to_postgres_are_cut_in_mid_request(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from outbox_worker.local.postgres import PostgresServer
     from tests.harness.scene import Scene
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.slow
 
 TERMINATING_S: Final = 20.0
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.harness.scene import Scene
     from tests.harness.subscriber import Received
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.slow
 
 INSERT: Final = """
     INSERT INTO outbox.event (topic, key, type, payload)

@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from tests.harness.scene import Scene
     from tests.harness.workers import Worker
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.slow
 
 INSERT: Final = """
     INSERT INTO outbox.event (topic, key, type, payload)
     SELECT %(topic)s, 'k' || n %% 3, 'thing.changed.v1', '1'
       FROM generate_series(1, %(count)s) AS n"""
 
-ADMIN_S: Final = 10.0
+ADMIN_S: Final = 60.0
 SAY_S: Final = 10.0
 FLOW_S: Final = 20.0
-START_S: Final = 20.0
+START_S: Final = 60.0
 
 REFUSED_S: Final = 3.0
 MOST_QUESTIONS: Final = 12

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from tests.harness.scene import Scene
     from tests.harness.workers import Worker
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.slow
 
 INSERT: Final = """
     INSERT INTO outbox.event (topic, key, type, payload)
     VALUES (%(topic)s, %(key)s, 'thing.changed.v1', %(payload)s)"""
-ADMIN_S: Final = 10.0
+ADMIN_S: Final = 60.0
 
 
 def write(scene: Scene, topic: str, key: str, payload: bytes) -> None:

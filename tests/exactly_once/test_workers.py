@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.harness.scene import Scene
     from tests.harness.workers import Worker
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.slow
 
 TAKEOVER_S = 10.0
 """Longest silence on the shards of a worker that died in an open transaction."""

@@ -21,7 +21,7 @@ INSERT: Final = """
     INSERT INTO outbox.event (topic, key, type, payload)
     VALUES (%(topic)s, %(key)s, 'beat.v1', %(payload)s)"""
 
-JOIN_S: Final = 10.0
+JOIN_S: Final = 60.0
 
 
 def topic_of(scene: str, shard: int) -> str:

@@ -32,7 +32,7 @@ HALF_DEAD_S: Final = 1.5
 """How much later the second side hears of a cut."""
 
 TICK_S: Final = 0.5
-JOIN_S: Final = 10.0
+JOIN_S: Final = 60.0
 
 
 class _Link:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 USER: Final = "outbox"
 PASSWORD: Final = "guarded"
-ADMIN_S: Final = 10.0
+ADMIN_S: Final = 60.0
 ANYTHING: Final[Any] = None
 """Where a filter names nothing; the types of confluent-kafka do not know that it may."""
 

@@ -35,14 +35,14 @@ READ_ROWS: Final = (
 
 SHARDS: Final = frozenset(range(16))
 
-TOPIC_S: Final = 15.0
+TOPIC_S: Final = 60.0
 CATCH_UP_S: Final = 40.0
 """From the end of a fault to the last event read: a session, a transaction's time-out, back-off."""
 
 SETTLE_S: Final = 30.0
 """Until no transaction is open any more: the broker ends a dead one after 10 s plus its sweep."""
 
-JOIN_S: Final = 30.0
+JOIN_S: Final = 60.0
 COMMAND_S: Final = 60.0
 SHOWN_LINES: Final = 60
 
@@ -258,7 +258,7 @@ class Scene:
         living = self.alive
         for worker in living:
             worker.process.terminate()
-        codes = {worker.name: worker.process.wait(10.0) for worker in living}
+        codes = {worker.name: worker.process.wait(60) for worker in living}
         assert set(codes.values()) <= {0}, codes
 
     def show_logs(self) -> None:

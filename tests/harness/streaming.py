@@ -23,7 +23,7 @@ IS_BEHIND: Final = (
 STOP_STREAMING: Final = "ALTER SYSTEM SET primary_conninfo = ''"
 STREAMS: Final = "SELECT count(*) FROM pg_stat_wal_receiver"
 
-READY_S: Final = 20.0
+READY_S: Final = 60.0
 
 
 class StreamingPair:

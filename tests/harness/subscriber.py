@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 EOF_CODE: Final = KafkaError._PARTITION_EOF
 POLL_S: Final = 0.1
 FETCH: Final = 1_000
-QUERY_S: Final = 5.0
-JOIN_S: Final = 20.0
+QUERY_S: Final = 60.0
+JOIN_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -13,13 +14,17 @@ Fact = TypeVar("Fact")
 
 ASK_EVERY_S: Final = 0.05
 
+PATIENCE: Final = float(os.environ.get("OUTBOX_TEST_PATIENCE", "1"))
+"""Times longer: a machine that others use too may stand still for half a minute."""
+
 
 def wait_until(fact: Callable[[], Fact], timeout: float, what: str) -> Fact:
     """Ask for `fact` until it is true, and return it.
 
     Fails with `what` was waited for, and what the last answer was, once `timeout`
-    seconds are over.
+    seconds (so many times longer as OUTBOX_TEST_PATIENCE says) are over.
     """
+    timeout *= PATIENCE
     deadline = time.monotonic() + timeout
     pause = threading.Event()
     while True:

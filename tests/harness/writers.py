@@ -24,7 +24,7 @@ CREATE_SUBJECT: Final = (
 ADD_KEY: Final = "INSERT INTO subject (key) VALUES (%s) ON CONFLICT DO NOTHING"
 
 RECONNECT_S: Final = 0.1
-JOIN_S: Final = 30.0
+JOIN_S: Final = 60.0
 
 
 class Writer(threading.Thread):

@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -18,6 +20,9 @@ from outbox_worker.local.kafka import KafkaServer
 from outbox_worker.local.postgres import PostgresServer
 from tests.harness.waiting import wait_until
 from tests.harness.workers import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PARENT_OF_WORKER = """
 import sys
@@ -31,10 +36,17 @@ sys.stdin.read()
 """
 
 PARENT = """
-import os, sys
+import sys
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
 from outbox_worker.local.kafka import KafkaServer
 from outbox_worker.local.postgres import PostgresServer
 with PostgresServer() as postgres, KafkaServer() as kafka:
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    admin.create_topics([NewTopic("pressed", 1)])["pressed"].result()
+    producer = Producer({"bootstrap.servers": kafka.bootstrap, "compression.type": "lz4"})
+    producer.produce("pressed", b"0" * 10_000)
+    assert producer.flush() == 0
     print(postgres.directory, kafka.directory, flush=True)
     sys.stdin.read()
 """
@@ -62,20 +74,33 @@ def test_a_standby_follows_and_can_be_promoted(postgres: PostgresServer) -> None
         assert link.execute("SELECT pg_is_in_recovery()").fetchone() == (False,)
 
 
-@pytest.mark.timeout(120)
-def test_sigkill_of_the_parent_leaves_no_process_and_no_directory() -> None:
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A folder for all that programs leave in the folder of temporary files."""
+    with tempfile.TemporaryDirectory(prefix="outbox-test-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        yield folder
+
+
+def test_sigkill_of_the_parent_leaves_no_process_and_no_file(temporary: Path) -> None:
     parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", PARENT],
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert parent.stdout is not None
     directories = [Path(word) for word in parent.stdout.readline().split()]
     assert all(directory.is_dir() for directory in directories)
+    assert list(temporary.glob("outbox-kafka-*/*lz4*")), "Kafka unpacked its library elsewhere"
     names = [str(directory) for directory in directories]
     assert running(names)
     os.kill(parent.pid, signal.SIGKILL)
     parent.communicate()
     wait_until(lambda: not running(names), 20, "no server runs any more")
-    wait_until(lambda: not any(map(Path.exists, directories)), 20, "no directory is left")
+    wait_until(lambda: not any(temporary.iterdir()), 20, "no file is left")
 
 
 def test_sigkill_of_a_test_run_leaves_no_worker(database: str, tmp_path: Path) -> None:

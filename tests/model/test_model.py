@@ -27,7 +27,7 @@ def test_no_event_is_lost_repeated_or_out_of_order(lossy: bool) -> None:
     assert tally.published > tally.histories
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", RULES)
 def test_each_rule_is_needed(name: str) -> None:
     rule = RULES[name]

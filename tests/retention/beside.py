@@ -41,7 +41,7 @@ COUNT_OUTCOMES: Final = """
     FROM outbox.command WHERE submitted_at >= %s GROUP BY 1 ORDER BY 1"""
 NOW: Final = "SELECT clock_timestamp()"
 
-START_S: Final = 30.0
+START_S: Final = 60.0
 END_S: Final = 60.0
 LOOK_S: Final = 0.05
 

@@ -23,7 +23,7 @@ MOST_MB: Final = 120.0
 
 @pytest.mark.alone
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_no_command_waits_for_the_purge_of_100_000_slots(database: str, tmp_path: Path) -> None:
     with connections.connect(database, application="tests") as link:
         LOAD.write(link)

@@ -45,7 +45,7 @@ READ_SLOTS: Final = "SELECT FROM school.slot WHERE batch_id = %s"
 COUNT_BATCHES: Final = b"SELECT count(*) FROM school.batch"
 COUNT_PENDING: Final = b"SELECT count(*) FROM school.content WHERE status = 'pending'"
 
-READY_S: Final = 20.0
+READY_S: Final = 60.0
 
 
 @contextmanager

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 LOAD: Final = Load(batches=3_000, slots=20, early=8_000, commands=20_000)
 ORDER: Final = (COMMAND, "purge", "--older-than-days", "7", "--class-type", "all")
 KILLS: Final = 8
-START_S: Final = 30.0
+START_S: Final = 60.0
 END_S: Final = 100.0
 
 COPY: Final = identifiers.SQL("CREATE DATABASE {} TEMPLATE {}")

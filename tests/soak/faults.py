@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Fault: TypeAlias = "Callable[[Stage], None]"
 
 DEATH_S: Final = 60.0
-ADMIN_S: Final = 10.0
+ADMIN_S: Final = 60.0
 BEYOND_THE_SESSION: Final = (6.5, 10.0)
 
 

@@ -99,7 +99,7 @@ class Stage:
             wait_until(partial(worker.said, "started"), CATCH_UP_S, "a worker has started")
             worker.process.terminate()
         for worker in living[count:]:
-            assert worker.process.wait(10) == 0
+            assert worker.process.wait(60) == 0
         for _ in range(count - len(living)):
             self.start_worker()
         self.scene.await_whole(seconds=CATCH_UP_S)

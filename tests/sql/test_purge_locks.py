@@ -80,7 +80,7 @@ def test_a_lock_that_others_hold_for_a_while_is_waited_for(
             holder.execute(lock.format(OLD.strftime("%Y%m%d")).encode())
             purging = pool.submit(purge_beside, database)
             await_a_failed_try(connection)
-        done = purging.result(30)
+        done = purging.result(60)
     assert (done.days, done.default_events, done.keys) == ({OLD.date(): 10}, 5, 1)
     assert count(connection) == 1
 
@@ -113,7 +113,7 @@ def test_a_day_that_another_purge_drops_meanwhile_is_that_ones(
             assert partition.drop_partition(other, day)
             purging = pool.submit(purge_beside, database)
             await_a_failed_try(connection)
-        done = purging.result(30)
+        done = purging.result(60)
     assert (done.days, done.kept) == ({}, {})
     assert count(connection) == 0
 
@@ -136,7 +136,7 @@ def test_rows_of_the_default_partition_are_waited_for(
                 purge_beside(database, SHORT)
             purging = pool.submit(purge_beside, database)
             await_a_failed_try(connection)
-        assert purging.result(30).default_events == 10
+        assert purging.result(60).default_events == 10
 
 
 def test_purges_side_by_side_leave_nothing_and_fail_over_nothing(

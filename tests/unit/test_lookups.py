@@ -31,7 +31,7 @@ class SlowToFence:
         wanted = frozenset(shards)
         self.asked.append(wanted)
         if wanted & DEAD:
-            self.fenced.wait(20)
+            self.fenced.wait(60)
         return {shard: Stored(1, Position(b"", "us")) for shard in wanted}
 
     def close(self) -> None:
