@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Final
 from bench import statements
 from bench.figures import Latency
 from outbox_worker import kafka
-from outbox_worker.relay.codec import encode
 from outbox_worker.relay.group import Group
 from outbox_worker.relay.position import Place as Border
 from outbox_worker.relay.position import Position, advance, summarize
 from outbox_worker.relay.record import headers_of
 from outbox_worker.relay.snapshot import NOTHING, Snapshot
+from outbox_worker.relay.stored import Stored, as_offset
 from outbox_worker.relay.transaction import Committed, Transactions
 from outbox_worker.settings import SHARDS
 
@@ -110,11 +110,11 @@ def _transact(
     group: Group, producer: Transactions, rows: list[EventRow], counters: dict[int, int]
 ) -> float:
     border = Border(NOTHING, Snapshot(1_000_000, 1_000_000), None, 0)
-    offsets = {}
+    offsets = []
     for shard, summary in summarize(rows).items():
         counters[shard] += 1
         position = advance(Position(b"1234", "bench-floor"), summary, border)
-        offsets[shard] = (counters[shard], encode(position))
+        offsets.append(as_offset(shard, Stored(counters[shard], position)))
     member = group.member()
     if member is None:
         raise RuntimeError("the floor's member lost its group")

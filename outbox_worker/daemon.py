@@ -13,10 +13,13 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final, Protocol
 
+import psycopg
 import structlog
 from prometheus_client import CollectorRegistry
 from typing_extensions import override
 
+from outbox_worker import database
+from outbox_worker.errors import OutboxError
 from outbox_worker.observe.health import Health
 from outbox_worker.observe.http import HttpServer
 
@@ -31,6 +34,9 @@ STOP_S: Final = 4.5
 
 STAGE_S: Final = 0.5
 """What of it is left for each further stage, whatever the stages before it took."""
+
+BEAT_S: Final = 10.0
+"""How often a loop that rests says that it lives."""
 
 AT_ONCE: Final = 1
 """Exit code after a second signal: nothing is lost, the open transaction aborts."""
@@ -49,7 +55,8 @@ class Loop(threading.Thread):
     """Calls `step` until told to stop; what it raises ends the program.
 
     `step` does one piece of work and returns how many seconds to wait before
-    the next one. `end` is called on the same thread when the loop is over.
+    the next one. `end` is called on the same thread when the loop is over, whatever
+    way: a group that is not left keeps its shards from others.
     """
 
     def __init__(
@@ -74,14 +81,30 @@ class Loop(threading.Thread):
         try:
             while not self.stopping.is_set():
                 self._health.beat(self.name)
-                pause = self._step()
-                if pause:
-                    self.stopping.wait(pause)
-            self._end()
+                self._rest(self._step())
         except Exception as error:  # noqa: BLE001  the main thread raises it
-            self.failure = error
+            self._fail(error)
+        try:
+            self._end()
+        except Exception as error:  # noqa: BLE001  likewise
+            self._fail(error)
         finally:
             self._ended.set()
+
+    def _rest(self, seconds: float) -> None:
+        """Wait, and live: a loop may have nothing to do for longer than one may be stuck."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not self.stopping.wait(min(left, BEAT_S)):
+            self._health.beat(self.name)
+
+    def _fail(self, error: Exception) -> None:
+        """Keep the first error, and log each: the program ends with one message only."""
+        if isinstance(error, OutboxError):
+            log.error("loop_failed", loop=self.name, error=error.message, way_out=error.way_out)
+        else:
+            log.error("loop_failed", loop=self.name, error=str(error), exc_info=error)
+        failure = database.failure(error) if isinstance(error, psycopg.Error) else error
+        self.failure = self.failure or failure
 
 
 class Daemon:
@@ -114,7 +137,7 @@ class Daemon:
         self._stages.setdefault(stage, []).append(loop)
 
     def run(self) -> None:
-        """Until a signal: then the loops end and this returns. A loop's error is raised."""
+        """Until a signal: then the loops end and this returns. A loop's first error is raised."""
         with ExitStack() as stack:
             if self._settings.http_address:
                 server = HttpServer(self._settings.http_address, self.health, self.registry)
@@ -147,10 +170,12 @@ class Daemon:
         stuck = [loop.name for loop in self._loops if loop.is_alive()]
         if not stuck:
             log.info("stopped")
-        elif not any(loop.failure for loop in self._loops):
-            log.warning("left_unfinished", loops=stuck, meaning="what is open aborts")
-            # Threads that wait inside a client would hold up the interpreter's end.
-            os._exit(0)
+            return
+        log.warning("left_unfinished", loops=stuck, meaning="what is open aborts")
+        # Threads that wait inside a client would hold up the interpreter's end.
+        failures = [loop.failure for loop in self._loops if loop.failure is not None]
+        codes = [each.exit_code if isinstance(each, OutboxError) else 1 for each in failures]
+        os._exit(codes[0] if codes else 0)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self._signals += 1

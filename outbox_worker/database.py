@@ -9,7 +9,7 @@ import psycopg
 from psycopg import conninfo, pq
 from psycopg.types.numeric import Int8BinaryLoader
 
-from outbox_worker.errors import SettingsError, UnreachableError
+from outbox_worker.errors import OutboxError, SettingsError, UnreachableError, WorkFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -176,4 +176,28 @@ def unreachable(error: Exception, url: str) -> UnreachableError:
     return UnreachableError(
         f"The database cannot be reached or refuses us: {words}",
         "Check OUTBOX_DATABASE_URL, that the server runs and is a primary, and lets this user in",
+    )
+
+
+def failure(error: psycopg.Error) -> OutboxError:
+    """The error for a person of what Postgres said in the middle of some work.
+
+    `UnreachableError` where the database is away or refuses us; `WorkFailedError` where a
+    statement of ours does not work there: that is no outage, and passes with no waiting.
+    """
+    words = " ".join(str(error).split())
+    state = error.sqlstate or "none"
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return UnreachableError(
+            f"The database refuses us: {words}",
+            "Grant this user the role outbox_worker (or run `outbox-worker migrate` as an owner)",
+        )
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return UnreachableError(
+            f"The database failed us: {words} (SQLSTATE {state})",
+            "See the log of the database server; run the command again when it is well",
+        )
+    return WorkFailedError(
+        f"The database refused a statement of this program: {words} (SQLSTATE {state})",
+        "See the log of the database server for the statement; was the schema changed by hand?",
     )

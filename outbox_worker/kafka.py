@@ -193,6 +193,14 @@ def init_transactions(producer: Producer) -> None:
     producer.init_transactions(numbers.KAFKA_CALL_S)
 
 
+def fence(settings: Settings, owner: str) -> None:
+    """Abort what a worker that is gone left open; `KafkaException`, above all where Kafka is away.
+
+    Its producer is not closed: that waits for ever while the broker is away.
+    """
+    init_transactions(make_producer(producer_config(settings, owner)))
+
+
 def make_consumer(config: Config) -> Consumer:
     """A consumer; `SettingsError` where librdkafka refuses a property."""
     try:

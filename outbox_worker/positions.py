@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING, Final
@@ -9,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 from confluent_kafka import KafkaError, KafkaException
 
 from outbox_worker import kafka
-from outbox_worker.relay.codec import decode
+from outbox_worker.relay.codec import UnreadablePositionError
 from outbox_worker.relay.group import PositionReader
-from outbox_worker.relay.recovery import Stored
+from outbox_worker.relay.stored import from_mirror, from_offset
 from outbox_worker.settings import KAFKA_CALL_S, SHARDS
 from outbox_worker.stores import mirror
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from confluent_kafka import TopicPartition
 
     from outbox_worker.database import Connection
+    from outbox_worker.relay.stored import Stored
     from outbox_worker.settings import Settings
 
 PENDING_S: Final = 30.0
@@ -33,7 +35,8 @@ TIMED_OUT: Final = KafkaError._TIMED_OUT  # noqa: SLF001  librdkafka's own code
 def of_group(settings: Settings, group: str, *, is_stable: bool = True) -> dict[int, Stored]:
     """What Kafka holds for a group, by shard; stable means that no transaction may undo it.
 
-    `UnreachableError` where Kafka does not answer.
+    A shard whose offset something else than a worker committed is not among them: what is
+    known of it stands in the mirror. `UnreachableError` where Kafka does not answer.
     """
     isolation = "read_committed" if is_stable else "read_uncommitted"
     reader = PositionReader(kafka.reader_config(settings, group=group, isolation=isolation))
@@ -41,11 +44,13 @@ def of_group(settings: Settings, group: str, *, is_stable: bool = True) -> dict[
         places = _ask(reader)
     finally:
         reader.close()
-    return {
-        place.partition: Stored(place.offset, decode(place.metadata or ""))
-        for place in places
-        if place.offset >= 0
-    }
+    found = {}
+    for place in places:
+        with contextlib.suppress(UnreadablePositionError):
+            stored = from_offset(place)
+            if stored is not None:
+                found[place.partition] = stored
+    return found
 
 
 def _ask(reader: PositionReader) -> list[TopicPartition]:
@@ -64,10 +69,7 @@ def _ask(reader: PositionReader) -> list[TopicPartition]:
 
 def of_mirror(connection: Connection) -> dict[int, Stored]:
     """What the mirror in Postgres holds, by shard, whatever the group."""
-    return {
-        row.shard: Stored(row.batch, decode(row.position))
-        for row in mirror.list_positions(connection)
-    }
+    return {row.shard: from_mirror(row) for row in mirror.list_positions(connection)}
 
 
 def known(settings: Settings, connection: Connection) -> Mapping[int, Stored]:

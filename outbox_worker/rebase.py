@@ -25,14 +25,12 @@ import psycopg
 from outbox_worker import kafka, positions, standstill
 from outbox_worker.errors import UnreachableError, WorkFailedError
 from outbox_worker.relay import evidence, history
-from outbox_worker.relay.codec import encode
 from outbox_worker.relay.position import Position, Witness, digest_of, system_digest
-from outbox_worker.relay.recovery import Stored
+from outbox_worker.relay.stored import Stored, as_row
 from outbox_worker.scan import Scan
 from outbox_worker.settings import SHARDS
 from outbox_worker.stores import mirror, rebase, server
 from outbox_worker.stores import scan as scans
-from outbox_worker.stores.mirror import Written
 from outbox_worker.stores.rebase import Rules, Trusted
 
 if TYPE_CHECKING:
@@ -88,8 +86,9 @@ class Rebase:
     def execute(self, since: datetime | None, show: Callable[[dict[int, ShardPlan]], None]) -> None:
         """Write new positions, after `show` was given the plan.
 
-        `WorkFailedError` while workers are in the group or where one came meanwhile,
-        `UnreachableError` where the right to update events is missing.
+        `WorkFailedError` while workers are in the group, where one came meanwhile, and where
+        so many transactions are in progress that a position does not fit; `UnreachableError`
+        where the right to update events is missing.
         """
         kafka.ensure_anchor_topic(self._admin)
         groups = {row.group_name for row in mirror.list_positions(self._connection)}
@@ -102,6 +101,7 @@ class Rebase:
             old = positions.known(self._settings, self._connection)
             show(self._judge(old, since))
             new = self._rewrite(snapshot, old)
+            rows = [as_row(shard, stored) for shard, stored in sorted(new.items())]
             standstill.await_empty(self._admin, groups, 0.0)
             if positions.known(self._settings, self._connection) != old:
                 raise WorkFailedError(
@@ -109,8 +109,7 @@ class Rebase:
                     "Stop the workers, then run `outbox-worker rebase --execute` again",
                 )
         standstill.commit(self._settings, new)
-        written = [_written(shard, stored) for shard, stored in sorted(new.items())]
-        mirror.write_positions(self._connection, self._settings.group, WRITER, written)
+        mirror.write_positions(self._connection, self._settings.group, WRITER, rows)
 
     def _owners(self, groups: set[str]) -> set[str]:
         """Every worker that may have left a transaction open, as Kafka and the mirror name them."""
@@ -200,10 +199,3 @@ def _trusted(stored: Stored, lost: str) -> Trusted:
     if backlog is None:
         return Trusted(position.floor, str(position.seen))
     return Trusted(position.floor, str(position.seen), str(backlog.upper), backlog.cursor)
-
-
-def _written(shard: int, stored: Stored) -> Written:
-    position = stored.position
-    return Written(
-        shard, stored.batch, encode(position), str(position.seen), None, None, 0, None, None
-    )

@@ -11,19 +11,18 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException
 
 from outbox_worker import kafka
 from outbox_worker.errors import WorkFailedError
-from outbox_worker.relay.codec import encode
-from outbox_worker.settings import ANCHOR_TOPIC
+from outbox_worker.relay.stored import as_offset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from confluent_kafka.admin import AdminClient
 
-    from outbox_worker.relay.recovery import Stored
+    from outbox_worker.relay.stored import Stored
     from outbox_worker.settings import Settings
 
 EMPTY_S: Final = 15.0
@@ -54,19 +53,15 @@ def await_empty(admin: AdminClient, groups: Iterable[str], seconds: float = EMPT
 def abort_open_transactions(settings: Settings, owners: Iterable[str]) -> None:
     """End what dead workers left open, so that topics can be read to their ends."""
     for owner in sorted(set(owners) - {""}):
-        with closing(kafka.make_producer(kafka.producer_config(settings, owner))) as producer:
-            try:
-                kafka.init_transactions(producer)
-            except KafkaException as error:
-                raise kafka.unreachable(error.args[0]) from error
+        try:
+            kafka.fence(settings, owner)
+        except KafkaException as error:
+            raise kafka.unreachable(error.args[0]) from error
 
 
 def commit(settings: Settings, positions: Mapping[int, Stored]) -> None:
     """Set the group's positions, all in one request; `WorkFailedError` while it has members."""
-    places = [
-        TopicPartition(ANCHOR_TOPIC, shard, stored.batch, encode(stored.position))
-        for shard, stored in sorted(positions.items())
-    ]
+    places = [as_offset(shard, stored) for shard, stored in sorted(positions.items())]
     config = kafka.reader_config(settings, group=settings.group, isolation="read_committed")
     deadline = time.monotonic() + EMPTY_S
     pause = threading.Event()

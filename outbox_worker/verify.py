@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from outbox_worker.database import Connection
-    from outbox_worker.relay.recovery import Stored
+    from outbox_worker.relay.stored import Stored
     from outbox_worker.settings import Settings
 
 

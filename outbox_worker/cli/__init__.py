@@ -11,8 +11,8 @@ import click
 import psycopg
 from typing_extensions import override
 
-from outbox_worker import __version__
-from outbox_worker.errors import OutboxError, UnreachableError
+from outbox_worker import __version__, database
+from outbox_worker.errors import OutboxError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,7 +74,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except psycopg.Error as error:
-        _fail(_of_database(error))
+        _fail(database.failure(error))
     except OutboxError as error:
         _fail(error)
     else:
@@ -86,17 +86,3 @@ def _fail(error: OutboxError) -> None:
     if error.way_out:
         click.echo(f"  way out: {error.way_out}", err=True)
     sys.exit(error.exit_code)
-
-
-def _of_database(error: psycopg.Error) -> OutboxError:
-    """What Postgres said in the middle of a command, for a person."""
-    words = " ".join(str(error).split())
-    if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        return UnreachableError(
-            f"The database refuses us: {words}",
-            "Grant this user the role outbox_worker (or run `outbox-worker migrate` as an owner)",
-        )
-    return UnreachableError(
-        f"The database failed us: {words} (SQLSTATE {error.sqlstate or 'none'})",
-        "See the log of the database server; run the command again when it is well",
-    )

@@ -12,15 +12,14 @@ import structlog
 from outbox_worker import database
 from outbox_worker.errors import UnreachableError
 from outbox_worker.maintenance import partitions
-from outbox_worker.relay.codec import encode
+from outbox_worker.relay.stored import as_row
 from outbox_worker.settings import BACKOFF_MAX_S, MIRROR_INTERVAL_S
 from outbox_worker.stores import mirror
-from outbox_worker.stores.mirror import Written
 
 if TYPE_CHECKING:
     from outbox_worker.database import Connection
-    from outbox_worker.relay.recovery import Stored
     from outbox_worker.relay.relay import Relay
+    from outbox_worker.relay.stored import Stored
     from outbox_worker.settings import Settings
 
 PARTITIONS_INTERVAL_S: Final = 3_600.0
@@ -32,23 +31,6 @@ OPTIONS: Final = "-c lock_timeout=1s -c statement_timeout=30s -c jit=off"
 """Upkeep never makes a writer wait for long."""
 
 log = structlog.get_logger("upkeep")
-
-
-def written(shard: int, stored: Stored) -> Written:
-    """A position as the mirror keeps it."""
-    position = stored.position
-    backlog = position.backlog
-    return Written(
-        shard,
-        stored.batch,
-        encode(position),
-        str(position.seen),
-        None if backlog is None else str(backlog.upper),
-        None if backlog is None else backlog.cursor,
-        position.floor,
-        position.top and position.top.id,
-        position.top and position.top.xid,
-    )
 
 
 class Upkeep:
@@ -109,7 +91,7 @@ class Upkeep:
         """Write the positions that changed since the last round."""
         now = self._relay.positions
         changed = [
-            written(shard, stored)
+            as_row(shard, stored)
             for shard, stored in sorted(now.items())
             if self._kept.get(shard) is not stored
         ]

@@ -14,10 +14,9 @@ import structlog
 
 from outbox_worker.errors import HistoryLostError, SettingsError
 from outbox_worker.relay import evidence, history
-from outbox_worker.relay.codec import decode
 from outbox_worker.relay.cohorts import Cohort, Stand
 from outbox_worker.relay.position import Place, Position, advance, summarize
-from outbox_worker.relay.recovery import Stored
+from outbox_worker.relay.stored import Stored, from_mirror
 from outbox_worker.stores import mirror, outbox
 from outbox_worker.stores.outbox import Gap
 
@@ -147,7 +146,7 @@ def _from_mirror(shard: int, row: Mirrored | None) -> Stored:
         meaning="Kafka forgot the group; events published after that moment, if any, "
         "are repeated (none after a clean stop)",
     )
-    return Stored(row.batch, decode(row.position))
+    return from_mirror(row)
 
 
 def _stragglers(

@@ -11,7 +11,7 @@ import base64
 import zlib
 from typing import TYPE_CHECKING, Final
 
-from outbox_worker.errors import SchemaVersionError
+from outbox_worker.errors import HistoryLostError, SchemaVersionError, WorkFailedError
 from outbox_worker.relay.position import Backlog, Position, Witness
 from outbox_worker.relay.snapshot import Snapshot
 
@@ -32,16 +32,30 @@ LOW: Final = 0x7F
 """The bits of a byte that carry the number; the highest says that more follow."""
 
 
-class PositionTooLargeError(ValueError):
+class PositionTooLargeError(WorkFailedError):
     """The snapshot has too many transactions in progress to be kept in Kafka."""
 
     def __init__(self, in_progress: int, size: int) -> None:
         """Say how many there are, and how long the position is with them."""
         super().__init__(
-            f"a snapshot with {in_progress} transactions in progress takes {size} characters, "
-            f"more than the {LARGEST} that Kafka keeps"
+            f"A snapshot with {in_progress} transactions in progress takes {size} characters, "
+            f"more than the {LARGEST} that Kafka keeps of a position",
+            "End idle transactions (see pg_stat_activity and pg_prepared_xacts)",
         )
         self.in_progress = in_progress
+
+
+class UnreadablePositionError(HistoryLostError):
+    """Something else than a worker wrote a position: it says nothing of what is published."""
+
+    def __init__(self, text: str) -> None:
+        """Show what stands there instead."""
+        super().__init__(
+            f"A position in Kafka is not of this program ({text[:40]!r}): somebody reset the "
+            "offsets of the group of workers, or committed others; nothing is published",
+            "Run `outbox-worker rebase` (it shows its plan) and `outbox-worker rebase --execute`: "
+            "it finds out event by event what is published",
+        )
 
 
 def encode(position: Position) -> str:
@@ -67,15 +81,24 @@ def encode(position: Position) -> str:
 
 
 def decode(text: str) -> Position:
-    """Read what `encode` wrote; `SchemaVersionError` where another version did."""
+    """Read what `encode` wrote.
+
+    `SchemaVersionError` where a newer version did, `UnreadablePositionError` where none did.
+    """
     form = text[:1]
-    if form not in {PLAIN, PACKED}:
+    if form.isdecimal() and form not in {PLAIN, PACKED}:
         raise SchemaVersionError(
             f"The positions in Kafka are of another version of this program ({form!r})",
             "Run the newest version of outbox-worker everywhere",
         )
-    body = base64.b64decode(text[1:])
-    data = _Source(body if form == PLAIN else zlib.decompress(body))
+    try:
+        body = base64.b64decode(text[1:], validate=True)
+        return _read(_Source(zlib.decompress(body) if form == PACKED else body))
+    except (ValueError, IndexError, zlib.error) as error:
+        raise UnreadablePositionError(text) from error
+
+
+def _read(data: _Source) -> Position:
     system = data.take(4)
     owner = data.take(data.number()).decode()
     floor = data.number()

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from outbox_worker.relay.complaints import Complaints
-    from outbox_worker.relay.recovery import Recovery, Stored
+    from outbox_worker.relay.recovery import Recovery
+    from outbox_worker.relay.stored import Stored
 
 
 class Lookups:
@@ -64,11 +65,14 @@ class Lookups:
         self._asked -= gone
 
     def collect(self, complaints: Complaints) -> dict[int, Stored | None]:
-        """What has been answered since; asks what is still wanted."""
+        """What has been answered since; asks what is still wanted.
+
+        `HistoryLostError` where Kafka holds no position of ours, but something else.
+        """
         found: dict[int, Stored | None] = {}
         if self._answer is not None and self._answer.done():
-            found = self._take(self._answer, complaints)
-            self._answer = None
+            answer, self._answer = self._answer, None
+            found = self._take(answer, complaints)
         next_ones = self._again or self._wanted
         if self._answer is None and next_ones and time.monotonic() >= self._not_before:
             self._asked = frozenset(next_ones)

@@ -9,9 +9,8 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from outbox_worker.relay.caller import Caller
-from outbox_worker.relay.codec import encode
 from outbox_worker.relay.position import BY_XID, Place, Summary, advance, summarize
-from outbox_worker.relay.recovery import Stored
+from outbox_worker.relay.stored import Stored, as_offset
 from outbox_worker.relay.transaction import Aborted, Committed
 from outbox_worker.settings import KAFKA_CALL_S
 
@@ -87,7 +86,7 @@ class Publisher:
         meanwhile: Callable[[], None] | None = None,
     ) -> Outcome:
         """Commit rows and positions together; calls `meanwhile` while Kafka commits."""
-        offsets = {s: (each.batch, encode(each.position)) for s, each in positions.items()}
+        offsets = [as_offset(shard, stored) for shard, stored in positions.items()]
         member = self._group.member()
         if member is None:
             return Aborted("not a member of the group")

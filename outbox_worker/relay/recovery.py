@@ -6,15 +6,14 @@ keep flowing meanwhile.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException
 
 from outbox_worker import kafka
-from outbox_worker.relay.codec import decode
 from outbox_worker.relay.group import PositionReader
+from outbox_worker.relay.stored import Stored, from_offset
 from outbox_worker.settings import KAFKA_CALL_S
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from confluent_kafka import TopicPartition
 
     from outbox_worker.observe.metrics import RelayMetrics
-    from outbox_worker.relay.position import Position
     from outbox_worker.relay.transaction import Transactions
     from outbox_worker.settings import Settings
 
@@ -33,14 +31,6 @@ STABLE_S: Final = 1.0
 TIMED_OUT: Final = KafkaError._TIMED_OUT  # noqa: SLF001  librdkafka's own code
 
 log = structlog.get_logger("relay")
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A shard's position as Kafka holds it, with its batch counter."""
-
-    batch: int
-    position: Position
 
 
 class Recovery:
@@ -78,7 +68,7 @@ class Recovery:
             found = self._stable.committed(wanted, KAFKA_CALL_S)
         else:
             self._fence_the_dead(self._owners(found), wanted)
-        return {place.partition: _stored(place) for place in found}
+        return {place.partition: from_offset(place) for place in found}
 
     def _unstable(self, shards: list[int]) -> list[TopicPartition]:
         """The positions as they were before a transaction that is still open."""
@@ -90,7 +80,7 @@ class Recovery:
 
     def _owners(self, places: Iterable[TopicPartition]) -> frozenset[str]:
         """Whom the positions name, ourselves apart."""
-        known = {stored.position.owner for place in places if (stored := _stored(place))}
+        known = {stored.position.owner for place in places if (stored := from_offset(place))}
         return frozenset(known - {self._own_id, ""})
 
     def _fence_the_dead(self, owners: frozenset[str], shards: list[int]) -> None:
@@ -121,8 +111,7 @@ class Recovery:
         """
         for owner in sorted(owners):
             log.warning("takeover", owner=owner, shards=shards)
-            config = kafka.producer_config(self._settings, owner)
-            kafka.init_transactions(kafka.make_producer(config))
+            kafka.fence(self._settings, owner)
             self._metrics.takeovers.inc()
 
     def close(self) -> None:
@@ -131,9 +120,3 @@ class Recovery:
 
     def _reader_config(self, isolation: str) -> kafka.Config:
         return kafka.reader_config(self._settings, group=self._settings.group, isolation=isolation)
-
-
-def _stored(place: TopicPartition) -> Stored | None:
-    if place.offset < 0:
-        return None
-    return Stored(place.offset, decode(place.metadata or ""))

@@ -19,7 +19,7 @@ import structlog
 
 from outbox_worker.errors import HistoryLostError, UnreachableError
 from outbox_worker.relay import holds
-from outbox_worker.relay.codec import PositionTooLargeError
+from outbox_worker.relay.codec import PositionTooLargeError, encode
 from outbox_worker.relay.cohorts import Cohorts
 from outbox_worker.relay.floor import FloorHistory
 from outbox_worker.relay.publisher import positions_after
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from outbox_worker.relay.lookups import Lookups
     from outbox_worker.relay.publisher import Publisher
     from outbox_worker.relay.reader import Batch, TableReader
-    from outbox_worker.relay.recovery import Stored
+    from outbox_worker.relay.stored import Stored
     from outbox_worker.relay.topics import Topics
     from outbox_worker.relay.transaction import Transactions
     from outbox_worker.stores.outbox import EventRow
@@ -54,6 +54,12 @@ RECHECK_S: Final = 5.0
 
 MARK_S: Final = 1.0
 """How often at most a transaction id is drawn to raise the floors, while events come."""
+
+CROWDED_S: Final = 0.2
+"""How often positions that did not fit are tried again."""
+
+CROWD_SAID_S: Final = 60.0
+"""How often that is said while it lasts."""
 
 log = structlog.get_logger("relay")
 
@@ -85,7 +91,7 @@ class Relay:
         self._stored: dict[int, Stored] = {}
         self._known: dict[int, Stored | None] = {}
         self._ahead: tuple[Cohort, Batch] | None = None
-        self._crowded = False
+        self._crowded_until = self._crowd_said_until = 0.0
         self._complaints = parts.group.complaints
         self._wait = 0.0
         self._refusal: HistoryLostError | None = None
@@ -118,9 +124,9 @@ class Relay:
 
     def run_once(self) -> None:
         """Serve the group, then one cohort. Waits a little where there was nothing to do."""
-        self._serve_group()
         worked = False
         try:
+            self._serve_group()
             connected = self._parts.reader.connect()
             if connected:
                 self._recheck_all()
@@ -185,7 +191,6 @@ class Relay:
 
     def _go_well(self) -> None:
         """A transaction was committed: what was in its way is over."""
-        self._crowded = False
         self._parts.lookups.hurry()
         self._complaints.settle("membership", "transaction")
 
@@ -208,26 +213,34 @@ class Relay:
         """Hold known positions against the table, make them ours, and serve their shards."""
         if not self._known:
             return
-        entries = self._parts.admission.examine(self._parts.reader, self._known)
+        if time.monotonic() < self._crowded_until:
+            return
+        found = self._parts.admission.examine(self._parts.reader, self._known)
         if self._refusal is not None:
             self._mended()
             return
+        entries = [entry for entry in found if self._fits(entry.stored)]
         claims = {entry.shard: entry.stored for entry in entries if entry.is_claim}
         rows = sorted((row for entry in entries for row in entry.stragglers), key=BY_ID)
         if claims and not self._claim(rows, claims):
             return
-        self._known.clear()
         for entry in entries:
+            del self._known[entry.shard]
             self._stored[entry.shard] = entry.stored
             self._cohorts.add(entry.cohort)
 
-    def _claim(self, rows: list[EventRow], claims: Mapping[int, Stored]) -> bool:
-        """Tell Kafka whose the shards are; late rows of a backlog go out with it."""
+    def _fits(self, stored: Stored) -> bool:
+        """Whether Kafka can keep the position; the shard waits for its next admission if not."""
         try:
-            outcome = self._parts.publisher.publish(rows, claims)
+            encode(stored.position)
         except PositionTooLargeError as error:
             self._wait_out(error)
             return False
+        return True
+
+    def _claim(self, rows: list[EventRow], claims: Mapping[int, Stored]) -> bool:
+        """Tell Kafka whose the shards are; late rows of a backlog go out with it."""
+        outcome = self._parts.publisher.publish(rows, claims)
         refused = isinstance(outcome, Rejected | Discarded) and bool(outcome.topics)
         self._parts.admission.may_send_stragglers = not refused
         if isinstance(outcome, Committed):
@@ -279,6 +292,9 @@ class Relay:
             )
         except PositionTooLargeError as error:
             self._wait_out(error)
+            # In memory are more transactions than in what is persisted, and the border of a
+            # backlog stays as it is: admitted anew, a shard begins with a border of today.
+            self._recheck_all()
             return False
         match outcome:
             case Committed():
@@ -329,6 +345,10 @@ class Relay:
 
     def _wait_out(self, error: PositionTooLargeError) -> None:
         """Too many transactions in progress for one position: some of them must end first."""
-        if not self._crowded:
-            log.warning("too_many_transactions_in_progress", detail=str(error))
-        self._crowded = True
+        now = time.monotonic()
+        self._crowded_until = now + CROWDED_S
+        if now >= self._crowd_said_until:
+            self._crowd_said_until = now + CROWD_SAID_S
+            log.warning(
+                "too_many_transactions_in_progress", error=error.message, way_out=error.way_out
+            )

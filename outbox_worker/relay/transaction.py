@@ -15,17 +15,17 @@ from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from outbox_worker import kafka
 from outbox_worker.relay.complaints import words
 from outbox_worker.relay.record import headers_of
-from outbox_worker.settings import ANCHOR_TOPIC, KAFKA_CALL_S
+from outbox_worker.settings import KAFKA_CALL_S
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from confluent_kafka import Message
+    from confluent_kafka import Message, TopicPartition
 
     from outbox_worker.stores.outbox import EventRow
 
@@ -117,8 +117,6 @@ class Discarded:
 
 
 Outcome: TypeAlias = Committed | Aborted | Interrupted | Rejected | Discarded
-Offsets: TypeAlias = "Mapping[int, tuple[int, str]]"
-"""By shard: the batch counter and the encoded position."""
 
 
 class Transactions:
@@ -171,15 +169,11 @@ class Transactions:
             return self._abort(producer, fault)
         return None
 
-    def finish(self, offsets: Offsets, member: bytes) -> Outcome:
+    def finish(self, offsets: list[TopicPartition], member: bytes) -> Outcome:
         """Put the positions in and commit. Blocks, mostly at most the transaction time-out."""
         producer = self._require()
-        positions = [
-            TopicPartition(ANCHOR_TOPIC, shard, offset, metadata)
-            for shard, (offset, metadata) in offsets.items()
-        ]
         try:
-            producer.send_offsets_to_transaction(positions, member, KAFKA_CALL_S)
+            producer.send_offsets_to_transaction(offsets, member, KAFKA_CALL_S)
             if self._producer is not producer:
                 return Discarded("given up before the commit")
             producer.commit_transaction(KAFKA_CALL_S)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from outbox_worker.relay.recovery import Stored
+    from outbox_worker.relay.stored import Stored
     from outbox_worker.relay.topics import Topics
     from outbox_worker.relay.transaction import Outcome
     from tests.model.world import Kafka, Postgres, Row

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from outbox_worker.relay.codec import decode, encode
-from outbox_worker.relay.recovery import Stored
 from outbox_worker.relay.snapshot import Snapshot
+from outbox_worker.relay.stored import Stored
 from outbox_worker.stores.server import Identity
 
 if TYPE_CHECKING:

@@ -10,11 +10,13 @@ import pytest
 from outbox_worker.relay.complaints import Complaints
 from outbox_worker.relay.lookups import Lookups
 from outbox_worker.relay.position import Position
-from outbox_worker.relay.recovery import Recovery, Stored
+from outbox_worker.relay.stored import Stored
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from outbox_worker.relay.recovery import Recovery
 
 DEAD = frozenset({8, 9})
 """Shards whose last owner left something open."""

@@ -9,8 +9,8 @@ from outbox_worker.relay.cohorts import Cohort, Stand
 from outbox_worker.relay.position import Backlog, Position, Witness
 from outbox_worker.relay.publisher import STALE_XIDS, positions_after
 from outbox_worker.relay.reader import Batch
-from outbox_worker.relay.recovery import Stored
 from outbox_worker.relay.snapshot import NOTHING, Snapshot
+from outbox_worker.relay.stored import Stored
 
 if TYPE_CHECKING:
     from outbox_worker.stores.outbox import EventRow
