@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 LARGEST: Final = 4_000
 """Characters of an encoded position: Kafka takes 4,096 (`offset.metadata.max.bytes`)."""
 
+ROOM: Final = 100
+"""What a position without a backlog leaves free: its snapshot stays as it is while a backlog is
+published after it, and with the border of that it must fit once all others have ended."""
+
 PLAIN: Final = "1"
 PACKED: Final = "2"
 SHORT: Final = 256
@@ -74,7 +78,7 @@ def encode(position: Position) -> str:
         _put_witness(data, position.top)
         _put_witness(data, position.last)
     text = _pack(data)
-    if len(text) > LARGEST:
+    if len(text) > (LARGEST - ROOM if backlog is None else LARGEST):
         upper = () if backlog is None else backlog.upper.xip
         raise PositionTooLargeError(max(len(position.seen.xip), len(upper)), len(text))
     return text

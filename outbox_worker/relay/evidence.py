@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from outbox_worker.relay import history
 from outbox_worker.relay.codec import decode
@@ -13,12 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from outbox_worker.database import Connection
-    from outbox_worker.relay.position import Position
+    from outbox_worker.relay.position import Position, Witness
 
 WAY_OUT: Final = (
     "run `outbox-worker rebase` (it shows its plan) and `outbox-worker rebase --execute`"
 )
 """What mends a lost history."""
+
+BY_ID: Final = attrgetter("id")
 
 
 def table_for(connection: Connection, positions: Iterable[Position]) -> history.Table:
@@ -34,6 +37,32 @@ def table_for(connection: Connection, positions: Iterable[Position]) -> history.
         purged_id=identity.purged_id,
         purged_xid=identity.purged_xid,
     )
+
+
+class Witnesses(NamedTuple):
+    """Published rows that stand in the table: with the highest xid, with the highest id."""
+
+    top: Witness
+    last: Witness
+
+
+def newest(connection: Connection, known: Iterable[Position]) -> Witnesses | None:
+    """What was published last, by any worker, as far as `known` and the mirror say.
+
+    None where nothing was.
+    """
+    held = [*known, *(decode(row.position) for row in mirror.list_positions(connection))]
+    table = table_for(connection, held)
+    standing = [
+        witness
+        for position in held
+        if not history.lost(position, table)
+        for witness in position.witnesses
+        if witness.id in table.found
+    ]
+    if not standing:
+        return None
+    return Witnesses(max(standing), max(standing, key=BY_ID))
 
 
 def lost_in_mirror(connection: Connection) -> dict[int, str]:

@@ -128,4 +128,5 @@ def hold(cohorts: Cohorts, cohort: Cohort, start: Cohort, row: EventRow, why: Cl
         )
     pause = min(FIRST_HOLD_S * 2**start.holds, LONGEST_HOLD_S)
     until = time.monotonic() + pause
-    cohorts.part(cohort, replace(start, holds=start.holds + 1, held_until=until))
+    # One row: the look for it ends where it stands, and not at the end of the table.
+    cohorts.part(cohort, replace(start, rows=1, holds=start.holds + 1, held_until=until))

@@ -117,7 +117,11 @@ def advance(before: Position, summary: Summary, place: Place) -> Position:
     names it. Cursor and floor never pass the shard's own highest id: that row
     witnesses that the ids below it are used up, a row of another shard does not.
     """
-    top, last = Witness.of(summary.top), Witness.of(summary.last)
+    return proceed(before, Witness.of(summary.top), Witness.of(summary.last), place)
+
+
+def proceed(before: Position, top: Witness, last: Witness, place: Place) -> Position:
+    """As `advance`, with published rows as witnesses that may be those of other shards."""
     if before.top is not None and before.last is not None:
         top = max(before.top, top)
         last = max(before.last, last, key=itemgetter(1))

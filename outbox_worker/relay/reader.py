@@ -135,8 +135,7 @@ class TableReader:
     def _read_chunk(self, cohort: Cohort, upper: Snapshot, limits: Limits) -> Batch:
         seen = {shard: stand.seen for shard, stand in cohort.stands.items()}
         cursors = {shard: stand.cursor for shard, stand in cohort.stands.items()}
-        rows = outbox.read_chunk(self.connection, seen, cursors, upper, limits)
-        cut = rows[-1][0] if limits.reached_by(rows) else None
+        rows, cut = outbox.read_chunk(self.connection, seen, cursors, upper, limits)
         return Batch(cohort, rows, upper, cut)
 
     def _fail(self, words: str) -> None:

@@ -19,11 +19,13 @@ import structlog
 
 from outbox_worker.errors import HistoryLostError, UnreachableError
 from outbox_worker.relay import holds
-from outbox_worker.relay.codec import PositionTooLargeError, encode
+from outbox_worker.relay.codec import PositionTooLargeError
 from outbox_worker.relay.cohorts import Cohorts
+from outbox_worker.relay.crowd import Crowd
 from outbox_worker.relay.floor import FloorHistory
 from outbox_worker.relay.publisher import positions_after
 from outbox_worker.relay.reader import BY_ID
+from outbox_worker.relay.renewal import Renewal
 from outbox_worker.relay.transaction import (
     Aborted,
     Committed,
@@ -55,12 +57,6 @@ RECHECK_S: Final = 5.0
 MARK_S: Final = 1.0
 """How often at most a transaction id is drawn to raise the floors, while events come."""
 
-CROWDED_S: Final = 0.2
-"""How often positions that did not fit are tried again."""
-
-CROWD_SAID_S: Final = 60.0
-"""How often that is said while it lasts."""
-
 log = structlog.get_logger("relay")
 
 
@@ -91,7 +87,7 @@ class Relay:
         self._stored: dict[int, Stored] = {}
         self._known: dict[int, Stored | None] = {}
         self._ahead: tuple[Cohort, Batch] | None = None
-        self._crowded_until = self._crowd_said_until = 0.0
+        self._crowd, self._renewal = Crowd(), Renewal()
         self._complaints = parts.group.complaints
         self._wait = 0.0
         self._refusal: HistoryLostError | None = None
@@ -211,15 +207,13 @@ class Relay:
 
     def _admit(self) -> None:
         """Hold known positions against the table, make them ours, and serve their shards."""
-        if not self._known:
-            return
-        if time.monotonic() < self._crowded_until:
+        if not self._known or self._crowd.waits:
             return
         found = self._parts.admission.examine(self._parts.reader, self._known)
         if self._refusal is not None:
             self._mended()
             return
-        entries = [entry for entry in found if self._fits(entry.stored)]
+        entries = [entry for entry in found if self._crowd.has_room_for(entry.stored)]
         claims = {entry.shard: entry.stored for entry in entries if entry.is_claim}
         rows = sorted((row for entry in entries for row in entry.stragglers), key=BY_ID)
         if claims and not self._claim(rows, claims):
@@ -228,15 +222,6 @@ class Relay:
             del self._known[entry.shard]
             self._stored[entry.shard] = entry.stored
             self._cohorts.add(entry.cohort)
-
-    def _fits(self, stored: Stored) -> bool:
-        """Whether Kafka can keep the position; the shard waits for its next admission if not."""
-        try:
-            encode(stored.position)
-        except PositionTooLargeError as error:
-            self._wait_out(error)
-            return False
-        return True
 
     def _claim(self, rows: list[EventRow], claims: Mapping[int, Stored]) -> bool:
         """Tell Kafka whose the shards are; late rows of a backlog go out with it."""
@@ -269,6 +254,7 @@ class Relay:
             return self._publish(cohort, batch)
         self._cohorts.moved(cohort, self._settled(batch))
         self._mark()
+        self._renew(batch)
         return self._cohorts.behind(time.monotonic())
 
     def _take(self) -> tuple[Cohort, Batch] | None:
@@ -291,7 +277,7 @@ class Relay:
                 batch.rows, positions, lambda: self._read_ahead(ahead)
             )
         except PositionTooLargeError as error:
-            self._wait_out(error)
+            self._crowd.note(error)
             # In memory are more transactions than in what is persisted, and the border of a
             # backlog stays as it is: admitted anew, a shard begins with a border of today.
             self._recheck_all()
@@ -327,6 +313,19 @@ class Relay:
             self._floors.mark(xid, self._highest)
             self._marked, self._mark_at = self._highest, now + MARK_S
 
+    def _renew(self, batch: Batch) -> None:
+        """Give shards that have no events a position of today, from time to time."""
+        connection, floor = self._parts.reader.connection, self._floors.floor(batch.upper)
+        positions = self._renewal.positions(connection, batch, self._stored, floor)
+        if not positions or not all(map(self._crowd.has_room_for, positions.values())):
+            return
+        outcome = self._parts.publisher.publish((), positions)
+        if isinstance(outcome, Committed):
+            self._stored.update(positions)
+            self._go_well()
+        else:
+            self._ask_again(f"renewal: {outcome.reason}", outcome.code)
+
     def _read_ahead(self, cohorts: Cohorts) -> None:
         """Read the next batch while Kafka commits the one before it."""
         cohort = cohorts.next(time.monotonic())
@@ -342,13 +341,3 @@ class Relay:
         """The cohort after the batch, flowing, its size grown back."""
         after = batch.after(self._floors.floor(batch.upper)).flowing()
         return holds.grown_back(after, self._parts.reader.limits.rows)
-
-    def _wait_out(self, error: PositionTooLargeError) -> None:
-        """Too many transactions in progress for one position: some of them must end first."""
-        now = time.monotonic()
-        self._crowded_until = now + CROWDED_S
-        if now >= self._crowd_said_until:
-            self._crowd_said_until = now + CROWD_SAID_S
-            log.warning(
-                "too_many_transactions_in_progress", error=error.message, way_out=error.way_out
-            )

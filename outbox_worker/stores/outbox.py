@@ -22,6 +22,11 @@ None), size (int, bytes of payload and headers)."""
 
 SIZE: Final = itemgetter(11)
 
+WINDOW: Final = 500_000
+"""Ids that one statement looks at: where a transaction stays open for days, what others published
+meanwhile lies between a floor and its next row, and a look at all of it would never end in time.
+A second's work."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -70,21 +75,35 @@ def read_chunk(
     cursors: Mapping[int, int],
     upper: Snapshot,
     limits: Limits,
-) -> list[EventRow]:
-    """The next rows of a backlog in id order; `limits.reached_by` says if there may be more."""
-    return _fetch(
+) -> tuple[list[EventRow], int | None]:
+    """The next rows of a backlog in id order, and the id they lead to: None at its end.
+
+    So few of so many ids that they are not found within `WINDOW` may be none.
+    """
+    last = min(cursors.values()) + WINDOW
+    rows = _fetch(
         connection,
         "outbox/read_chunk",
         {
             "seen": _by_shard(seen, NOTHING),
             "cursors": _by_shard(cursors, 0),
             "least": min(cursors.values()),
+            "last": last,
             "upper": str(upper),
             "shards": sorted(seen),
             "rows": limits.rows,
             "bytes": limits.bytes,
         },
     )
+    if limits.reached_by(rows):
+        return rows, rows[-1][0]
+    return rows, None if highest_id(connection) <= last else last
+
+
+def highest_id(connection: Connection) -> int:
+    """The highest id of a committed event, 0 without any."""
+    ((highest,),) = _fetch(connection, "outbox/highest_id", {})
+    return int(highest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,9 @@ KEYS = 5
 WRITERS = 4
 TROUBLE = 0.1
 
+QUIET = 60
+"""So many rounds without an event are the end: a window may show none, and ids have gaps."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -76,6 +79,7 @@ class History:
             self.crash,
             self.move_shard,
             self.lose_connection,
+            self.write_mirror,
         ]
         for _ in range(steps):
             self.chance.choice(moves)()
@@ -89,7 +93,7 @@ class History:
         for transaction in list(self.postgres.active):
             self.postgres.end(transaction, commit=self.chance.random() < 0.8)
         quiet = 0
-        while quiet < 12 and not self.refused:
+        while quiet < QUIET and not self.refused:
             before = len(self.kafka.log)
             for worker in self.workers:
                 self.work(worker)
@@ -148,6 +152,10 @@ class History:
     def lose_connection(self) -> None:
         """The connections break, and the server has forgotten nothing."""
         self.postgres.failovers += 1
+
+    def write_mirror(self) -> None:
+        """Upkeep writes down what it has heard of what is published."""
+        self.postgres.write_mirror(self.kafka.positions)
 
     def fail_over(self) -> None:
         """The server goes on from an earlier point of its log."""

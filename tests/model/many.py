@@ -25,10 +25,15 @@ class Tally(NamedTuple):
     faults: list[tuple[int, str]]
 
 
+def silence() -> None:
+    """Thousands of histories have nothing to say on the way."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
 def play_some(order: tuple[int, int, bool]) -> Tally:
     """Histories from a first seed on."""
     first, count, lossy = order
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    silence()
     published = refused = 0
     faults = []
     with simulated():

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from unittest import mock
 
-from outbox_worker.relay import relay
+from outbox_worker.relay import crowd, publisher, relay, renewal
 from outbox_worker.stores import mirror, outbox, server
+from outbox_worker.stores.mirror import Mirrored
 from tests.model.world import draw_xid, identity
 
 if TYPE_CHECKING:
@@ -16,6 +18,12 @@ if TYPE_CHECKING:
     from outbox_worker.relay.snapshot import Snapshot
     from outbox_worker.stores.outbox import EventRow, Gap, Limits
     from tests.model.world import Postgres
+
+WINDOW = 9
+"""So many ids a statement looks at here."""
+
+STALE_XIDS = 5
+"""From so many xids on a position is renewed here."""
 
 
 def read_tail(
@@ -33,17 +41,20 @@ def read_chunk(
     cursors: Mapping[int, int],
     upper: Snapshot,
     limits: Limits,
-) -> list[EventRow]:
-    """`outbox/read_chunk`."""
+) -> tuple[list[EventRow], int | None]:
+    """`outbox/read_chunk` and `outbox/highest_id`."""
+    last = min(cursors.values()) + WINDOW
     rows = [
         row
         for row in postgres.visible()
         if row[2] in seen
-        and row[0] > cursors[row[2]]
+        and cursors[row[2]] < row[0] <= last
         and upper.sees(row[1])
         and not seen[row[2]].sees(row[1])
     ]
-    return rows[: limits.rows]
+    if len(rows) >= limits.rows:
+        return rows[: limits.rows], rows[limits.rows - 1][0]
+    return rows, None if max(postgres.rows, default=0) <= last else last
 
 
 def read_stragglers(postgres: Postgres, shard: int, gap: Gap, rows: int) -> list[EventRow]:
@@ -66,9 +77,13 @@ def find_witness(postgres: Postgres, ids: list[int]) -> list[tuple[int, int, str
     return [(i, visible[i][1], visible[i][3]) for i in ids if i in visible]
 
 
-def list_positions(postgres: Postgres) -> list[Any]:
-    """The mirror is not part of the model: Kafka never forgets here."""
-    return []
+def list_positions(postgres: Postgres) -> list[Mirrored]:
+    """`mirror/list_positions`; Kafka never forgets here."""
+    now = datetime.now(UTC)
+    return [
+        Mirrored(shard, "group", batch, text, "somebody", now)
+        for shard, (batch, text) in postgres.mirror.items()
+    ]
 
 
 @contextmanager
@@ -82,6 +97,10 @@ def simulated() -> Iterator[None]:
         mock.patch.object(server, "read_identity", identity),
         mock.patch.object(server, "draw_xid", draw_xid),
         mock.patch.object(relay, "MARK_S", 0.0),
+        mock.patch.object(crowd, "AGAIN_S", 0.0),
+        mock.patch.object(renewal, "LOOK_S", 0.0),
+        mock.patch.object(renewal, "STALE_XIDS", STALE_XIDS),
+        mock.patch.object(publisher, "STALE_XIDS", STALE_XIDS),
         mock.patch.object(mirror, "list_positions", list_positions),
     ):
         yield

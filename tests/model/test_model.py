@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+from itertools import chain
+from typing import TYPE_CHECKING
+from unittest import mock
 
 import pytest
 
-from tests.model.history import History, play
-from tests.model.many import play_many
+from outbox_worker.relay import codec
+from tests.model import history
+from tests.model.history import History, Verdict, play
+from tests.model.many import play_many, silence
 from tests.model.rules import RULES, one_witness
 from tests.model.statements import simulated
 
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from tests.model.world import Transaction
+
 HISTORIES = int(os.environ.get("OUTBOX_MODEL_HISTORIES", "6000"))
 SEED = int(os.environ.get("OUTBOX_MODEL_SEED", "1"))
+
+LARGEST, ROOM = 53, 8
+"""Characters, where a backlog takes 45 without a transaction in progress, and fits with six."""
 
 NOTICED_WITHIN = 20_000
 """Histories in which the absence of a rule must show; most show in the first hundred."""
@@ -25,6 +39,25 @@ def test_no_event_is_lost_repeated_or_out_of_order(lossy: bool) -> None:
     assert tally.faults == []
     assert tally.histories == HISTORIES // 2
     assert tally.published > tally.histories
+
+
+def small_positions() -> AbstractContextManager[object]:
+    """Kafka keeps few characters."""
+    return mock.patch.multiple(codec, LARGEST=LARGEST, ROOM=ROOM)
+
+
+def play_crowded(first: int) -> list[tuple[int, str]]:
+    """Some histories in which Kafka keeps only short positions; what went wrong in them."""
+    silence()
+    with simulated(), mock.patch.object(history, "WRITERS", 12), small_positions():
+        verdicts = {seed: play(seed, lossy=False) for seed in range(first, first + 200)}
+    return [(seed, each.fault) for seed, each in verdicts.items() if each.fault]
+
+
+def test_positions_that_do_not_fit_are_waited_out() -> None:
+    with multiprocessing.get_context("fork").Pool() as pool:
+        found = pool.map(play_crowded, range(SEED, SEED + HISTORIES // 4, 200))
+    assert list(chain.from_iterable(found)) == []
 
 
 @pytest.mark.timeout(600)
@@ -69,3 +102,58 @@ def test_two_witnesses_are_needed() -> None:
         assert reused_id().finish().refused
         with one_witness():
             assert reused_id().finish().fault.startswith("lost")
+
+
+def two_crowds() -> History:
+    """A shard sees six transactions in progress, and then has a backlog beside six others.
+
+    With its first row the six of what was seen come into its position, beside those of the
+    border: too many, for as long as that border is kept.
+    """
+    crowd = History(0, lossy=False, shards=1, rows=1, trouble=0.0)
+    write(crowd)
+    work(crowd)
+    first = begin(crowd, 6)
+    crowd.postgres.draw_xid()
+    work(crowd)
+    end(crowd, first)
+    second = begin(crowd, 6)
+    for _ in range(4):
+        write(crowd)
+    work(crowd)
+    assert len(crowd.kafka.log) == 5
+    end(crowd, second)
+    return crowd
+
+
+def write(crowd: History) -> None:
+    """One committed event."""
+    transaction = crowd.postgres.begin()
+    crowd.postgres.insert(transaction, 0)
+    crowd.postgres.end(transaction, commit=True)
+
+
+def begin(crowd: History, count: int) -> list[Transaction]:
+    """Transactions that have their xids."""
+    found = [crowd.postgres.begin() for _ in range(count)]
+    for each in found:
+        crowd.postgres.take_xid(each)
+    return found
+
+
+def end(crowd: History, transactions: list[Transaction]) -> None:
+    """They wrote nothing."""
+    for each in transactions:
+        crowd.postgres.end(each, commit=True)
+
+
+def work(crowd: History) -> None:
+    """Long enough for all that can be done."""
+    for _ in range(20):
+        for worker in crowd.workers:
+            crowd.work(worker)
+
+
+def test_a_backlog_that_does_not_fit_goes_on_with_a_border_of_today() -> None:
+    with simulated(), small_positions():
+        assert two_crowds().finish() == Verdict("", refused=False, published=5)

@@ -44,6 +44,7 @@ class Postgres:
         self.committed: set[int] = set()
         self.active: list[Transaction] = []
         self.purged = (0, 0)
+        self.mirror: dict[int, tuple[int, str]] = {}
         self.failovers = 0
         self._next_xid = FIRST_XID
         self._last_completed = FIRST_XID - 1
@@ -106,6 +107,15 @@ class Postgres:
         self.end(transaction, commit=True)
         return xid
 
+    def write_mirror(self, positions: Mapping[int, tuple[int, str]]) -> None:
+        """What upkeep writes: positions whose witness stands, and that are newer."""
+        for shard, (batch, text) in positions.items():
+            top, kept = decode(text).top, self.mirror.get(shard)
+            stands = top is None or self.rows.get(top.id, (None, None))[1] == top.xid
+            if stands and (kept is None or kept[0] < batch):
+                self.mirror = {**self.mirror, shard: (batch, text)}
+        self._wal.append(("mirror", self.mirror))
+
     # What goes wrong.
 
     def wal_length(self) -> int:
@@ -122,6 +132,7 @@ class Postgres:
         ended = [xid for kind, xid in self._wal if kind in {"commit", "abort"}]
         used = [*ended, *(row[1] for row in self.rows.values()), FIRST_XID - 1]
         self._next_xid = max(used) + 1
+        self.mirror = next((each for kind, each in reversed(self._wal) if kind == "mirror"), {})
         # All that was in progress counts as ended.
         self._last_completed = max(used)
         self._logged_id = max([0, *(value for kind, value in self._wal if kind == "sequence")])

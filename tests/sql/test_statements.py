@@ -81,6 +81,7 @@ CASES: dict[str, dict[str, object]] = {
         "seen": BY_SHARD,
         "cursors": "{" + ",".join(["10"] * 16) + "}",
         "least": 10,
+        "last": 500_010,
         "upper": "99999:99999:",
         "shards": list(range(16)),
         "rows": 100,
@@ -160,6 +161,13 @@ def numbered(body: bytes) -> bytes:
     return text.replace(b"%%", b"%")
 
 
+def shard_events(connection: Connection, shard: int) -> int:
+    """How many events of a shard there are."""
+    counted = connection.execute("SELECT count(*) FROM outbox.event WHERE shard = %s", (shard,))
+    ((count,),) = counted.fetchall()
+    return int(count)
+
+
 @pytest.mark.parametrize("name", sql.names())
 def test_every_statement_has_its_header_and_its_function(name: str) -> None:
     text = sql.load(name).decode()
@@ -189,21 +197,41 @@ def test_no_statement_stands_in_python() -> None:
 def test_a_batch_is_bounded_in_bytes_and_holds_at_least_one_row(loaded: Connection) -> None:
     seen, cursors = dict.fromkeys(range(16), NOTHING), dict.fromkeys(range(16), 0)
     upper = Snapshot.parse("999999:999999:")
-    rows = outbox.read_chunk(loaded, seen, cursors, upper, Limits(100, 1_000))
+    rows, cut = outbox.read_chunk(loaded, seen, cursors, upper, Limits(100, 1_000))
     assert len(rows) == 3
-    assert Limits(100, 1_000).reached_by(rows)
-    rows = outbox.read_chunk(loaded, seen, cursors, upper, Limits(100, 1))
+    assert cut == rows[-1][0]
+    rows, cut = outbox.read_chunk(loaded, seen, cursors, upper, Limits(100, 1))
     assert len(rows) == 1
+    assert cut == rows[0][0]
+
+
+def test_a_chunk_ends_after_so_many_ids_whether_or_not_it_found_a_row(
+    loaded: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    highest = outbox.highest_id(loaded)
+    monkeypatch.setattr(outbox, "WINDOW", highest // 3)
+    seen, limits = {3: NOTHING}, Limits(EVENTS + 1, 10**9)
+    nothing, everything = Snapshot.parse("1:1:"), Snapshot.parse("999999:999999:")
+    cursor: int | None = 0
+    looks, ids = 0, []
+    while cursor is not None:
+        assert outbox.read_chunk(loaded, seen, {3: cursor}, nothing, limits)[0] == []
+        rows, cursor = outbox.read_chunk(loaded, seen, {3: cursor}, everything, limits)
+        looks += 1
+        ids += [row[0] for row in rows]
+    assert looks in {3, 4}
+    assert len(ids) == len(set(ids)) == shard_events(loaded, 3)
+    assert ids == sorted(ids)
 
 
 def test_a_chunk_is_whole_and_in_order(loaded: Connection) -> None:
     seen, cursors = dict.fromkeys(range(16), NOTHING), dict.fromkeys(range(16), 0)
     upper = Snapshot.parse("999999:999999:")
-    rows = outbox.read_chunk(loaded, seen, cursors, upper, Limits(EVENTS + 1, 10**9))
+    rows, cut = outbox.read_chunk(loaded, seen, cursors, upper, Limits(EVENTS + 1, 10**9))
+    assert cut is None
     ids = [row[0] for row in rows]
     assert len(ids) == EVENTS
     assert ids == sorted(ids)
-    assert not Limits(EVENTS + 1, 10**9).reached_by(rows)
     row = rows[0]
     assert [type(each) for each in row[:9]] == [int, int, int, str, str, str, str, str, str]
     assert row[8].endswith("Z")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outbox_worker.errors import SchemaVersionError
+from outbox_worker.errors import HistoryLostError, SchemaVersionError
 from outbox_worker.relay.codec import LARGEST, PositionTooLargeError, decode, encode
 from outbox_worker.relay.position import Backlog, Position, Witness, digest_of
 from outbox_worker.relay.snapshot import NOTHING, Snapshot
@@ -97,9 +97,14 @@ def test_more_than_fits_is_said_with_their_number() -> None:
 
 
 def test_a_position_of_another_version_is_refused() -> None:
-    for text in ("", "9abc", "{}"):
-        with pytest.raises(SchemaVersionError, match="another version"):
-            decode(text)
+    with pytest.raises(SchemaVersionError, match="another version"):
+        decode("9abc")
+
+
+@pytest.mark.parametrize("text", ["", "{}", "1", "1AAAA", "1!!!!", "2AAAA", "1/////////////w=="])
+def test_what_no_worker_wrote_is_refused_like_a_lost_history(text: str) -> None:
+    with pytest.raises(HistoryLostError, match="not of this program"):
+        decode(text)
 
 
 def test_a_position_says_what_is_published() -> None:

@@ -1,0 +1,53 @@
+"""Positions of today for shards that have no events.
+
+Whoever publishes nothing would keep the position it began with for ever: the next owner, the
+lag and `purge` would look through all that came since. It is renewed with what others have
+published as its witnesses.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from outbox_worker.relay import evidence
+from outbox_worker.relay.position import Place, proceed
+from outbox_worker.relay.publisher import STALE_XIDS
+from outbox_worker.relay.stored import Stored
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from outbox_worker.database import Connection
+    from outbox_worker.relay.reader import Batch
+
+LOOK_S: Final = 60.0
+"""How often at most it is looked at: the shards that are asked about are at rest."""
+
+
+class Renewal:
+    """Finds the shards of an empty batch that have fallen far behind what was published."""
+
+    def __init__(self) -> None:
+        """Look with the first empty batch."""
+        self._not_before = 0.0
+
+    def positions(
+        self, connection: Connection, batch: Batch, stored: Mapping[int, Stored], floor: int
+    ) -> dict[int, Stored]:
+        """New positions, mostly none; `floor` is where all have ended by the batch's border."""
+        now = time.monotonic()
+        if batch.rows or batch.cut is not None or now < self._not_before:
+            return {}
+        self._not_before = now + LOOK_S
+        witnesses = evidence.newest(connection, (each.position for each in stored.values()))
+        if witnesses is None:
+            return {}
+        after = {}
+        for shard, stand in batch.cohort.stands.items():
+            old = stored[shard]
+            if witnesses.top.xid - old.position.seen.xmax >= STALE_XIDS:
+                place = Place(stand.seen, batch.upper, None, max(stand.floor, floor))
+                position = proceed(old.position, witnesses.top, witnesses.last, place)
+                after[shard] = Stored(old.batch + 1, position)
+        return after

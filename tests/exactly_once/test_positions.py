@@ -1,0 +1,109 @@
+"""Positions that somebody else wrote, and those of shards that have no events."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+import pytest
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
+
+from outbox_worker import database as connections
+from outbox_worker.relay.stored import from_mirror
+from outbox_worker.settings import ANCHOR_TOPIC
+from outbox_worker.stores import mirror
+from tests.harness.history import rebase, refusing_worker
+from tests.harness.waiting import wait_until
+
+if TYPE_CHECKING:
+    from tests.harness.scene import Scene
+
+pytestmark = pytest.mark.slow
+
+ADMIN_S: Final = 60.0
+
+PUBLISH: Final = "SELECT outbox.publish(%(topic)s, %(key)s, 'thing.changed.v1', '{}')"
+
+USE_UP_XIDS: Final = """
+    DO $$
+    BEGIN
+        CREATE TEMP TABLE used (n int);
+        FOR n IN 1..110000 LOOP
+            BEGIN
+                INSERT INTO used VALUES (n);
+            EXCEPTION WHEN division_by_zero THEN NULL;
+            END;
+        END LOOP;
+    END $$"""
+
+
+def reset_offsets(scene: Scene) -> None:
+    """What `kafka-consumer-groups.sh --reset-offsets --to-earliest` does to some of them."""
+    places = [TopicPartition(ANCHOR_TOPIC, shard, 0) for shard in range(0, 16, 2)]
+    order = [ConsumerGroupTopicPartitions(scene.name, places)]
+    scene.admin.alter_consumer_group_offsets(order)[scene.name].result(ADMIN_S)
+
+
+def commit_by_hand(scene: Scene) -> None:
+    """What a tool of somebody else may leave."""
+    config = {"bootstrap.servers": scene.bootstrap, "group.id": scene.name}
+    with closing(Consumer(config)) as consumer:
+        place = TopicPartition(ANCHOR_TOPIC, 3, 7, metadata="by hand")
+        consumer.commit(offsets=[place], asynchronous=False)
+
+
+@pytest.mark.parametrize("spoil", [reset_offsets, commit_by_hand])
+def test_positions_that_no_worker_wrote_are_refused_until_rebase(
+    scene: Scene, spoil: object
+) -> None:
+    assert callable(spoil)
+    with scene.workload():
+        scene.workers(2)
+        scene.await_more(300)
+    scene.await_caught_up()
+    scene.stop_all()
+    wait_until(lambda: not members(scene), 60, "the group is empty")
+    spoil(scene)
+    with scene.workload(seed=2):
+        worker = refusing_worker(scene)
+        assert any("not of this program" in str(line.get("error")) for line in worker.lines())
+        rebase(scene, worker)
+        scene.workers(1)
+        scene.await_more(200)
+    scene.prove()
+
+
+def members(scene: Scene) -> int:
+    """How many members the group has."""
+    future = scene.admin.describe_consumer_groups([scene.name])[scene.name]
+    return len(future.result(ADMIN_S).members)
+
+
+def test_shards_without_events_get_positions_of_today(scene: Scene) -> None:
+    with psycopg.connect(scene.url, autocommit=True) as link:
+        for n in range(100):
+            link.execute(PUBLISH, {"topic": scene.topics[0], "key": f"early-{n}"})
+        scene.workers(1)
+        scene.await_caught_up()
+        scene.stop_all()
+        before = borders(scene)
+        link.execute(USE_UP_XIDS)
+        link.execute(PUBLISH, {"topic": scene.topics[0], "key": "late"})
+        ((late,),) = link.execute("SELECT max(xid::text::bigint) FROM outbox.event").fetchall()
+        assert max(before) < late - 100_000
+        scene.workers(1)
+        wait_until(lambda: min(borders(scene)) > late, 30, "all positions are of today")
+        for n in range(100):
+            link.execute(PUBLISH, {"topic": scene.topics[0], "key": f"early-{n}"})
+        scene.workers(1)
+        for n in range(100):
+            link.execute(PUBLISH, {"topic": scene.topics[0], "key": f"early-{n}"})
+    scene.prove(least=301)
+
+
+def borders(scene: Scene) -> list[int]:
+    """By shard, up to which xid its position in the mirror says what is published."""
+    with connections.connect(scene.url, application="tests") as link:
+        rows = mirror.list_positions(link)
+    return [from_mirror(row).position.seen.xmax for row in rows]
