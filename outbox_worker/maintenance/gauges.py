@@ -15,7 +15,8 @@ import psycopg
 import structlog
 
 from outbox_worker import database, migrations
-from outbox_worker.errors import HistoryLostError, SchemaVersionError, UnreachableError
+from outbox_worker.errors import HistoryLostError, SchemaVersionError
+from outbox_worker.maintenance.trouble import FAULTS
 from outbox_worker.relay import evidence
 from outbox_worker.settings import BACKOFF_MAX_S
 from outbox_worker.stores import command, lag
@@ -51,14 +52,6 @@ class Counted(NamedTuple):
 
 
 UNKNOWN: Final = Counted(math.nan, math.nan)
-
-FAULTS: Final = (
-    psycopg.OperationalError,
-    psycopg.InterfaceError,
-    UnreachableError,
-    HistoryLostError,
-)
-"""After these it is counted again."""
 
 log = structlog.get_logger("upkeep")
 
@@ -107,7 +100,9 @@ class Gauges:
         except SchemaVersionError as error:
             self._health.lacks("schema", str(error), self._subject.teller)
             return self._fail(began, error)
-        except FAULTS as error:
+        except psycopg.errors.InsufficientPrivilege:
+            raise
+        except (*FAULTS, HistoryLostError) as error:
             return self._fail(began, error)
         self._failing_since = None
         if self._is_unknown:

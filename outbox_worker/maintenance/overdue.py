@@ -11,8 +11,7 @@ import structlog
 
 from domain.overdue import Decided, decide_overdue
 from outbox_worker import database
-from outbox_worker.errors import UnreachableError
-from outbox_worker.settings import BACKOFF_MAX_S
+from outbox_worker.maintenance.trouble import FAULTS, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +60,7 @@ class Overdue:
         self._url = url
         self._settings = settings
         self._clock = clock
+        self._trouble = Trouble("overdue associations")
 
     def run_once(self) -> float:
         """One round; seconds until the next."""
@@ -68,17 +68,13 @@ class Overdue:
             with database.connect(
                 self._url, application="outbox-worker overdue", options=OPTIONS
             ) as connection:
-                return self._decide(connection)
-        except (psycopg.OperationalError, psycopg.InterfaceError, UnreachableError) as error:
-            # The relay says when the database is away; here the next round tries again.
-            log.debug("overdue_waits", error=" ".join(str(error).split()))
-            return BACKOFF_MAX_S
+                pause = self._decide(connection)
         except psycopg.errors.InsufficientPrivilege:
             raise
-        except psycopg.Error as error:
-            # Commands and events go on without it: no reason to end the worker.
-            log.warning("overdue_failed", error=" ".join(str(error).split()))
-            return BACKOFF_MAX_S
+        except FAULTS as error:
+            return self._trouble.note(error)
+        self._trouble.settle()
+        return pause
 
     def close(self) -> None:
         """Nothing is kept between two rounds."""

@@ -6,11 +6,9 @@ import time
 from typing import TYPE_CHECKING, Final
 
 import psycopg
-import structlog
 
 from outbox_worker import database
-from outbox_worker.errors import UnreachableError
-from outbox_worker.settings import BACKOFF_MAX_S
+from outbox_worker.maintenance.trouble import FAULTS, Trouble
 from outbox_worker.stores import tally
 
 if TYPE_CHECKING:
@@ -29,8 +27,6 @@ ROUND_S: Final = 1.0
 
 OPTIONS: Final = "-c lock_timeout=1s -c statement_timeout=30s -c jit=off"
 
-log = structlog.get_logger("upkeep")
-
 
 def run_once(connection: Connection, *, least: int = LEAST_ROWS) -> int:
     """Fold the tally where it is long, chunk by chunk; how many rows were folded."""
@@ -48,6 +44,7 @@ class TallyUpkeep:
     def __init__(self, url: str) -> None:
         """Fold in the database at `url`."""
         self._url = url
+        self._trouble = Trouble("the tally of batches")
 
     def run_once(self) -> float:
         """One look; seconds until the next."""
@@ -56,10 +53,11 @@ class TallyUpkeep:
                 self._url, application="outbox-worker tally", options=OPTIONS
             ) as connection:
                 run_once(connection)
-        except (psycopg.OperationalError, psycopg.InterfaceError, UnreachableError) as error:
-            # Others say when the database is away; here the next round tries again.
-            log.debug("tally_waits", error=" ".join(str(error).split()))
-            return BACKOFF_MAX_S
+        except psycopg.errors.InsufficientPrivilege:
+            raise
+        except FAULTS as error:
+            return self._trouble.note(error)
+        self._trouble.settle()
         return INTERVAL_S
 
     def close(self) -> None:

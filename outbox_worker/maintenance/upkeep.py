@@ -12,8 +12,9 @@ import structlog
 from outbox_worker import database
 from outbox_worker.errors import UnreachableError
 from outbox_worker.maintenance import partitions
+from outbox_worker.maintenance.trouble import FAULTS, Trouble
 from outbox_worker.relay.stored import as_row
-from outbox_worker.settings import BACKOFF_MAX_S, MIRROR_INTERVAL_S
+from outbox_worker.settings import MIRROR_INTERVAL_S
 from outbox_worker.stores import mirror
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from outbox_worker.settings import Settings
 
 PARTITIONS_INTERVAL_S: Final = 3_600.0
-"""How often partitions are looked after; after a lock that was not had, a minute."""
+"""How often partitions are looked after; a minute after it did not work."""
 
 PARTITIONS_RETRY_S: Final = 60.0
 
@@ -44,6 +45,7 @@ class Upkeep:
         self._connection: Connection | None = None
         self._kept: dict[int, Stored] = {}
         self._partitions_at = 0.0
+        self._trouble = Trouble("positions and partitions")
 
     def run_once(self) -> float:
         """One round; seconds until the next."""
@@ -52,20 +54,15 @@ class Upkeep:
             connection = self._connect()
             self._mirror(connection)
             if now >= self._partitions_at:
-                self._partitions_at = now + PARTITIONS_INTERVAL_S
-                self._make_partitions(connection)
-        except (psycopg.OperationalError, psycopg.InterfaceError, UnreachableError) as error:
-            # The relay says when the database is away; here the next round tries again.
-            log.debug("upkeep_waits", error=" ".join(str(error).split()))
-            self._disconnect()
-            return BACKOFF_MAX_S
+                self._partitions_at = now + PARTITIONS_RETRY_S
+                if self._make_partitions(connection):
+                    self._partitions_at = now + PARTITIONS_INTERVAL_S
         except psycopg.errors.InsufficientPrivilege:
             raise
-        except psycopg.Error as error:
-            # Events go out without it for as long as need be: no reason to end the worker.
-            log.warning("upkeep_failed", error=" ".join(str(error).split()))
+        except FAULTS as error:
             self._disconnect()
-            return BACKOFF_MAX_S
+            return self._trouble.note(error)
+        self._trouble.settle()
         return MIRROR_INTERVAL_S
 
     def close(self) -> None:
@@ -99,13 +96,13 @@ class Upkeep:
             mirror.write_positions(connection, self._settings.group, self._owner, changed)
         self._kept = dict(now)
 
-    def _make_partitions(self, connection: Connection) -> None:
+    def _make_partitions(self, connection: Connection) -> bool:
+        """Make those that are missing; whether the table could be had."""
         try:
             ahead = partitions.run_once(connection)
         except psycopg.errors.LockNotAvailable:
-            self._partitions_at = time.monotonic() + PARTITIONS_RETRY_S
             log.info("partitions_wait", reason="the table is locked; tried again in a minute")
-            return
+            return False
         if ahead.made:
             log.info("partitions_made", days=[str(day) for day in ahead.made])
         if ahead.blocked:
@@ -115,3 +112,4 @@ class Upkeep:
                 reason="events of these days sit in the default partition",
                 way_out="nothing is lost; `outbox-worker purge` removes them once they are old",
             )
+        return True

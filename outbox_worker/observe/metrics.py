@@ -51,6 +51,11 @@ class RelayMetrics:
         self.shards_owned = Gauge(
             "outbox_shards_owned", "Shards that Kafka gave this worker", registry=registry
         )
+        self.shards_served = Gauge(
+            "outbox_shards_served",
+            "Shards of this worker whose position is known: events go out as they come",
+            registry=registry,
+        )
         self.shards_held = Gauge(
             "outbox_shards_held",
             "Shards of this worker that wait for a person: topic missing or record refused",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 
 from outbox_worker.relay.caller import Caller
 from outbox_worker.relay.complaints import words
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from outbox_worker.relay.recovery import Recovery
     from outbox_worker.relay.stored import Stored
 
+ANSWER_S: Final = 120.0
+"""From when on a question is given up: each call has its own time-out, but librdkafka does not
+always return by it, and shards without a position would stand still without a word."""
+
 
 class Lookups:
     """Shards that wait to hear from Kafka where they stand; tried again until it answers."""
@@ -31,7 +35,7 @@ class Lookups:
         self._again: set[int] = set()
         self._asked: frozenset[int] = frozenset()
         self._answer: Future[dict[int, Stored | None]] | None = None
-        self._not_before = 0.0
+        self._not_before = self._give_up_at = 0.0
         self._pause = BACKOFF_MIN_S
         self._patience = 0.0
 
@@ -70,6 +74,8 @@ class Lookups:
         `HistoryLostError` where Kafka holds no position of ours, but something else.
         """
         found: dict[int, Stored | None] = {}
+        if self._answer is not None and time.monotonic() > self._give_up_at:
+            self._give_up(complaints)
         if self._answer is not None and self._answer.done():
             answer, self._answer = self._answer, None
             found = self._take(answer, complaints)
@@ -79,6 +85,7 @@ class Lookups:
             self._again -= self._asked
             self._wanted -= self._asked
             self._answer = self._caller.submit(self._recovery.lookup, self._asked)
+            self._give_up_at = time.monotonic() + ANSWER_S
         return found
 
     def close(self) -> None:
@@ -86,6 +93,15 @@ class Lookups:
         self._caller.close()
         if self._answer is None or self._answer.done():
             self._recovery.close()
+
+    def _give_up(self, complaints: Complaints) -> None:
+        """Go on without a question that does not end."""
+        reason = f"NO_ANSWER: librdkafka did not tell positions within {ANSWER_S:.0f} s"
+        complaints.note("positions", KafkaError._TIMED_OUT, reason)  # noqa: SLF001  librdkafka's own
+        self._answer = None
+        self._caller.leave()
+        self._recovery.start_over()
+        self._postpone()
 
     def _take(
         self, answer: Future[dict[int, Stored | None]], complaints: Complaints

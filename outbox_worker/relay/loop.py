@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from outbox_worker.observe.health import Health
     from outbox_worker.relay.relay import Relay
+
+SERVED_WITHIN_S: Final = 30.0
+"""For so long a shard may be ours and not be served before we say that we are not ready: to end
+what a dead worker left open takes Kafka 20 s."""
 
 
 class RelayLoop:
@@ -17,6 +22,7 @@ class RelayLoop:
         self._relay = relay
         self._health = health
         self._joined = False
+        self._served_at = time.monotonic()
         for part in ("database", "broker", "group"):
             health.lacks(part, "not reached yet")
 
@@ -26,9 +32,19 @@ class RelayLoop:
             self._joined = True
             self._relay.start()
         self._relay.run_once()
-        for part, trouble in self._relay.troubles().items():
+        for part, trouble in self._troubles().items():
             if trouble:
                 self._health.lacks(part, trouble)
             else:
                 self._health.has(part)
         return 0.0
+
+    def _troubles(self) -> dict[str, str]:
+        """By part what is wrong, shards among it that have waited long for their positions."""
+        troubles = self._relay.troubles()
+        now, unserved = time.monotonic(), self._relay.unserved
+        if not unserved:
+            self._served_at = now
+        elif now - self._served_at > SERVED_WITHIN_S and not troubles["group"]:
+            troubles["group"] = f"no position yet of shards {sorted(unserved)}"
+        return troubles

@@ -114,6 +114,10 @@ class Recovery:
             kafka.fence(self._settings, owner)
             self._metrics.takeovers.inc()
 
+    def start_over(self) -> None:
+        """Go on without clients that a call did not return from; they are left as they are."""
+        self._stable = PositionReader(self._reader_config("read_committed"))
+
     def close(self) -> None:
         """Let go of the connections."""
         self._stable.close()

@@ -103,6 +103,11 @@ class Relay:
         """By shard that is served, its committed position."""
         return dict(self._stored)
 
+    @property
+    def unserved(self) -> frozenset[int]:
+        """Shards that are ours, and whose position is not known yet."""
+        return self._parts.group.owned - self._stored.keys()
+
     def troubles(self) -> dict[str, str]:
         """By neighbour (database, broker, group) what is wrong, empty where nothing is."""
         parts = self._parts
@@ -136,6 +141,7 @@ class Relay:
         except UnreachableError as error:
             log.debug("topics_unknown", error=error.message)  # `Topics` has said it aloud.
         self._parts.metrics.shards_held.set(self._cohorts.held)
+        self._parts.metrics.shards_served.set(len(self._stored))
         grown = max(self._wait * IDLE_POLL_GROWTH, IDLE_POLL_MIN_S)
         self._wait = 0.0 if worked else min(grown, IDLE_POLL_MAX_S)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from outbox_worker.relay import lookups as product
 from outbox_worker.relay.complaints import Complaints
 from outbox_worker.relay.lookups import Lookups
 from outbox_worker.relay.position import Position
@@ -27,6 +28,7 @@ class SlowToFence:
 
     def __init__(self) -> None:
         self.asked: list[frozenset[int]] = []
+        self.renewed = 0
         self.fenced = threading.Event()
 
     def lookup(self, shards: Iterable[int]) -> dict[int, Stored]:
@@ -35,6 +37,9 @@ class SlowToFence:
         if wanted & DEAD:
             self.fenced.wait(60)
         return {shard: Stored(1, Position(b"", "us")) for shard in wanted}
+
+    def start_over(self) -> None:
+        self.renewed += 1
 
     def close(self) -> None:
         self.fenced.set()
@@ -87,3 +92,18 @@ def test_an_answer_that_came_too_late_does_not_count(kafka: SlowToFence, lookups
     kafka.fenced.set()
     collect(lookups, {8})
     assert kafka.asked == [DEAD, {8}]
+
+
+def test_a_question_that_does_not_end_is_given_up_and_asked_anew(
+    kafka: SlowToFence, lookups: Lookups, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(product, "ANSWER_S", 0.1)
+    complaints = Complaints("group")
+    lookups.want(DEAD)
+    wait_until(lambda: lookups.collect(complaints) or kafka.renewed, 10, "it is given up")
+    assert "positions" in complaints
+    assert "NO_ANSWER" in complaints.text
+    monkeypatch.setattr(product, "ANSWER_S", 60.0)
+    kafka.fenced.set()
+    collect(lookups, set(DEAD))
+    assert kafka.asked[:2] == [DEAD, DEAD]
