@@ -78,7 +78,7 @@ class Scanned:
 
 
 class Scan:
-    """Reads some topics to their present end. A context manager around its clients."""
+    """Reads some topics to their present end; `close` lets its clients go."""
 
     def __init__(self, settings: Settings, topics: Sequence[str]) -> None:
         """Look which of the topics are there; those that are not hold nothing."""

@@ -1,4 +1,4 @@
-"""Every setting and every number that steers the program, each with its reason.
+"""Every setting, and the numbers that several modules share, each with its reason.
 
 Settings come from the environment (`OUTBOX_*`, docs: README). The constants
 below them are not settings: the guarantee or the measured behaviour rests on

@@ -25,9 +25,11 @@ from outbox_worker.commands.outcome import (
     Failed,
     Idle,
     Outcome,
+    Overtaken,
     Postponed,
     Rejected,
     Succeeded,
+    Tried,
     Unreached,
 )
 from outbox_worker.stores import command as inbox
@@ -91,12 +93,12 @@ class Executor:
         except Exception as error:  # noqa: BLE001  whatever it is, the next command goes on
             outcome = self._undone(connection, claimed, error)
         self._idle = claimed is None
-        if claimed is not None:
+        if claimed is not None and not isinstance(outcome, Idle):
             self._after = claimed.key
             self._count(claimed, outcome, time.monotonic() - began)
         return outcome
 
-    def _execute(self, connection: Connection, claimed: Claimed) -> Succeeded | Rejected | Idle:
+    def _execute(self, connection: Connection, claimed: Claimed) -> Tried:
         envelope = Envelope(claimed.command_id, claimed.actor, claimed.correlation_id)
         parsed = parse(claimed.type, claimed.payload, envelope)
         if isinstance(parsed, Refused):
@@ -109,11 +111,11 @@ class Executor:
             raise RuntimeError("a command that was locked is finished")
         return Succeeded(claimed, result)
 
-    def _reject(self, connection: Connection, claimed: Claimed, error: Refused) -> Rejected | Idle:
+    def _reject(self, connection: Connection, claimed: Claimed, error: Refused) -> Tried:
         """The error on the row and as an event; nothing where another finished it meanwhile."""
         told = error.model_dump_json()
         if not inbox.finish_command(connection, claimed.command_id, "rejected", told):
-            return Idle()
+            return Overtaken(claimed)
         event = events.CommandRejected(
             command_key=claimed.key,
             command_id=claimed.command_id,
@@ -125,7 +127,7 @@ class Executor:
         events.append(connection, [event], self._parts.topic_prefix)
         return Rejected(claimed, error)
 
-    def _undone(self, connection: Connection, claimed: Claimed | None, error: Exception) -> Outcome:
+    def _undone(self, connection: Connection, claimed: Claimed | None, error: Exception) -> Tried:
         """The transaction is rolled back: write down why, or when to try again and its price."""
         if claimed is None:
             return Unreached(error)
@@ -136,7 +138,7 @@ class Executor:
                 log.exception("command_not_settled", **_named(claimed))
             return self._postpone(connection, claimed, further)
 
-    def _settle(self, connection: Connection, claimed: Claimed, error: Exception) -> Outcome:
+    def _settle(self, connection: Connection, claimed: Claimed, error: Exception) -> Tried:
         if isinstance(error, RefusedError):
             with connection.transaction():
                 return self._reject(connection, claimed, error.refused)
@@ -155,9 +157,7 @@ class Executor:
             log.debug("command_not_postponed", **_named(claimed), error=str(further))
         return Postponed(claimed, error)
 
-    def _fail(
-        self, connection: Connection, claimed: Claimed, error: Exception
-    ) -> Failed | Rejected | Idle:
+    def _fail(self, connection: Connection, claimed: Claimed, error: Exception) -> Tried:
         failures = claimed.failures + 1
         log.error("command_failed", **_named(claimed), failures=failures, exc_info=error)
         if failures < self._parts.attempts:
@@ -169,7 +169,7 @@ class Executor:
         log.error("command_set_aside", **_named(claimed), failures=failures)
         return outcome
 
-    def _count(self, claimed: Claimed, outcome: Outcome, seconds: float) -> None:
+    def _count(self, claimed: Claimed, outcome: Tried, seconds: float) -> None:
         metrics = self._parts.metrics
         kind = claimed.type if claimed.type in COMMANDS else UNKNOWN
         metrics.commands.labels(kind, label_of(outcome)).inc()
@@ -192,7 +192,7 @@ class RefusedError(Exception):
         self.refused = refused
 
 
-def label_of(outcome: Outcome) -> str:
+def label_of(outcome: Tried) -> str:
     """The outcome as a label of a metric."""
     match outcome:
         case Succeeded():
@@ -203,7 +203,7 @@ def label_of(outcome: Outcome) -> str:
             return "postponed"
         case Failed():
             return "failed"
-        case Idle():
+        case Overtaken():
             return "overtaken"
         case _:
             assert_never(outcome)

@@ -12,6 +12,7 @@ from outbox_worker.commands.faults import is_contention, pause_after
 from outbox_worker.commands.outcome import (
     Failed,
     Idle,
+    Overtaken,
     Postponed,
     Rejected,
     Succeeded,
@@ -52,7 +53,7 @@ class CommandLoop:
             return self._rest()
         self._wait = 0.0
         match outcome:
-            case Succeeded() | Rejected():
+            case Succeeded() | Rejected() | Overtaken():
                 return self._well()
             case Failed():
                 # Nothing that it may have left in the session reaches the next command.

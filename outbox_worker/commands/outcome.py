@@ -32,6 +32,13 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
+class Overtaken:
+    """Another worker finished the command after ours had been undone: nothing is left to do."""
+
+    command: Claimed
+
+
+@dataclass(frozen=True, slots=True)
 class Postponed:
     """Something around the command failed: it stays queued, and that counts for nothing."""
 
@@ -54,4 +61,5 @@ class Unreached:
     error: Exception
 
 
-Outcome: TypeAlias = Idle | Succeeded | Rejected | Postponed | Failed | Unreached
+Tried: TypeAlias = Succeeded | Rejected | Overtaken | Postponed | Failed | Unreached
+Outcome: TypeAlias = Idle | Tried

@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import replace
-from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -19,6 +18,7 @@ from confluent_kafka import KafkaError
 
 from outbox_worker import rights
 from outbox_worker.relay.topics import Closed
+from outbox_worker.stores.outbox import SHARD, TOPIC
 
 if TYPE_CHECKING:
     from outbox_worker.relay.cohorts import Cohort, Cohorts
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from outbox_worker.relay.topics import Topics
     from outbox_worker.relay.transaction import Rejected
     from outbox_worker.stores.outbox import EventRow
-
-SHARD: Final = itemgetter(2)
-TOPIC: Final = itemgetter(4)
 
 FIRST_HOLD_S: Final = 0.25
 LONGEST_HOLD_S: Final = 5.0

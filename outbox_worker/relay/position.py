@@ -20,7 +20,7 @@ from outbox_worker.relay.snapshot import NOTHING, Snapshot
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Row: TypeAlias = tuple[Any, ...]
+Row: TypeAlias = tuple[int, int, int, str, *tuple[Any, ...]]
 """A row of the table: id, xid, shard, event id as text, then what does not matter here."""
 
 BY_XID: Final = itemgetter(1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from datetime import UTC, datetime
-from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from outbox_worker.relay.caller import Caller
@@ -13,6 +12,7 @@ from outbox_worker.relay.position import BY_XID, Place, Summary, advance, summar
 from outbox_worker.relay.stored import Stored, as_offset
 from outbox_worker.relay.transaction import Aborted, Committed
 from outbox_worker.settings import KAFKA_CALL_S
+from outbox_worker.stores.outbox import TOPIC
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +36,6 @@ FINISH_S: Final = KAFKA_CALL_S + 3.0
 STALE_XIDS: Final = 100_000
 """How far a shard without events may fall behind before its position is renewed."""
 
-TOPIC: Final = itemgetter(4)
 CREATED_AT: Final = 8
 
 

@@ -12,8 +12,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from functools import partial
-from operator import itemgetter
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
@@ -21,6 +20,7 @@ from outbox_worker import kafka
 from outbox_worker.relay.complaints import words
 from outbox_worker.relay.record import headers_of
 from outbox_worker.settings import KAFKA_CALL_S
+from outbox_worker.stores.outbox import TOPIC
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from confluent_kafka import Message, TopicPartition
 
     from outbox_worker.stores.outbox import EventRow
-
-TOPIC: Final = itemgetter(4)
 
 STATE_CODES = frozenset(
     {

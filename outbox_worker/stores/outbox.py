@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 
     from outbox_worker.database import Connection
 
-EventRow: TypeAlias = tuple[Any, ...]
-"""In this order: id, xid, shard (int), event_id, topic, key or None, type, content_type,
-created_at (RFC 3339, UTC, microseconds), headers or None (JSON; all text), payload (bytes or
-None), size (int, bytes of payload and headers)."""
+EventRow: TypeAlias = tuple[
+    int, int, int, str, str, str | None, str, str, str, str | None, bytes | None, int
+]
+"""In this order: id, xid, shard, event_id, topic, key, type, content_type, created_at (RFC 3339,
+UTC, microseconds), headers (JSON), payload, size (bytes of payload and headers)."""
 
+SHARD: Final = itemgetter(2)
+TOPIC: Final = itemgetter(4)
 SIZE: Final = itemgetter(11)
 
 WINDOW: Final = 500_000
@@ -150,6 +153,6 @@ def _by_shard(values: Mapping[int, object], rest: object) -> str:
     return "{" + ",".join(f'"{values.get(shard, rest)}"' for shard in range(SHARDS)) + "}"
 
 
-def _fetch(connection: Connection, name: str, parameters: dict[str, object]) -> list[EventRow]:
+def _fetch(connection: Connection, name: str, parameters: dict[str, object]) -> list[Any]:
     with connection.cursor(binary=True) as cursor:
         return cursor.execute(sql.load(name), parameters).fetchall()
