@@ -131,7 +131,7 @@ def producer_config(settings: Settings, transactional_id: str) -> Config:
         "retry.backoff.ms": numbers.RETRY_BACKOFF_MS,
         "retry.backoff.max.ms": 100,
         # Larger than any topic allows: the topic's own limit decides, and says so.
-        "message.max.bytes": 100_000_000,
+        "message.max.bytes": numbers.LARGEST_EVENT + 1_000_000,
         "topic.metadata.propagation.max.ms": 1_000,
         **client_config(settings),
         "transactional.id": transactional_id,

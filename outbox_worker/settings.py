@@ -20,6 +20,10 @@ from outbox_worker.errors import SettingsError
 SHARDS: Final = 16
 """Shards of the table, fixed by the schema: more useful workers than one Postgres can feed."""
 
+LARGEST_EVENT: Final = 67_108_864
+"""Bytes of payload and headers of an event that is read at all. No topic takes one so large, and
+each worker in turn would run out of memory over it."""
+
 ANCHOR_TOPIC: Final = "outbox.shards"
 """The empty topic whose partitions stand for the shards; Kafka assigns them to workers."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from outbox_worker.errors import HistoryLostError, SettingsError
-from outbox_worker.relay import evidence, history
+from outbox_worker.relay import evidence, history, holds
 from outbox_worker.relay.cohorts import Cohort, Stand
 from outbox_worker.relay.position import Place, Position, advance, summarize
 from outbox_worker.relay.stored import Stored, from_mirror
@@ -114,7 +114,7 @@ class Admission:
         """Whether stragglers can go out with the claim, so that nothing holds up other shards."""
         if not rows:
             return True
-        return self.may_send_stragglers and not self._topics.closed({row[4] for row in rows})
+        return self.may_send_stragglers and not holds.obstacles(self._topics, rows)
 
     def _fill_in(
         self, connection: Connection, known: Mapping[int, Stored | None]

@@ -1,9 +1,9 @@
 """Events that cannot go out now: their shard waits, the others flow, nothing is skipped.
 
-A topic that takes no events is found before the transaction. A record that
-Kafka refuses is found by halving: each shard of the batch goes on alone with
-half of its rows, until the record stands alone and its shard is held. What
-becomes of a held record beyond that (a dead letter) is decided in `hold`.
+A topic that takes no events, and an event too large for any, is found before the
+transaction. A record that Kafka refuses is found by halving: each shard of the batch
+goes on alone with half of its rows, until the record stands alone and its shard is held.
+What becomes of a held record beyond that (a dead letter) is decided in `hold`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,12 @@ from confluent_kafka import KafkaError
 
 from outbox_worker import rights
 from outbox_worker.relay.topics import Closed
-from outbox_worker.stores.outbox import SHARD, TOPIC
+from outbox_worker.settings import LARGEST_EVENT
+from outbox_worker.stores.outbox import SHARD, SIZE, TOPIC
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from outbox_worker.relay.cohorts import Cohort, Cohorts
     from outbox_worker.relay.reader import Batch
     from outbox_worker.relay.topics import Topics
@@ -45,27 +48,38 @@ TOO_LARGE: Final = frozenset(
 log = structlog.get_logger("relay")
 
 
-def clear_topics(
+def obstacles(topics: Topics, rows: Sequence[EventRow]) -> dict[int, Closed]:
+    """By id, why events cannot go out: their topics take none, or they are too large for any."""
+    closed = topics.closed(set(map(TOPIC, rows)))
+    found = {row[0]: closed[TOPIC(row)] for row in rows if TOPIC(row) in closed} if closed else {}
+    if max(map(SIZE, rows), default=0) > LARGEST_EVENT:
+        found |= {row[0]: _too_large(row) for row in rows if SIZE(row) > LARGEST_EVENT}
+    return found
+
+
+def clear_way(
     topics: Topics, cohorts: Cohorts, cohort: Cohort, batch: Batch
 ) -> tuple[Cohort, Batch] | None:
-    """The part of the batch whose topics take events; None where nothing of it can go.
+    """The part of the batch without an obstacle; None where nothing of it can go.
 
-    Shards with a closed topic are parted from the cohort. Alone, such a shard
-    goes on up to the event in question and is held there.
+    Shards with one are parted from the cohort, and not joined to it again by the border of a
+    backlog. Alone, such a shard goes on up to the event in question and is held there.
     """
-    closed = topics.closed(set(map(TOPIC, batch.rows)))
-    if not closed:
+    found = obstacles(topics, batch.rows)
+    if not found:
         return cohort, batch
     if len(cohort.stands) == 1:
-        first = next(n for n, row in enumerate(batch.rows) if row[4] in closed)
+        first = next(n for n, row in enumerate(batch.rows) if row[0] in found)
         if first:
             return cohort, batch.until(first)
         row = batch.rows[0]
-        hold(cohorts, cohort, batch.start, row, closed[row[4]])
+        hold(cohorts, cohort, batch.start, row, found[row[0]])
         return None
-    blocked = {row[2] for row in batch.rows if row[4] in closed}
+    blocked = {row[2] for row in batch.rows if row[0] in found}
     rest = cohort.without(blocked)
-    cohorts.part(cohort, rest, *(batch.start.only({shard}) for shard in sorted(blocked)))
+    counts = Counter(map(SHARD, batch.rows))
+    singles = [replace(batch.start.only({shard}), rows=counts[shard]) for shard in sorted(blocked)]
+    cohorts.part(cohort, rest, *singles)
     if not rest.stands:
         return None
     rows = [row for row in batch.rows if row[2] not in blocked]
@@ -93,6 +107,14 @@ def grown_back(cohort: Cohort, most: int) -> Cohort:
     """After a batch that went out: the next may be twice as large, up to the setting again."""
     rows = cohort.rows and cohort.rows * 2
     return replace(cohort, rows=None if rows is not None and rows >= most else rows)
+
+
+def _too_large(row: EventRow) -> Closed:
+    return Closed(
+        f"the event has {SIZE(row):,} bytes, and none may have more than {LARGEST_EVENT:,}",
+        "It was never published: let the owner of the schema delete it, or shorten its payload "
+        f"(DELETE FROM, or UPDATE outbox.event ... WHERE id = {row[0]})",
+    )
 
 
 def way_out_of(code: int, topic: str) -> str:

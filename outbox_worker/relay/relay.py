@@ -252,7 +252,7 @@ class Relay:
         taken = self._take()
         if taken is None:
             return False
-        taken = holds.clear_topics(self._parts.topics, self._cohorts, *taken)
+        taken = holds.clear_way(self._parts.topics, self._cohorts, *taken)
         if taken is None:
             return True
         cohort, batch = taken

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import sql
 from outbox_worker.relay.snapshot import NOTHING, Snapshot
-from outbox_worker.settings import SHARDS
+from outbox_worker.settings import LARGEST_EVENT, SHARDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,8 @@ EventRow: TypeAlias = tuple[
     int, int, int, str, str, str | None, str, str, str, str | None, bytes | None, int
 ]
 """In this order: id, xid, shard, event_id, topic, key, type, content_type, created_at (RFC 3339,
-UTC, microseconds), headers (JSON), payload, size (bytes of payload and headers)."""
+UTC, microseconds), headers (JSON), payload, size (bytes of payload and headers). Of an event
+larger than `LARGEST_EVENT` the payload is not there: it must not go out."""
 
 SHARD: Final = itemgetter(2)
 TOPIC: Final = itemgetter(4)
@@ -66,6 +67,7 @@ def read_tail(
             "shards": sorted(seen),
             "rows": limits.rows + 1,
             "bytes": limits.bytes,
+            "largest": LARGEST_EVENT,
         },
     )
     # The row with id 0 comes first: Append keeps the order of its parts.
@@ -96,6 +98,7 @@ def read_chunk(
             "shards": sorted(seen),
             "rows": limits.rows,
             "bytes": limits.bytes,
+            "largest": LARGEST_EVENT,
         },
     )
     if limits.reached_by(rows):
@@ -134,6 +137,7 @@ def read_stragglers(connection: Connection, shard: int, gap: Gap, rows: int) -> 
             "cursor": gap.cursor,
             "shard": shard,
             "rows": rows,
+            "largest": LARGEST_EVENT,
         },
     )
 

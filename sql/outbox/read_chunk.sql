@@ -3,11 +3,12 @@
 -- shows and that were not seen, in id order: at most `rows`, and none once those before it
 -- hold `bytes` (so at least one). What is not returned is not read out of line.
 -- params: seen pg_snapshot[], cursors bigint[] (by shard, from 1), least bigint (the least
---         of the cursors), last bigint, upper pg_snapshot, shards smallint[], rows, bytes
+--         of the cursors), last bigint, upper pg_snapshot, shards smallint[], rows, bytes,
+--         largest bigint (bytes above which a payload is left where it is)
 -- rows: many     index: event_pkey     transaction: none (autocommit)
 SELECT id, xid, shard, event_id::text, topic, key, type, content_type,
        to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-       headers::text, payload, size
+       headers::text, CASE WHEN size <= %(largest)s::bigint THEN payload END, size
 FROM (
     SELECT *, sum(size) OVER (ROWS UNBOUNDED PRECEDING) - size AS before
     FROM (

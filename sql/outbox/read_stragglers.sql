@@ -2,18 +2,20 @@
 -- Rows of a backlog up to its cursor whose transactions were in progress at its
 -- border `upper` and have ended since, in id order: at most `rows` of them. A
 -- transaction in progress may have a xid above the xmax of the border.
--- params: xmax xid8, xip xid8[] (of upper), seen, fresh pg_snapshot, floor, cursor, shard, rows
+-- params: xmax xid8, xip xid8[] (of upper), seen, fresh pg_snapshot, floor, cursor, shard, rows,
+--         largest bigint (bytes above which a payload is left where it is)
 -- rows: many     index: event_xid_shard_idx     transaction: none (autocommit)
 SELECT id, xid, shard, event_id::text, topic, key, type, content_type,
        to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-       headers::text, payload,
-       coalesce(octet_length(payload), 0) + coalesce(pg_column_size(headers), 0)
+       headers::text, CASE WHEN size <= %(largest)s::bigint THEN payload END, size
 FROM (
-    SELECT * FROM outbox.event
+    SELECT *, coalesce(octet_length(payload), 0) + coalesce(pg_column_size(headers), 0) AS size
+    FROM outbox.event
     WHERE xid >= %(xmax)s::xid8 AND shard = %(shard)s::smallint
       AND id > %(floor)s::bigint AND id <= %(cursor)s::bigint
     UNION ALL
-    SELECT * FROM outbox.event
+    SELECT *, coalesce(octet_length(payload), 0) + coalesce(pg_column_size(headers), 0) AS size
+    FROM outbox.event
     WHERE xid = ANY(%(xip)s::xid8[]) AND shard = %(shard)s::smallint
       AND id > %(floor)s::bigint AND id <= %(cursor)s::bigint
 ) AS late

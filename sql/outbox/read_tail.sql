@@ -4,7 +4,8 @@
 -- topic. In no order. At most `rows` of them, and none once those before it hold
 -- `bytes`: the caller sees that there are too many and reads them as a backlog.
 -- params: seen pg_snapshot[] (by shard, from 1), xmax xid8 (the least of them), xip xid8[]
---         (below xmax, in progress in any of them), shards smallint[], rows, bytes
+--         (below xmax, in progress in any of them), shards smallint[], rows, bytes,
+--         largest bigint (bytes above which a payload is left where it is)
 -- rows: many     index: event_xid_shard_idx     transaction: none (autocommit)
 SELECT 0::bigint AS id, NULL::xid8 AS xid, NULL::smallint AS shard, NULL::text AS event_id,
        pg_current_snapshot()::text AS topic, NULL::text AS key, NULL::text AS type,
@@ -13,7 +14,7 @@ SELECT 0::bigint AS id, NULL::xid8 AS xid, NULL::smallint AS shard, NULL::text A
 UNION ALL
 SELECT id, xid, shard, event_id::text, topic, key, type, content_type,
        to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-       headers::text, payload, size
+       headers::text, CASE WHEN size <= %(largest)s::bigint THEN payload END, size
 FROM (
     SELECT *, sum(size) OVER (ROWS UNBOUNDED PRECEDING) - size AS before
     FROM (

@@ -10,6 +10,7 @@ import pytest
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.admin._resource import ResourceType
 
+from outbox_worker.settings import LARGEST_EVENT
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.slow
 INSERT: Final = """
     INSERT INTO outbox.event (topic, key, type, payload)
     VALUES (%(topic)s, %(key)s, 'thing.changed.v1', %(payload)s)"""
+SHORTEN: Final = "UPDATE outbox.event SET payload = %(payload)s WHERE id = %(id)s"
 ADMIN_S: Final = 60.0
 
 
@@ -55,6 +57,19 @@ def test_events_of_a_missing_topic_wait_for_it_and_nobody_else_does(scene: Scene
         scene.listen_to({topic: 1})
         wait_until(lambda: scene.reads(topic) == 2, 20, "the events flow once the topic is there")
     scene.prove()
+
+
+def test_a_missing_topic_in_the_middle_of_a_backlog_stops_nobody_else(scene: Scene) -> None:
+    topic = f"{scene.name}.missing"
+    for n in range(200):
+        write(scene, topic if n == 70 else scene.topics[0], f"key-{n % 50}", b"{}")
+    worker = scene.worker(batch_rows="30")
+    wait_until(lambda: bool(held([worker], topic)), 20, "the worker says that it is missing")
+    shard = held([worker], topic)["shard"]
+    others = {each for each, row in scene.rows().items() if row.shard != shard}
+    wait_until(lambda: scene.subscriber.event_ids >= others, 20, "all others are read")
+    scene.listen_to({topic: 1})
+    scene.prove(least=200)
 
 
 def test_a_missing_topic_is_made_where_the_settings_say_so(scene: Scene) -> None:
@@ -102,6 +117,26 @@ def test_a_record_that_kafka_refuses_stops_its_shard_loudly_and_no_other(scene: 
         assert "max.message.bytes" in said["way_out"]
         let_pass(scene, topic, 100_000)
         wait_until(lambda: scene.reads(topic) == 3, 20, "it flows once the topic takes it")
+    scene.prove()
+
+
+def test_an_event_too_large_for_any_topic_is_not_even_read(scene: Scene) -> None:
+    topic = f"{scene.name}.huge"
+    scene.listen_to({topic: 1})
+    with scene.workload():
+        workers = scene.workers(2)
+        write(scene, topic, "stuck", b'{"n": 1}')
+        write(scene, topic, "stuck", bytes(LARGEST_EVENT + 1))
+        write(scene, topic, "stuck", b'{"n": 3}')
+        wait_until(lambda: bool(held(workers, topic)), 30, "a worker says what is too large")
+        scene.await_more(300)
+        assert scene.reads(topic) == 1
+        said = held(workers, topic)
+        assert f"more than {LARGEST_EVENT:,}" in said["reason"]
+        with psycopg.connect(scene.url) as link:
+            changed = link.execute(SHORTEN, {"payload": b'{"n": 2}', "id": said["id"]})
+            assert changed.rowcount == 1
+        wait_until(lambda: scene.reads(topic) == 3, 30, "it flows once it was shortened")
     scene.prove()
 
 

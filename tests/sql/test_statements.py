@@ -76,6 +76,7 @@ CASES: dict[str, dict[str, object]] = {
         "shards": list(range(16)),
         "rows": 101,
         "bytes": 10**6,
+        "largest": 10**6,
     },
     "outbox/read_chunk": {
         "seen": BY_SHARD,
@@ -86,6 +87,7 @@ CASES: dict[str, dict[str, object]] = {
         "shards": list(range(16)),
         "rows": 100,
         "bytes": 10**6,
+        "largest": 10**6,
     },
     "outbox/read_stragglers": {
         "xmax": "5",
@@ -96,6 +98,7 @@ CASES: dict[str, dict[str, object]] = {
         "cursor": 99,
         "shard": 3,
         "rows": 100,
+        "largest": 10**6,
     },
     "outbox/find_witness": {"ids": [1, 2]},
 }
