@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 NAME: Final = "outbox-worker purge"
 
-LOCK_OPTIONS: Final = "-c lock_timeout=200ms -c jit=off"
-"""A drop asks for its lock briefly: whoever writes meanwhile queues behind it."""
-
 ClassType = Literal["guest", "regular", "all"]
 
 CLASS_TYPES: Final[Mapping[ClassType, tuple[str, ...]]] = {
@@ -86,7 +83,7 @@ def command(
             with database.connect(url, application=NAME, options=retention.OPTIONS) as link:
                 migrations.check(link)
                 old = retention.run_once(link, finished, bars, dry_run=dry_run)
-            with database.connect(url, application=NAME, options=LOCK_OPTIONS) as link:
+            with database.connect(url, application=NAME, options=purge.OPTIONS) as link:
                 purged = purge.run_once(link, events, bars.say, dry_run=dry_run)
     except KeyboardInterrupt:
         raise WorkFailedError("Interrupted", "What is done stays done; run it again") from None

@@ -27,6 +27,19 @@ if TYPE_CHECKING:
 CHUNK_ROWS: Final = 10_000
 """Rows of one DELETE: short transactions, so that nothing waits for them."""
 
+OPTIONS: Final = " ".join(
+    f"-c {name}={value}"
+    for name, value in {
+        "lock_timeout": "200ms",
+        "statement_timeout": "15min",
+        "jit": "off",
+        "default_transaction_isolation": "read\\ committed",
+    }.items()
+)
+"""A drop asks for its lock briefly, for whoever writes meanwhile queues behind it, and is
+refused in another isolation level. The look before it walks, of a shard that nobody serves,
+the index of a whole day, in nobody's way: it may take minutes, but not for ever."""
+
 PATIENCE: Final = LockPatience("purge", first_s=0.05, longest_s=2.0)
 
 

@@ -25,7 +25,7 @@ def add_partition(connection: Connection, day: date) -> bool | None:
 
 
 def drop_partition(connection: Connection, day: date) -> bool:
-    """Drop a day that is published; False where some row of it is not."""
+    """Drop a day that is published; False where some row of it is not, or came meanwhile."""
     return bool(_one(connection, "partition/drop_partition", {"day": day})[0])
 
 
