@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import psycopg
 
 from outbox_worker.errors import WorkFailedError
 from outbox_worker.locks import LockPatience
+from outbox_worker.maintenance.sweep import BEGINNING
 from outbox_worker.relay import evidence
 from outbox_worker.stores import idempotency, partition
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from datetime import date
 
     from outbox_worker.database import Connection
+
+Bound = TypeVar("Bound")
 
 CHUNK_ROWS: Final = 10_000
 """Rows of one DELETE: short transactions, so that nothing waits for them."""
@@ -33,12 +36,17 @@ OPTIONS: Final = " ".join(
         "lock_timeout": "200ms",
         "statement_timeout": "15min",
         "jit": "off",
+        "enable_seqscan": "off",
+        "enable_bitmapscan": "off",
+        "enable_sort": "off",
+        "plan_cache_mode": "force_generic_plan",
         "default_transaction_isolation": "read\\ committed",
     }.items()
 )
 """A drop asks for its lock briefly, for whoever writes meanwhile queues behind it, and is
 refused in another isolation level. The look before it walks, of a shard that nobody serves,
-the index of a whole day, in nobody's way: it may take minutes, but not for ever."""
+the index of a whole day, in nobody's way: it may take minutes, but not for ever. Rows that go
+one chunk after the other are found by their index, also in a table that was never analysed."""
 
 PATIENCE: Final = LockPatience("purge", first_s=0.05, longest_s=2.0)
 
@@ -117,11 +125,12 @@ class _Purging:
     def keys(self) -> int:
         """Old idempotency keys: they hang on no position."""
         before = self._order.keys_before
-        return self._rows(
-            "The table of idempotency keys",
-            partial(idempotency.count_keys, self._connection, before),
-            partial(idempotency.purge_keys, self._connection, before),
-        )
+
+        def delete(after: datetime) -> tuple[int, datetime | None]:
+            return idempotency.purge_keys(self._connection, after, before, CHUNK_ROWS)
+
+        count = partial(idempotency.count_keys, self._connection, before)
+        return self._rows("The table of idempotency keys", count, delete, BEGINNING)
 
     def refuse_lost_history(self) -> None:
         """End here where the mirror says nothing about this table, whatever its age."""
@@ -164,19 +173,28 @@ class _Purging:
         """Old published events that have no day of their own."""
         before = self._order.events_before
 
-        def delete(rows: int) -> int:
+        def delete(after: int) -> tuple[int, int | None]:
             self._trust_positions()
-            return partition.purge_default(self._connection, before, rows)
+            return partition.purge_default(self._connection, after, before, CHUNK_ROWS)
 
         count = partial(partition.count_default, self._connection, before)
-        return self._rows("The default partition", count, delete)
+        return self._rows("The default partition", count, delete, 0)
 
-    def _rows(self, what: str, count: Callable[[], int], purge: Callable[[int], int]) -> int:
-        """Chunk by chunk until one comes back short; how many rows that were in all."""
+    def _rows(
+        self,
+        what: str,
+        count: Callable[[], int],
+        purge: Callable[[Bound], tuple[int, Bound | None]],
+        after: Bound,
+    ) -> int:
+        """Chunk by chunk until one comes back short; how many rows that were in all.
+
+        Each begins `after` the one before, for the reason that stands in `sweep`.
+        """
         if self._dry_run:
             return self._patience.until_free(what, count)
-        total, chunk = 0, CHUNK_ROWS
+        total, chunk, last = 0, CHUNK_ROWS, None
         while chunk == CHUNK_ROWS:
-            chunk = self._patience.until_free(what, partial(purge, CHUNK_ROWS))
+            chunk, last = self._patience.until_free(what, partial(purge, last or after))
             total += chunk
         return total
