@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, assert_never
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from domain import associations, batches, classes, commands, constraints, content, events, students
 from domain.context import Context
@@ -30,10 +31,18 @@ def handle(
     A refusal has written nothing, and the transaction goes on. Without an open
     transaction this is one of its own. Without `savepoint` it costs the server less, and
     after a refusal the caller must roll back. Expects READ COMMITTED, Postgres' default:
-    rules that wait for other transactions look again at what those wrote. Raises
-    psycopg's errors of an infrastructure fault (deadlock, lost connection, time-out):
-    roll back and try again; nothing is lost or done twice.
+    rules that wait for other transactions look again at what those wrote.
+
+    Raises psycopg's errors of an infrastructure fault (deadlock, lost connection, time-out):
+    roll back and try again; nothing is lost or done twice. `IsolationLevelError` for a
+    command about a batch in a transaction that is not READ COMMITTED. `ValueError` without
+    `savepoint` where nobody has begun a transaction: each statement would commit by itself.
     """
+    if not (savepoint or _in_transaction(connection)):
+        raise ValueError(
+            "Without a savepoint a command needs a transaction of its caller's: begin one "
+            "(connection.transaction()), or leave savepoint as it is"
+        )
     context = Context(
         connection,
         command.actor,
@@ -52,6 +61,12 @@ def handle(
             raise
         return refused
     return success
+
+
+def _in_transaction(connection: Connection) -> bool:
+    """Whether the next statement is part of a transaction that the caller ends."""
+    begins_one = not connection.autocommit
+    return begins_one or connection.info.transaction_status != TransactionStatus.IDLE
 
 
 def _carry_out(context: Context, command: commands.AnyCommand) -> Success:  # noqa: C901, PLR0911  long: one line for each command

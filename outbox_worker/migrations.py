@@ -14,21 +14,15 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 
 import sql
-from outbox_worker.errors import SchemaVersionError, UnreachableError
+from outbox_worker.errors import SchemaVersionError, UnreachableError, WorkFailedError
 from outbox_worker.locks import LockPatience
 from outbox_worker.stores import migration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from outbox_worker.database import Connection
     from outbox_worker.stores.migration import Applied
-
-ROLES_WAY_OUT: Final = (
-    "Run migrate as a user that may create roles and the schema, or let an administrator run "
-    "once: CREATE ROLE outbox_writer NOLOGIN; CREATE ROLE outbox_worker NOLOGIN; "
-    "CREATE ROLE outbox_reader NOLOGIN; GRANT CREATE ON DATABASE ... TO the user of migrate"
-)
 
 LOCK_MS: Final = 1_500
 """How long one request for a lock may keep others waiting behind it. Longer than deadlock_timeout
@@ -36,24 +30,30 @@ LOCK_MS: Final = 1_500
 
 PATIENCE: Final = LockPatience("migrate", first_s=1.5, longest_s=1.5)
 
-NO_LIMIT: Final = 0
-"""Whoever waits until another program has migrated keeps nobody from a table."""
+
+def _say_nothing(_: str) -> None:
+    pass
 
 
 def apply(
-    connection: Connection, patience: LockPatience = PATIENCE, lock_ms: int = LOCK_MS
+    connection: Connection,
+    patience: LockPatience = PATIENCE,
+    lock_ms: int = LOCK_MS,
+    say: Callable[[str], None] = _say_nothing,
 ) -> list[str]:
-    """Apply what is missing; the names of what was applied.
+    """Apply what is missing; the names of what was applied. `say` hears who is waited for.
 
     Raises `SchemaVersionError` where the schema is newer than the program or a
     migration was edited after it ran, `UnreachableError` where rights are missing,
-    `WorkFailedError` where others keep a table locked: what ended before then stays.
+    `WorkFailedError` where others keep a table locked, or another program migrates for
+    longer than the patience: what ended before then stays.
     """
     done: list[str] = []
     # Whoever waited here for one that then gave up does not try for as long again.
     began = time.monotonic()
     try:
-        with _alone(connection):
+        _wait_for_others(connection, patience, lock_ms, began, say)
+        with _unlocked_after(connection):
             for step in sql.migrations()[len(_applied(connection)) :]:
                 name = f"{step.number:04}_{step.name}"
                 run = partial(_run, connection, step, lock_ms)
@@ -62,7 +62,10 @@ def apply(
                 began = time.monotonic()
     except psycopg.errors.InsufficientPrivilege as error:
         raise UnreachableError(
-            f"The database refuses the migration: {error.diag.message_primary}", ROLES_WAY_OUT
+            f"The database refuses the migration: {error.diag.message_primary}",
+            "Run migrate as the owner of the schema and a user that may create roles, or let an "
+            "administrator run once, and run it again: "
+            f"{' '.join(migration.list_orders(connection))}",
         ) from error
     return done
 
@@ -78,12 +81,50 @@ def check(connection: Connection) -> None:
         )
 
 
+def _wait_for_others(
+    connection: Connection,
+    patience: LockPatience,
+    lock_ms: int,
+    began: float,
+    say: Callable[[str], None],
+) -> None:
+    """Return once nobody else migrates this database, nor begins to while we pause.
+
+    Whoever is waited for is named once; `WorkFailedError` once the patience is over.
+    """
+    named = False
+    while not _has_lock(connection, lock_ms):
+        holder = migration.find_holder(connection)
+        if holder is None:
+            continue
+        since = (
+            "" if holder.since is None else f", connected at {holder.since:%Y-%m-%d %H:%M:%S %Z}"
+        )
+        who = f"{holder.application or 'another program'} (pid {holder.pid}{since})"
+        if time.monotonic() > began + patience.seconds:
+            raise WorkFailedError(
+                f"Another program migrates this database for long: {who}",
+                f"What is done stays done; run {patience.command} again when that has ended, or "
+                "end its session (pg_terminate_backend) if it is stuck",
+            )
+        if not named:
+            say(f"waiting for {who}, which migrates this database")
+            named = True
+
+
+def _has_lock(connection: Connection, lock_ms: int) -> bool:
+    try:
+        with connection.transaction():
+            migration.limit_locks(connection, lock_ms)
+            migration.lock(connection)
+    except psycopg.errors.LockNotAvailable:
+        return False
+    return True
+
+
 @contextmanager
-def _alone(connection: Connection) -> Iterator[None]:
-    """Nobody else migrates this database meanwhile, also while we pause between two tries."""
-    with connection.transaction():
-        migration.limit_locks(connection, NO_LIMIT)
-        migration.lock(connection)
+def _unlocked_after(connection: Connection) -> Iterator[None]:
+    """Let others migrate when the block has ended."""
     try:
         yield
     finally:

@@ -9,11 +9,15 @@ import click
 
 from outbox_worker import database, migrations, settings
 from outbox_worker.cli.options import settings_help
-from outbox_worker.maintenance import partitions
+from outbox_worker.maintenance import instance, partitions
 
 NAME: Final = "outbox-worker migrate"
 
-LOCK_OPTIONS: Final = f"-c lock_timeout={migrations.LOCK_MS}ms"
+OPTIONS: Final = f"{instance.OPTIONS} -c idle_in_transaction_session_timeout=60s"
+"""Of a session whose machine or network is gone the server lets the locks go in seconds, of one
+that stands still in the middle of a migration within a minute."""
+
+LOCK_OPTIONS: Final = f"{OPTIONS} -c lock_timeout={migrations.LOCK_MS}ms"
 
 
 @click.command("migrate", epilog=settings_help())
@@ -22,11 +26,11 @@ def command() -> None:
 
     Run it before the first worker starts and with every new release; twenty at
     once are harmless. Where others keep a table locked it lets writers pass, and
-    gives up after a minute.
+    gives up after a minute; so it does where another one migrates for as long.
     """
     url = settings.load().need_database()
-    with database.connect(url, application=NAME) as connection:
-        done = migrations.apply(connection)
+    with database.connect(url, application=NAME, options=OPTIONS) as connection:
+        done = migrations.apply(connection, say=partial(click.echo, err=True))
     for name in done:
         click.echo(f"applied {name}")
     with database.connect(url, application=NAME, options=LOCK_OPTIONS) as connection:

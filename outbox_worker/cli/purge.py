@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal
 
 import click
+import psycopg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from outbox_worker import database, migrations, settings
 from outbox_worker.cli.options import settings_help
-from outbox_worker.errors import WorkFailedError
+from outbox_worker.errors import OutboxError, WorkFailedError
 from outbox_worker.maintenance import purge, retention
 
 if TYPE_CHECKING:
@@ -22,12 +24,7 @@ if TYPE_CHECKING:
 
     from rich.progress import TaskID
 
-    from outbox_worker.maintenance.purge import Purged
-
 NAME: Final = "outbox-worker purge"
-
-LOCK_OPTIONS: Final = "-c lock_timeout=200ms -c jit=off"
-"""A drop asks for its lock briefly: whoever writes meanwhile queues behind it."""
 
 ClassType = Literal["guest", "regular", "all"]
 
@@ -81,25 +78,70 @@ def command(
     now = datetime.now(UTC)
     events = purge.Order.of_days(older_than_days, idempotency_days, now)
     finished = retention.Order.of_days(older_than_days, CLASS_TYPES[class_type], now)
-    try:
-        with shown_progress() as bars:
-            with database.connect(url, application=NAME, options=retention.OPTIONS) as link:
-                migrations.check(link)
-                old = retention.run_once(link, finished, bars, dry_run=dry_run)
-            with database.connect(url, application=NAME, options=LOCK_OPTIONS) as link:
-                purged = purge.run_once(link, events, bars.say, dry_run=dry_run)
-    except KeyboardInterrupt:
-        raise WorkFailedError("Interrupted", "What is done stays done; run it again") from None
-    if as_json:
-        click.echo(json.dumps(_as_json(purged, old, dry_run=dry_run)))
-    else:
-        Console().print(_as_table(purged, old, dry_run=dry_run))
-    if old.in_use:
-        kept = ", ".join(f"{rows} {what}" for what, rows in old.in_use.items())
+    report = _Report(dry_run=dry_run, as_json=as_json)
+    with report.shown_at_the_end(), shown_progress() as bars:
+        with database.connect(url, application=NAME, options=retention.OPTIONS) as link:
+            migrations.check(link)
+            report.begun = True
+            report.old = retention.run_once(link, finished, bars, dry_run=dry_run, done=report.old)
+        with database.connect(url, application=NAME, options=purge.OPTIONS) as link:
+            purge.run_once(link, events, bars.say, dry_run=dry_run, done=report.purged)
+    if report.old.in_use:
+        kept = ", ".join(f"{rows} {what}" for what, rows in report.old.in_use.items())
         raise WorkFailedError(
             f"{kept} stay in use by others",
             "What is done stays done; run purge again when long transactions have ended",
         )
+
+
+@dataclass(slots=True)
+class _Report:
+    """What was done so far. It is shown whatever ends the work."""
+
+    dry_run: bool
+    as_json: bool
+    begun: bool = False
+    old: retention.Purged = field(default_factory=retention.Purged)
+    purged: purge.Purged = field(default_factory=purge.Purged)
+
+    @contextmanager
+    def shown_at_the_end(self) -> Iterator[None]:
+        """Show it when the block has ended; where it never got to work, only raise."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            raise self._shown(
+                WorkFailedError("Interrupted", "What is done stays done; run it again")
+            ) from None
+        except psycopg.Error as fault:
+            raise self._shown(database.failure(fault)) from fault
+        except OutboxError as error:
+            self._shown(error)
+            raise
+        self._show(None)
+
+    def _shown(self, error: OutboxError) -> OutboxError:
+        self._show(error)
+        return error
+
+    def _show(self, error: OutboxError | None) -> None:
+        if error is not None and not self.begun:
+            return
+        if self.as_json:
+            click.echo(json.dumps(self._as_json(error)))
+        elif error is None or not self.dry_run:
+            Console().print(self._as_table(error))
+
+    def _as_json(self, error: OutboxError | None) -> dict[str, object]:
+        """Of a dry run that failed only that: what is not counted would look like nothing."""
+        failed = {} if error is None else {"error": str(error)}
+        if failed and self.dry_run:
+            return {"dry_run": True, **failed}
+        return {"dry_run": self.dry_run, **_as_json(self.purged, self.old), **failed}
+
+    def _as_table(self, error: OutboxError | None) -> Table:
+        title = "purge, dry run: nothing is changed" if self.dry_run else "purge"
+        return _as_table(self.purged, self.old, title if error is None else f"{title}, cut short")
 
 
 class Bars:
@@ -143,9 +185,8 @@ def shown_progress() -> Iterator[Bars]:
         yield Bars(progress)
 
 
-def _as_json(purged: Purged, old: retention.Purged, *, dry_run: bool) -> dict[str, object]:
+def _as_json(purged: purge.Purged, old: retention.Purged) -> dict[str, object]:
     return {
-        "dry_run": dry_run,
         "batches": old.batches,
         **old.parts._asdict(),
         "early_content": old.early_content,
@@ -159,8 +200,8 @@ def _as_json(purged: Purged, old: retention.Purged, *, dry_run: bool) -> dict[st
     }
 
 
-def _as_table(purged: Purged, old: retention.Purged, *, dry_run: bool) -> Table:
-    table = Table(title="purge, dry run: nothing is changed" if dry_run else "purge")
+def _as_table(purged: purge.Purged, old: retention.Purged, title: str) -> Table:
+    table = Table(title=title)
     table.add_column("what")
     table.add_column("removed", justify="right")
     table.add_column("kept: not all published", justify="right")

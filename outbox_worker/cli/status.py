@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import click
+import psycopg
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,19 +16,28 @@ from outbox_worker.cli.options import settings_help
 from outbox_worker.relay import evidence
 from outbox_worker.stores import command as inbox
 from outbox_worker.stores import lag
+from outbox_worker.stores.lag import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
+    from outbox_worker.database import Connection
     from outbox_worker.stores.command import Queued
     from outbox_worker.stores.lag import ShardLag
+
+Known = TypeVar("Known")
+
+OPTIONS: Final = "-c lock_timeout=2s -c statement_timeout=20s -c jit=off -c enable_seqscan=off"
+"""Over a backlog of millions a count takes seconds. Who asks where the workers stand is told so
+much within a minute, also while somebody keeps the table of events locked."""
 
 STUCK_S: Final = 30.0
 """An event that waits longer is held up, unless its shard moved since: its worker catches up."""
 
 LOST: Final = "history lost"
+NOT_COUNTED: Final = "not counted"
 UNKNOWN: Final = "?"
-"""How many events wait, where the positions do not say it."""
+"""How many events wait, where the positions do not say it, or it was not counted in time."""
 
 
 @click.command("status", epilog=settings_help())
@@ -40,50 +50,95 @@ def command(*, as_json: bool) -> None:
     "held": the log of its worker says why (or no worker runs). "other group": OUTBOX_GROUP
     is not the group that publishes. "history lost": its position is not of this table, as
     after a dump, so that nobody knows what is published; see `outbox-worker rebase`.
+    "not counted": that took longer than 20 s, or a table was locked; all else is shown.
 
     Commands are shown by type: how many are queued, how many of these wait for a retry,
     and for how long the oldest has been waiting.
     """
     found = settings.load()
     logs.set_up(found.log_level)
-    with database.connect(found.need_database(), application="outbox-worker status") as link:
+    with database.connect(
+        found.need_database(), application="outbox-worker status", options=OPTIONS
+    ) as link:
         migrations.check(link)
-        rows = lag.list_lag(link)
-        lost = evidence.lost_in_mirror(link)
-        queued = inbox.list_queued(link)
-    shards = [_Shard(row, _state(row, found.group, lost)) for row in rows]
+        seen = _look(link, found.group)
     if as_json:
-        shown = _as_json(shards, found.group, lost) | {"commands": _commands_as_json(queued)}
-        click.echo(json.dumps(shown))
+        click.echo(json.dumps(_as_json(seen, found.group)))
         return
     console = Console()
-    console.print(_as_table(shards, found.group), _commands_as_table(queued))
-    if lost:
-        console.print(f"{evidence.in_words(lost)}. Stop the workers, then {evidence.WAY_OUT}")
+    console.print(_as_table(seen.shards, found.group), _commands_as_table(seen.queued))
+    if seen.lost:
+        console.print(f"{evidence.in_words(seen.lost)}. Stop the workers, then {evidence.WAY_OUT}")
+    if seen.absent:
+        console.print(
+            f"Not known: {', '.join(seen.absent)}. It took longer than 20 s, or a table is locked "
+            "(see pg_stat_activity); ask again"
+        )
 
 
 class _Shard(NamedTuple):
-    """A shard as it is shown: what the view says of it, and its state."""
+    """A shard as it is shown; how many events wait, and how long, None where nobody knows."""
 
-    row: ShardLag
+    place: Place
     state: str
+    events: int | None
+    seconds: float | None
 
-    @property
-    def events(self) -> int | None:
-        """How many events wait, None where nobody knows."""
-        return None if self.state == LOST else self.row.events
 
-    @property
-    def seconds(self) -> float | None:
-        """For how long the oldest of them has been waiting."""
-        return None if self.state == LOST else self.row.seconds
+class _Seen(NamedTuple):
+    """What the database told in time; `absent` names what it did not."""
+
+    shards: list[_Shard]
+    lost: Mapping[int, str]
+    queued: list[Queued] | None
+    absent: list[str]
+
+
+def _look(link: Connection, group: str) -> _Seen:
+    """Ask for everything, and go on without what does not come in time."""
+    rows = _in_time(lag.list_lag, link)
+    lost = _in_time(evidence.lost_in_mirror, link)
+    queued = _in_time(inbox.list_queued, link)
+    absent = {"events": rows, "history_lost": lost, "commands": queued}
+    shards = (
+        [_uncounted(place, group, lost or {}) for place in lag.list_places(link)]
+        if rows is None
+        else [_counted(row, group, lost or {}) for row in rows]
+    )
+    return _Seen(shards, lost or {}, queued, [name for name, got in absent.items() if got is None])
+
+
+def _in_time(ask: Callable[[Connection], Known], link: Connection) -> Known | None:
+    """The answer; None where it takes too long, or somebody has locked what it is about."""
+    try:
+        return ask(link)
+    except (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable):
+        return None
+
+
+def _counted(row: ShardLag, group: str, lost: Collection[int]) -> _Shard:
+    place = Place(row.shard, row.position_time, row.worker, row.group_name, row.position_seconds)
+    state = _state(row, group, lost)
+    known = (None, None) if state == LOST else (row.events, row.seconds)
+    return _Shard(place, state, *known)
+
+
+def _uncounted(place: Place, group: str, lost: Collection[int]) -> _Shard:
+    state = _state_by_place(place, group, lost) or NOT_COUNTED
+    return _Shard(place, state, None, None)
+
+
+def _state_by_place(row: Place | ShardLag, group: str, lost: Collection[int]) -> str | None:
+    """The state where its events do not matter, None where they do."""
+    if row.shard in lost:
+        return LOST
+    return "other group" if row.group_name not in {None, group} else None
 
 
 def _state(row: ShardLag, group: str, lost: Collection[int]) -> str:
-    if row.shard in lost:
-        return LOST
-    if row.group_name is not None and row.group_name != group:
-        return "other group"
+    without_events = _state_by_place(row, group, lost)
+    if without_events is not None:
+        return without_events
     stands_still = row.position_seconds is None or row.position_seconds > STUCK_S
     if row.events and row.seconds > STUCK_S and stands_still:
         return "held"
@@ -104,46 +159,44 @@ def _oldest(shards: list[_Shard]) -> float | None:
     return max(known, default=0.0) if len(known) == len(shards) else None
 
 
-def _as_json(shards: list[_Shard], group: str, lost: Mapping[int, str]) -> dict[str, object]:
+def _as_json(seen: _Seen, group: str) -> dict[str, object]:
     return {
         "group": group,
-        "history_lost": evidence.in_words(lost) if lost else None,
-        "events": _events(shards),
-        "seconds": _oldest(shards),
+        "history_lost": evidence.in_words(seen.lost) if seen.lost else None,
+        "events": _events(seen.shards),
+        "seconds": _oldest(seen.shards),
         "shards": [
             {
-                "shard": row.shard,
-                "state": shard.state,
-                "owner": row.worker,
-                "group": row.group_name,
-                "position_time": row.position_time and row.position_time.isoformat(),
-                "position_seconds": row.position_seconds,
-                "events": shard.events,
-                "seconds": shard.seconds,
+                "shard": place.shard,
+                "state": state,
+                "owner": place.worker,
+                "group": place.group_name,
+                "position_time": place.position_time and place.position_time.isoformat(),
+                "position_seconds": place.position_seconds,
+                "events": events,
+                "seconds": seconds,
             }
-            for shard in shards
-            for row in [shard.row]
+            for place, state, events, seconds in seen.shards
         ],
+        "commands": None if seen.queued is None else _commands_as_json(seen.queued),
+        "not_known": seen.absent,
     }
 
 
 def _as_table(shards: list[_Shard], group: str) -> Table:
-    rows = [shard.row for shard in shards]
+    owners = {shard.place.worker for shard in shards} - {None, ""}
     table = Table(title=f"group {group}", show_footer=True)
     table.add_column("shard", "all", justify="right")
     table.add_column("state")
-    table.add_column(
-        "owner", f"workers: {len({row.worker for row in rows} - {None, ''})}", overflow="fold"
-    )
+    table.add_column("owner", f"workers: {len(owners)}", overflow="fold")
     table.add_column("position age", justify="right")
     table.add_column("events waiting", _count(_events(shards)), justify="right")
     table.add_column("oldest waits", _seconds(_oldest(shards)), justify="right")
-    for shard in shards:
-        row, state = shard
-        shown = f"{state}: {row.group_name}" if state == "other group" else state
-        age = "" if row.position_seconds is None else _seconds(row.position_seconds)
-        waits = "" if shard.events == 0 else _seconds(shard.seconds)
-        table.add_row(str(row.shard), shown, row.worker or "", age, _count(shard.events), waits)
+    for place, state, events, seconds in shards:
+        shown = f"{state}: {place.group_name}" if state == "other group" else state
+        age = "" if place.position_seconds is None else _seconds(place.position_seconds)
+        waits = "" if events == 0 else _seconds(seconds)
+        table.add_row(str(place.shard), shown, place.worker or "", age, _count(events), waits)
     return table
 
 
@@ -156,14 +209,18 @@ def _commands_as_json(rows: list[Queued]) -> dict[str, object]:
     }
 
 
-def _commands_as_table(rows: list[Queued]) -> Table:
+def _commands_as_table(rows: list[Queued] | None) -> Table:
+    known = rows is not None
+    given = rows or []
+    queued = sum(row.commands for row in given) if known else None
+    waiting = sum(row.waiting for row in given) if known else None
+    oldest = max((row.seconds for row in given), default=0.0) if known else None
     table = Table(title="queued commands", show_footer=True)
-    oldest = max((row.seconds for row in rows), default=0.0)
     table.add_column("type", "all", overflow="fold")
-    table.add_column("queued", str(sum(row.commands for row in rows)), justify="right")
-    table.add_column("wait for a retry", str(sum(row.waiting for row in rows)), justify="right")
+    table.add_column("queued", _count(queued), justify="right")
+    table.add_column("wait for a retry", _count(waiting), justify="right")
     table.add_column("oldest waits", _seconds(oldest), justify="right")
-    for row in rows:
+    for row in given:
         # Anybody may insert a type: it is text, not markup.
         kind = Text(row.type)
         table.add_row(kind, str(row.commands), str(row.waiting), _seconds(row.seconds))

@@ -6,26 +6,47 @@ only as a whole, looked at again under the lock that drops it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import psycopg
 
 from outbox_worker.errors import WorkFailedError
 from outbox_worker.locks import LockPatience
+from outbox_worker.maintenance.sweep import BEGINNING
 from outbox_worker.relay import evidence
 from outbox_worker.stores import idempotency, partition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from datetime import date
 
     from outbox_worker.database import Connection
 
+Bound = TypeVar("Bound")
+
 CHUNK_ROWS: Final = 10_000
 """Rows of one DELETE: short transactions, so that nothing waits for them."""
+
+OPTIONS: Final = " ".join(
+    f"-c {name}={value}"
+    for name, value in {
+        "lock_timeout": "200ms",
+        "statement_timeout": "15min",
+        "jit": "off",
+        "enable_seqscan": "off",
+        "enable_bitmapscan": "off",
+        "enable_sort": "off",
+        "plan_cache_mode": "force_generic_plan",
+        "default_transaction_isolation": "read\\ committed",
+    }.items()
+)
+"""A drop asks for its lock briefly, for whoever writes meanwhile queues behind it, and is
+refused in another isolation level. The look before it walks, of a shard that nobody serves,
+the index of a whole day, in nobody's way: it may take minutes, but not for ever. Rows that go
+one chunk after the other are found by their index, also in a table that was never analysed."""
 
 PATIENCE: Final = LockPatience("purge", first_s=0.05, longest_s=2.0)
 
@@ -44,14 +65,17 @@ class Order:
         return cls(moment - timedelta(days=events), moment - timedelta(days=keys))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Purged:
-    """Counts of what went, or in a dry run would go; `kept` are old days not yet published."""
+    """Counts of what went so far, or in a dry run would go.
 
-    days: dict[date, int]
-    kept: dict[date, int]
-    default_events: int
-    keys: int
+    `kept` are old days that stay because they are not all published.
+    """
+
+    days: dict[date, int] = field(default_factory=dict)
+    kept: dict[date, int] = field(default_factory=dict)
+    default_events: int = 0
+    keys: int = 0
 
 
 def run_once(
@@ -61,26 +85,30 @@ def run_once(
     *,
     dry_run: bool = False,
     patience: LockPatience = PATIENCE,
+    done: Purged | None = None,
 ) -> Purged:
     """Remove what `order` says is old; `say` hears of each step. Interruptible: run it again.
 
-    Raises `WorkFailedError` where a lock could not be had, and, before any event is
-    removed, where the positions are not of the table's history.
+    Needs a connection with `OPTIONS`. The counts grow in `done`, if that is given: they are
+    right also where this raises. It does, `WorkFailedError`, where a lock could not be had,
+    and, before any event is removed, where the positions are not of the table's history.
     """
+    done = Purged() if done is None else done
     purging = _Purging(connection, order, patience, dry_run=dry_run)
     say("idempotency keys")
-    keys = purging.keys()
+    for rows in purging.old_keys():
+        done.keys += rows
     say("positions")
     purging.refuse_lost_history()
-    days: dict[date, int] = {}
-    kept: dict[date, int] = {}
     for day in purging.old_days():
         say(f"day {day}")
         found = purging.day(day)
         if found is not None:
-            (days if found.is_gone else kept)[day] = found.events
+            (done.days if found.is_gone else done.kept)[day] = found.events
     say("default partition")
-    return Purged(days, kept, purging.default_partition(), keys)
+    for rows in purging.old_events_of_no_day():
+        done.default_events += rows
+    return done
 
 
 class _Day(NamedTuple):
@@ -101,14 +129,15 @@ class _Purging:
         self._patience = patience
         self._dry_run = dry_run
 
-    def keys(self) -> int:
-        """Old idempotency keys: they hang on no position."""
+    def old_keys(self) -> Iterator[int]:
+        """Chunks of old idempotency keys: they hang on no position."""
         before = self._order.keys_before
-        return self._rows(
-            "The table of idempotency keys",
-            partial(idempotency.count_keys, self._connection, before),
-            partial(idempotency.purge_keys, self._connection, before),
-        )
+
+        def delete(after: datetime) -> tuple[int, datetime | None]:
+            return idempotency.purge_keys(self._connection, after, before, CHUNK_ROWS)
+
+        count = partial(idempotency.count_keys, self._connection, before)
+        return self._rows("The table of idempotency keys", count, delete, BEGINNING)
 
     def refuse_lost_history(self) -> None:
         """End here where the mirror says nothing about this table, whatever its age."""
@@ -147,23 +176,32 @@ class _Purging:
             return _Day(events, is_gone=False)
         return _Day(events, self._dry_run or partition.drop_partition(self._connection, day))
 
-    def default_partition(self) -> int:
-        """Old published events that have no day of their own."""
+    def old_events_of_no_day(self) -> Iterator[int]:
+        """Chunks of old published events that have no day of their own."""
         before = self._order.events_before
 
-        def delete(rows: int) -> int:
+        def delete(after: int) -> tuple[int, int | None]:
             self._trust_positions()
-            return partition.purge_default(self._connection, before, rows)
+            return partition.purge_default(self._connection, after, before, CHUNK_ROWS)
 
         count = partial(partition.count_default, self._connection, before)
-        return self._rows("The default partition", count, delete)
+        return self._rows("The default partition", count, delete, 0)
 
-    def _rows(self, what: str, count: Callable[[], int], purge: Callable[[int], int]) -> int:
-        """Chunk by chunk until one comes back short; how many rows that were in all."""
+    def _rows(
+        self,
+        what: str,
+        count: Callable[[], int],
+        purge: Callable[[Bound], tuple[int, Bound | None]],
+        after: Bound,
+    ) -> Iterator[int]:
+        """Chunk by chunk until one comes back short; how many rows each had.
+
+        Each begins `after` the one before, for the reason that stands in `sweep`.
+        """
         if self._dry_run:
-            return self._patience.until_free(what, count)
-        total, chunk = 0, CHUNK_ROWS
+            yield self._patience.until_free(what, count)
+            return
+        chunk, last = CHUNK_ROWS, None
         while chunk == CHUNK_ROWS:
-            chunk = self._patience.until_free(what, partial(purge, CHUNK_ROWS))
-            total += chunk
-        return total
+            chunk, last = self._patience.until_free(what, partial(purge, last or after))
+            yield chunk

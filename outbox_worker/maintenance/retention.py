@@ -19,13 +19,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from outbox_worker.database import Connection
-    from outbox_worker.maintenance.sweep import Progress, Swept
+    from outbox_worker.maintenance.sweep import Progress
 
-OPTIONS: Final = (
-    "-c lock_timeout=200ms -c jit=off -c enable_seqscan=off -c plan_cache_mode=force_generic_plan"
+OPTIONS: Final = " ".join(
+    f"-c {name}={value}"
+    for name, value in {
+        "lock_timeout": "200ms",
+        "jit": "off",
+        "enable_seqscan": "off",
+        "plan_cache_mode": "force_generic_plan",
+        "default_transaction_isolation": "read\\ committed",
+    }.items()
 )
-"""Every statement walks its index, also on tables that were never analysed, and nobody
-queues behind us for long, nor we behind somebody."""
+"""Every statement walks its index, also on tables that were never analysed; nobody queues
+behind us for long, nor we behind somebody; and whatever the default of the database is, a
+statement that follows a claim sees what others committed before it."""
 
 CHUNK_BATCHES: Final = 100
 CHUNK_SLOTS: Final = 2_000
@@ -50,60 +58,84 @@ class Order:
         return cls((now or datetime.now(UTC)) - timedelta(days=days), class_types)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Purged:
-    """Counts of what went, or in a dry run would go: batches by class type, and their parts.
+    """Counts of what went so far, or in a dry run would go: batches by class type, their parts.
 
     `in_use`: by kind what is old and stays, because somebody holds it.
     """
 
-    batches: dict[str, int]
-    parts: Parts
-    early_content: int
-    early_failures: int
-    commands: int
+    batches: dict[str, int] = field(default_factory=dict)
+    parts: Parts = NO_PARTS
+    early_content: int = 0
+    early_failures: int = 0
+    commands: int = 0
     in_use: dict[str, int] = field(default_factory=dict)
+
+    def add_batches(self, class_type: str, step: Step) -> None:
+        """These are gone, with their parts."""
+        self.batches[class_type] += step.removed
+        self.parts = total((self.parts, step.parts))
+
+    def add_early_content(self, step: Step) -> None:
+        """These are gone."""
+        self.early_content += step.removed
+
+    def add_early_failures(self, step: Step) -> None:
+        """These are gone."""
+        self.early_failures += step.removed
+
+    def add_commands(self, step: Step) -> None:
+        """These are gone."""
+        self.commands += step.removed
 
 
 def run_once(
-    connection: Connection, order: Order, progress: Progress, *, dry_run: bool = False
+    connection: Connection,
+    order: Order,
+    progress: Progress,
+    *,
+    dry_run: bool = False,
+    done: Purged | None = None,
 ) -> Purged:
     """Remove what `order` says is old; a dry run counts it. Interruptible: run it again.
 
     Needs a connection with `OPTIONS`. What stays in use by others for about a minute is
-    counted, and does not keep the rest.
+    counted, and does not keep the rest. The counts grow in `done`, if that is given: they
+    are right also where this raises.
     """
     if dry_run:
         return count(connection, order)
-    before = order.before
-    in_use: dict[str, int] = {}
+    done = Purged() if done is None else done
+    done.batches.update(dict.fromkeys(order.class_types, 0))
 
     def swept(
-        what: str, counted: Callable[..., int], step: Callable[..., Step], *about: str
-    ) -> Swept:
-        given = (connection, *about, before)
-        done = sweep(connection, what, partial(counted, *given), partial(step, *given), progress)
-        if done.in_use:
-            in_use[what] = done.in_use
-        return done
+        what: str,
+        counted: Callable[..., int],
+        step: Callable[..., Step],
+        told: Callable[[Step], None],
+        *about: str,
+    ) -> None:
+        given = (connection, *about, order.before)
+        left = partial(counted, *given)
+        in_use = sweep(connection, what, left, partial(step, *given), progress, told)
+        if in_use:
+            done.in_use[what] = in_use
 
-    done = {
-        name: swept(f"{name} batches", retention.count_batches, _purge_batches, name)
-        for name in order.class_types
-    }
-    early_content = swept("early texts", retention.count_early_content, _purge_early_content)
-    early_failures = swept(
-        "early failed files", retention.count_early_failures, _purge_early_failures
+    for name in order.class_types:
+        told = partial(done.add_batches, name)
+        swept(f"{name} batches", retention.count_batches, _purge_batches, told, name)
+    swept(
+        "early texts", retention.count_early_content, _purge_early_content, done.add_early_content
     )
-    commands = swept("finished commands", retention.count_commands, _purge_commands)
-    return Purged(
-        {name: each.removed for name, each in done.items()},
-        total(each.parts for each in done.values()),
-        early_content.removed,
-        early_failures.removed,
-        commands.removed,
-        in_use,
+    swept(
+        "early failed files",
+        retention.count_early_failures,
+        _purge_early_failures,
+        done.add_early_failures,
     )
+    swept("finished commands", retention.count_commands, _purge_commands, done.add_commands)
+    return done
 
 
 def count(connection: Connection, order: Order) -> Purged:

@@ -48,37 +48,33 @@ class Step(NamedTuple):
     parts: Parts = NO_PARTS
 
 
-class Swept(NamedTuple):
-    """How many rows went in all, and how many stay because others have them in use."""
-
-    removed: int
-    parts: Parts
-    in_use: int
-
-
 def sweep(
     connection: Connection,
     what: str,
     left: Callable[[], int],
     step: Callable[[datetime], Step],
     progress: Progress,
-) -> Swept:
-    """Call `step` in transactions until `left` says 0, or some stay in use for a minute."""
+    told: Callable[[Step], None],
+) -> int:
+    """Call `step` in transactions until `left` says 0, or some stay in use for a minute.
+
+    How many those are. `told` hears of each step when it is committed: what was done is
+    known also where an error ends the rest.
+    """
     pause = PAUSE_S
-    removed, parts = 0, NO_PARTS
     waiting = left()
     progress.begin(what, waiting)
     for _ in range(TRIES):
         if not waiting:
             break
         for done in _pass(connection, step):
-            removed, parts = removed + done.removed, total((parts, done.parts))
+            told(done)
             progress.advance(done.removed)
         waiting = left()
         if waiting:
             threading.Event().wait(pause)  # nobody tells when a lock is let go
             pause = min(pause * 2, LONGEST_PAUSE_S)
-    return Swept(removed, parts, waiting)
+    return waiting
 
 
 def _pass(connection: Connection, step: Callable[[datetime], Step]) -> Iterable[Step]:

@@ -34,7 +34,10 @@ class Table:
 def lost(position: Position, table: Table) -> str:
     """Why the history of a position is not the table's; empty where it is."""
     if position.top is not None and position.system != table.system:
-        return "this is another database cluster than the one that was published from"
+        return (
+            "this is another database cluster than the one that was published from "
+            "(or after pg_upgrade), or another database has the same OUTBOX_GROUP"
+        )
     for witness in position.witnesses:
         row = table.found.get(witness.id)
         if row is None:

@@ -18,7 +18,12 @@ def count_keys(connection: Connection, before: datetime) -> int:
     return 0 if row is None else int(row[0])
 
 
-def purge_keys(connection: Connection, before: datetime, rows: int) -> int:
-    """Delete up to `rows` keys older than `before`; how many those were."""
-    parameters = {"before": before, "rows": rows}
-    return connection.execute(sql.load("idempotency/purge_keys"), parameters).rowcount
+def purge_keys(
+    connection: Connection, after: datetime, before: datetime, rows: int
+) -> tuple[int, datetime | None]:
+    """Delete up to `rows` keys with `after` <= time < `before`: how many, the newest of them."""
+    parameters = {"after": after, "before": before, "rows": rows}
+    found = connection.execute(sql.load("idempotency/purge_keys"), parameters).fetchone()
+    if found is None:
+        raise RuntimeError("idempotency/purge_keys returned no row")
+    return int(found[0]), found[1]

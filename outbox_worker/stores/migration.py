@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import sql
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from outbox_worker.database import Connection
 
 
@@ -16,6 +18,14 @@ class Applied(NamedTuple):
     number: int
     name: str
     checksum: str
+
+
+class Holder(NamedTuple):
+    """A session that migrates; `since` it is there, None where we may not see that."""
+
+    pid: int
+    application: str
+    since: datetime | None
 
 
 def find_table(connection: Connection) -> bool:
@@ -30,8 +40,17 @@ def create_table(connection: Connection) -> None:
 
 
 def lock(connection: Connection) -> None:
-    """Wait until nobody else migrates; held until `unlock` or the end of the session."""
+    """Wait until nobody else migrates; held until `unlock` or the end of the session.
+
+    `psycopg.errors.LockNotAvailable` once lock_timeout is over.
+    """
     connection.execute(sql.load("migration/lock"))
+
+
+def find_holder(connection: Connection) -> Holder | None:
+    """Who has the lock; None where nobody has it any more."""
+    row = connection.execute(sql.load("migration/find_holder")).fetchone()
+    return None if row is None else Holder(*row)
 
 
 def unlock(connection: Connection) -> None:
@@ -42,6 +61,11 @@ def unlock(connection: Connection) -> None:
 def limit_locks(connection: Connection, milliseconds: int) -> None:
     """Wait at most so long for a lock (0: for ever), until the transaction ends."""
     connection.execute(sql.load("migration/limit_locks"), {"milliseconds": milliseconds})
+
+
+def list_orders(connection: Connection) -> list[str]:
+    """The statements by which an administrator lets this user migrate, in order."""
+    return [row[0] for row in connection.execute(sql.load("migration/list_orders")).fetchall()]
 
 
 def list_applied(connection: Connection) -> list[Applied]:

@@ -25,7 +25,7 @@ def add_partition(connection: Connection, day: date) -> bool | None:
 
 
 def drop_partition(connection: Connection, day: date) -> bool:
-    """Drop a day that is published; False where some row of it is not."""
+    """Drop a day that is published; False where some row of it is not, or came meanwhile."""
     return bool(_one(connection, "partition/drop_partition", {"day": day})[0])
 
 
@@ -40,9 +40,16 @@ def count_default(connection: Connection, before: datetime) -> int:
     return int(_one(connection, "partition/count_default", {"before": before})[0])
 
 
-def purge_default(connection: Connection, before: datetime, rows: int) -> int:
-    """Delete up to `rows` published events older than `before`; how many those were."""
-    return int(_one(connection, "partition/purge_default", {"before": before, "rows": rows})[0])
+def purge_default(
+    connection: Connection, after: int, before: datetime, rows: int
+) -> tuple[int, int | None]:
+    """Delete up to `rows` published events above id `after`, older than `before`.
+
+    How many those were, and the highest id of them.
+    """
+    parameters = {"after": after, "before": before, "rows": rows}
+    deleted, last = _one(connection, "partition/purge_default", parameters)
+    return deleted, last
 
 
 def _one(connection: Connection, name: str, parameters: dict[str, object]) -> tuple[Any, ...]:

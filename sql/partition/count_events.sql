@@ -6,5 +6,4 @@
 SELECT (SELECT coalesce(max(id) - min(id) + 1, 0) FROM outbox.event
         WHERE created_at >= %(day)s::date::timestamp AT TIME ZONE 'UTC'
           AND created_at < (%(day)s::date + 1)::timestamp AT TIME ZONE 'UTC'),
-       outbox.has_unpublished(%(day)s::date::timestamp AT TIME ZONE 'UTC',
-                              (%(day)s::date + 1)::timestamp AT TIME ZONE 'UTC')
+       outbox.has_unpublished(%(day)s::date)

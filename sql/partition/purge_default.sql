@@ -1,15 +1,17 @@
 -- partition/purge_default
--- Delete some published events older than `before` from the default partition, and
--- remember how far. What is not published as the mirror knows it stays.
--- params: before timestamptz, rows bigint
--- rows: one (how many)     transaction: its own
+-- Delete some published events older than `before` from the default partition, lowest id
+-- first, and remember how far. What is not published as the mirror knows it stays.
+-- params: after bigint (the id where the last call ended), before timestamptz, rows bigint
+-- rows: one (how many, where it ended)     index: event_default_pkey
+-- transaction: its own
 WITH old AS (
     SELECT event.id, event.created_at FROM outbox.event_default AS event
     JOIN outbox.position USING (shard)
-    WHERE event.created_at < %(before)s::timestamptz
+    WHERE event.id > %(after)s::bigint AND event.created_at < %(before)s::timestamptz
       AND (pg_visible_in_snapshot(event.xid, position.seen)
            OR (event.id <= position.cursor
                AND pg_visible_in_snapshot(event.xid, position.upper)))
+    ORDER BY event.id
     LIMIT %(rows)s::bigint
 ), gone AS (
     DELETE FROM outbox.event_default AS event USING old
@@ -21,4 +23,4 @@ WITH old AS (
     ON CONFLICT (one) DO UPDATE SET id = greatest(kept.id, excluded.id),
                                     xid = greatest(kept.xid, excluded.xid)
 )
-SELECT count(*) FROM gone
+SELECT count(*), max(id) FROM gone

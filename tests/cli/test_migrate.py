@@ -15,6 +15,7 @@ import pytest
 import sql
 from outbox_worker import database as connections
 from outbox_worker import migrations
+from outbox_worker.cli import migrate as cli
 from outbox_worker.errors import WorkFailedError
 from tests.harness.databases import make_empty_database
 from tests.harness.waiting import wait_until
@@ -44,10 +45,6 @@ WAITING: Final = """
 CONSTRAINTS: Final = """
     SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
     WHERE conrelid = 'outbox.event'::regclass ORDER BY conname"""
-BEHIND_ANOTHER: Final = """
-    SELECT count(*) FROM pg_stat_activity
-    WHERE datname = current_database() AND application_name = 'outbox-worker migrate'
-      AND wait_event = 'advisory'"""
 LAST_DAY: Final = """
     SELECT max(relname) FROM pg_class
     WHERE relnamespace = 'outbox'::regnamespace AND relname ~ '^event_[0-9]{8}$'"""
@@ -146,11 +143,12 @@ def test_a_table_that_stays_locked_is_given_up_in_one_message(old: str) -> None:
 
 
 def test_twenty_at_once_wait_for_a_dump_and_apply_each_migration_once(old: str) -> None:
-    patience = replace(BRIEFLY, seconds=30.0)
+    patience = replace(BRIEFLY, seconds=60.0)
+    said: list[str] = []
 
     def migrate(_: int) -> list[str]:
         with connections.connect(old, application="outbox-worker migrate") as link:
-            return migrations.apply(link, patience, LOCK_MS)
+            return migrations.apply(link, patience, LOCK_MS, said.append)
 
     with (
         ThreadPoolExecutor(20) as threads,
@@ -158,8 +156,57 @@ def test_twenty_at_once_wait_for_a_dump_and_apply_each_migration_once(old: str) 
         dumping(old) as dump,
     ):
         all_of_them = threads.map(migrate, range(20))
-        wait_until(lambda: count(link, BEHIND_ANOTHER) == 19, 20, "one waits, the others behind it")
+        wait_until(lambda: len(said) == 19, 20, "one migrates, the others wait for it")
         wait_until(lambda: count(link, WAITING), 20, "it waits for the dump")
         dump.rollback()
         done = [name for names in all_of_them for name in names]
     assert done == [f"{each.number:04}_{each.name}" for each in sql.migrations()[OLD:]]
+    assert len(said) == 19, "each names once whom it waits for"
+
+
+LOCK_AS_ANOTHER: Final = "SELECT pg_advisory_lock(hashtextextended('outbox-worker migrate', 0))"
+
+
+def test_another_one_that_migrates_for_long_is_named_and_given_up(database: str) -> None:
+    said: list[str] = []
+    with (
+        psycopg.connect(database, application_name="a job of Ann's", autocommit=True) as other,
+        connections.connect(database, application="tests") as link,
+    ):
+        other.execute(LOCK_AS_ANOTHER)
+        pid = other.info.backend_pid
+        with pytest.raises(WorkFailedError, match="migrates this database") as caught:
+            migrations.apply(link, BRIEFLY, LOCK_MS, said.append)
+        assert caught.value.exit_code == 1
+        assert f"a job of Ann's (pid {pid}, connected at 20" in caught.value.message
+        assert "run migrate again" in caught.value.way_out
+        (line,) = said
+        assert line.startswith(f"waiting for a job of Ann's (pid {pid}, ")
+        other.close()
+        assert migrations.apply(link, BRIEFLY, LOCK_MS, said.append) == []
+
+
+def test_the_command_says_whom_it_waits_for(database: str) -> None:
+    with psycopg.connect(database, application_name="another", autocommit=True) as other:
+        other.execute(LOCK_AS_ANOTHER)
+        with migrating(database) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("waiting for another (pid ")
+            other.close()
+            said, _ = process.communicate(timeout=30)
+    assert process.returncode == 0, said
+
+
+def test_the_server_lets_go_of_a_session_that_is_gone_or_stands_still(
+    postgres: PostgresServer,
+) -> None:
+    url = postgres.url(make_empty_database(postgres))
+    for options in (cli.OPTIONS, cli.LOCK_OPTIONS):
+        with connections.connect(url, application="tests", options=options) as link:
+            for name, value in {
+                "tcp_keepalives_idle": "3",
+                "tcp_keepalives_interval": "2",
+                "tcp_keepalives_count": "3",
+                "idle_in_transaction_session_timeout": "1min",
+            }.items():
+                assert link.execute(f"SHOW {name}".encode()).fetchone() == (value,)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
+from click.testing import CliRunner
 
+from outbox_worker import database as connections
+from outbox_worker.cli import status as cli
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
+    import pytest
+
     from tests.cli.conftest import Stage
 
 
@@ -133,3 +138,62 @@ def test_status_counts_queued_commands_by_type(stage: Stage) -> None:
     table = stage.command("status").stdout
     assert "queued commands" in table
     assert "[bold]CreateStudent" in table
+
+
+LOCK: Final = "LOCK TABLE outbox.{} IN ACCESS EXCLUSIVE MODE"
+
+
+def test_what_cannot_be_counted_in_time_is_not_known_and_all_else_is_shown(stage: Stage) -> None:
+    stage.write(*"abc")
+    stage.publish_all()
+    with psycopg.connect(stage.url, autocommit=True) as link:
+        link.execute("SELECT outbox.submit('CreateClass', 'key', '{}', 'teacher')")
+    with psycopg.connect(stage.url) as holder:
+        holder.execute(LOCK.format("event").encode())
+        found = status(stage)
+        shown = stage.command("status")
+    assert found["not_known"] == ["events", "history_lost"]
+    assert states(found) == {"not counted"}
+    assert (found["events"], found["seconds"]) == (None, None)
+    assert {(each["events"], each["seconds"]) for each in found["shards"]} == {(None, None)}
+    assert all(each["owner"] and each["position_seconds"] >= 0 for each in found["shards"])
+    assert found["commands"]["queued"] == 1
+    assert shown.returncode == 0, shown.stderr
+    assert "?" in shown.stdout
+    assert "workers: 1" in shown.stdout
+    assert "CreateClass" in shown.stdout
+    assert "Not known: events, history_lost" in shown.stdout
+    assert status(stage)["not_known"] == []
+
+
+def test_commands_that_cannot_be_counted_are_not_known(stage: Stage) -> None:
+    with psycopg.connect(stage.url) as holder:
+        holder.execute(LOCK.format("command").encode())
+        found = status(stage)
+        shown = stage.command("status").stdout
+    assert found["commands"] is None
+    assert found["not_known"] == ["commands"]
+    assert states(found) == {"unused"}
+    assert "Not known: commands" in shown
+
+
+def test_a_count_that_takes_too_long_is_not_known(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUTBOX_DATABASE_URL", database)
+    monkeypatch.setattr(cli, "OPTIONS", "-c statement_timeout=300ms")
+    with psycopg.connect(database) as holder:
+        holder.execute(LOCK.format("event").encode())
+        done = CliRunner().invoke(cli.command, ["--json"])
+    assert json.loads(done.stdout)["not_known"] == ["events", "history_lost"]
+
+
+def test_status_asks_within_bounds_and_by_the_indexes(database: str) -> None:
+    with connections.connect(database, application="tests", options=cli.OPTIONS) as link:
+        for name, value in {
+            "lock_timeout": "2s",
+            "statement_timeout": "20s",
+            "jit": "off",
+            "enable_seqscan": "off",
+        }.items():
+            assert link.execute(f"SHOW {name}".encode()).fetchone() == (value,)

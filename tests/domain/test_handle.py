@@ -19,6 +19,7 @@ from domain.commands import (
     UpdateStudent,
 )
 from domain.results import ErrorCode, Refused
+from outbox_worker.settings import Settings
 from tests.domain.facts import ANNA, BO, events, facts, number, succeeds
 
 if TYPE_CHECKING:
@@ -253,3 +254,25 @@ def test_a_command_runs_no_statement_that_it_does_not_need(
     same = UpdateStudent(actor=ANNA, student_id=STUDENT, first_name="Ada")
     assert run(same) == ["student/lock_student"]
     assert len(run(pupil(class_ids=[CLASS] * 9))) == 4
+
+
+def test_without_a_savepoint_and_a_transaction_nothing_is_begun(
+    service: Connection, connection: Connection
+) -> None:
+    late = REFUSALS[ErrorCode.DUPLICATE_EMAIL]
+    for command in SETTING:
+        succeeds(domain.handle(connection, command))
+    rows = facts(connection)
+    with pytest.raises(ValueError, match="needs a transaction"):
+        domain.handle(connection, late, savepoint=False)
+    assert facts(connection) == rows
+    with connection.transaction(force_rollback=True):
+        assert code(domain.handle(connection, late, savepoint=False)) is ErrorCode.DUPLICATE_EMAIL
+    # Not in autocommit the first statement begins one.
+    assert code(domain.handle(service, late, savepoint=False)) is ErrorCode.DUPLICATE_EMAIL
+    service.rollback()
+    assert facts(connection) == rows
+
+
+def test_the_domain_and_the_worker_send_events_to_the_same_topics_by_default() -> None:
+    assert Settings.model_fields["topic_prefix"].default == domain.TOPIC_PREFIX

@@ -36,3 +36,11 @@ def test_every_field_of_a_command_is_there_and_whether_it_may_be_absent_or_null(
         said = re.search(rf"`{name}`(?: \([^)]*\))?(\?*)", row)
         assert said is not None, name
         assert said[1] == mark, name
+
+
+def test_every_command_is_said_to_be_an_owners_or_a_services() -> None:
+    section = TEXT.partition("## Whose commands")[2].partition("\n## ")[0]
+    rows = [row for row in section.splitlines() if row.startswith("| `")]
+    assert sorted(
+        name for row in rows for name in re.findall(r"`([A-Z]\w+)`", row.split("|")[1])
+    ) == (sorted(COMMANDS))

@@ -15,6 +15,7 @@ from outbox_worker.maintenance import sweep
 from tests.cli.conftest import run_command
 from tests.retention.load import Load
 from tests.retention.world import sizes
+from tests.sql.old import insert, publish_truly
 
 if TYPE_CHECKING:
     from outbox_worker.database import Connection
@@ -93,6 +94,60 @@ def test_what_others_hold_is_named_after_the_table_of_the_rest(
     assert removed["commands"] == 90
     assert isinstance(done.exception, WorkFailedError)
     assert done.exception.message == "1 GUEST batches stay in use by others"
+
+
+LOSE_HISTORY: Final = """
+    INSERT INTO outbox.idempotency_key (topic, key, event_id, created_at)
+    VALUES ('t', 'old', gen_random_uuid(), now() - interval '40 days')"""
+
+
+def lose_history(link: Connection) -> None:
+    """An old key, and positions that are not of this table."""
+    link.execute(LOSE_HISTORY)
+    insert(link, 1)
+    publish_truly(link, missing=1_000)
+
+
+def test_what_was_done_before_an_error_is_shown_and_the_error_after_it(
+    database: str, connection: Connection
+) -> None:
+    LOAD.write(connection)
+    lose_history(connection)
+    before = sizes(connection)
+    done = run_command("purge", "--older-than-days", "7", database_url=database)
+    assert done.returncode == 1
+    assert "purge, cut short" in done.stdout
+    assert done.stderr.startswith("error: The positions are of another history")
+    gone = before["command"] - sizes(connection)["command"]
+    assert gone > 0
+    said = {
+        line.split("│")[1].strip(): line.split("│")[2].strip() for line in rows(done.stdout)[3:-1]
+    }
+    assert said["finished commands"] == str(gone)
+    assert said["idempotency keys"] == "1"
+
+
+def test_json_says_what_was_done_before_an_error_and_the_error(
+    database: str, connection: Connection
+) -> None:
+    LOAD.write(connection)
+    dry = json.loads(purge(database, "--json", "--dry-run"))
+    lose_history(connection)
+    done = json.loads(purge_cut_short(database, "--json"))
+    assert "another history" in done.pop("error")
+    assert done == {**dry, "dry_run": False, "idempotency_keys": 1}
+    dry = json.loads(purge_cut_short(database, "--json", "--dry-run"))
+    assert "another history" in dry.pop("error")
+    assert dry == {"dry_run": True}
+    assert purge_cut_short(database, "--dry-run") == ""
+
+
+def purge_cut_short(url: str, *more: str) -> str:
+    """Run it into its error; what it printed."""
+    done = run_command("purge", "--older-than-days", "7", *more, database_url=url)
+    assert done.returncode == 1
+    assert done.stderr.count("error: ") == 1
+    return done.stdout
 
 
 @pytest.mark.parametrize("days", ["0", "-1", "1.5", "x", ""])

@@ -119,6 +119,7 @@ def test_an_interrupt_from_the_keyboard_leaves_what_is_done(
     assert process.wait(START_S) == 1
     assert "Traceback" not in log.read_text(encoding="utf-8")
     assert "run it again" in log.read_text(encoding="utf-8")
+    assert "purge, cut short" in log.read_text(encoding="utf-8")
     middle = left(connection)
     end(start(database, log), log)
     assert left(connection) < middle < before

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from outbox_worker.maintenance.purge import Purged
 
 
-SESSION: Final = "-c lock_timeout=200ms"
+SESSION: Final = purge.OPTIONS
 """As `outbox-worker purge` connects."""
 
 OLD = datetime.now(UTC) - timedelta(days=20)

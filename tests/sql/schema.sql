@@ -28,20 +28,40 @@ END $$;
 CREATE FUNCTION outbox.drop_partition(day date) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
     AS $_$
 DECLARE
     name text := 'event_' || to_char(day, 'YYYYMMDD');
-    lower timestamptz := day::timestamp AT TIME ZONE 'UTC';
-    upper timestamptz := (day + 1)::timestamp AT TIME ZONE 'UTC';
     given text := current_setting('lock_timeout');
     a_second_longer text := 1000 * (1 + extract(epoch FROM
         current_setting('deadlock_timeout')::interval)) || 'ms';
+    looked pg_snapshot;
+    grew boolean;
 BEGIN
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        RAISE EXCEPTION 'outbox.drop_partition() works in READ COMMITTED only, this is %',
+            upper(current_setting('transaction_isolation'))
+            USING ERRCODE = 'invalid_transaction_state',
+                  HINT = 'Its look under the lock must see what others have committed since: '
+                         'SET default_transaction_isolation = ''read committed''.';
+    END IF;
+    -- Vacuum, and another purge, are waited for in a mode that keeps no writer waiting.
     PERFORM set_config('lock_timeout', a_second_longer, true);
     EXECUTE format('LOCK TABLE ONLY outbox.%I IN SHARE UPDATE EXCLUSIVE MODE', name);
     PERFORM set_config('lock_timeout', given, true);
+    looked := pg_current_snapshot();
+    IF outbox.has_unpublished(day) THEN
+        RETURN false;
+    END IF;
     EXECUTE format('LOCK TABLE ONLY outbox.event, outbox.%I IN ACCESS EXCLUSIVE MODE', name);
-    IF outbox.has_unpublished(lower, upper) THEN
+    EXECUTE format(
+        'SELECT EXISTS (
+             SELECT FROM outbox.%1$I WHERE xid >= pg_snapshot_xmax($1)
+             UNION ALL
+             SELECT FROM outbox.%1$I WHERE xid = ANY(ARRAY(SELECT pg_snapshot_xip($1))))', name)
+        INTO grew USING looked;
+    IF grew THEN
         RETURN false;
     END IF;
     EXECUTE format(
@@ -54,39 +74,41 @@ BEGIN
     EXECUTE format('DROP TABLE outbox.%I', name);
     RETURN true;
 END $_$;
-CREATE FUNCTION outbox.has_unpublished(lower timestamp with time zone, upper timestamp with time zone) RETURNS boolean
-    LANGUAGE sql STABLE
+CREATE FUNCTION outbox.has_unpublished(day date) RETURNS boolean
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET enable_bitmapscan TO 'off'
-    SET plan_cache_mode TO 'force_custom_plan'
     AS $_$
-    SELECT EXISTS (
+DECLARE
+    found_one boolean;
+BEGIN
+    EXECUTE format('SELECT EXISTS (
         SELECT FROM generate_series(0, 15) AS shard (shard)
         LEFT JOIN outbox.position USING (shard)
         CROSS JOIN LATERAL (
-            SELECT coalesce(position.upper, position.seen, '1:1:') AS snapshot
+            SELECT coalesce(position.upper, position.seen, ''1:1:'') AS snapshot
         ) AS border
         CROSS JOIN LATERAL (
             SELECT FROM (
-                SELECT xid FROM outbox.event
-                WHERE event.shard = shard.shard AND created_at >= $1 AND created_at < $2
-                  AND xid >= pg_snapshot_xmax(border.snapshot)
+                SELECT xid FROM outbox.%1$I AS event
+                WHERE event.shard = shard.shard AND xid >= pg_snapshot_xmax(border.snapshot)
                 UNION ALL
-                SELECT xid FROM outbox.event
-                WHERE event.shard = shard.shard AND created_at >= $1 AND created_at < $2
+                SELECT xid FROM outbox.%1$I AS event
+                WHERE event.shard = shard.shard
                   AND xid = ANY(ARRAY(SELECT pg_snapshot_xip(border.snapshot)))
                 UNION ALL
                 -- + 0: by the ids, of which few are left, and not by the shard.
-                SELECT xid FROM outbox.event
-                WHERE event.shard + 0 = shard.shard AND created_at >= $1 AND created_at < $2
+                SELECT xid FROM outbox.%1$I AS event
+                WHERE event.shard + 0 = shard.shard
                   AND id > position.cursor AND pg_visible_in_snapshot(xid, position.upper)
             ) AS beyond
             WHERE position.seen IS NULL OR NOT pg_visible_in_snapshot(xid, position.seen)
             LIMIT 1
         ) AS waiting
-    )
-$_$;
+    )', 'event_' || to_char(day, 'YYYYMMDD')) INTO found_one;
+    RETURN found_one;
+END $_$;
 CREATE FUNCTION outbox.publish(topic text, key text, type text, payload bytea, event_id uuid DEFAULT NULL::uuid, idempotency_key text DEFAULT NULL::text, headers jsonb DEFAULT NULL::jsonb, content_type text DEFAULT 'application/json'::text) RETURNS uuid
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -642,8 +664,8 @@ REVOKE ALL ON FUNCTION outbox.add_partition(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.add_partition(day date) TO outbox_worker;
 REVOKE ALL ON FUNCTION outbox.drop_partition(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.drop_partition(day date) TO outbox_worker;
-REVOKE ALL ON FUNCTION outbox.has_unpublished(lower timestamp with time zone, upper timestamp with time zone) FROM PUBLIC;
-GRANT ALL ON FUNCTION outbox.has_unpublished(lower timestamp with time zone, upper timestamp with time zone) TO outbox_worker;
+REVOKE ALL ON FUNCTION outbox.has_unpublished(day date) FROM PUBLIC;
+GRANT ALL ON FUNCTION outbox.has_unpublished(day date) TO outbox_worker;
 REVOKE ALL ON FUNCTION outbox.publish(topic text, key text, type text, payload bytea, event_id uuid, idempotency_key text, headers jsonb, content_type text) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.publish(topic text, key text, type text, payload bytea, event_id uuid, idempotency_key text, headers jsonb, content_type text) TO outbox_writer;
 REVOKE ALL ON FUNCTION outbox.publish(topic text, key text, type text, payload jsonb, event_id uuid, idempotency_key text, headers jsonb, content_type text) FROM PUBLIC;

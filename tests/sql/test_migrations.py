@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -11,17 +12,19 @@ from unittest import mock
 
 import psycopg
 import pytest
+from psycopg import conninfo
 
 import sql
 from outbox_worker import database as connections
 from outbox_worker import migrations
 from outbox_worker.errors import SchemaVersionError, UnreachableError
+from outbox_worker.local.postgres import PostgresServer
+from outbox_worker.maintenance import partitions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from outbox_worker.database import Connection
-    from outbox_worker.local.postgres import PostgresServer
 
 SNAPSHOT = Path(__file__).with_name("schema.sql")
 COMMENTS = ("--", "\\", "SET ", "SELECT pg_catalog.set_config")
@@ -79,20 +82,39 @@ def test_an_edited_migration_is_refused(connection: Connection) -> None:
         migrations.check(connection)
 
 
-def test_missing_rights_say_what_an_administrator_runs(empty: str) -> None:
-    with psycopg.connect(empty, autocommit=True) as admin:
-        admin.execute("CREATE ROLE nobody_special LOGIN")
-    try:
-        url = empty.replace("postgres@", "nobody_special@")
-        with (
-            connections.connect(url, application="tests") as link,
-            pytest.raises(UnreachableError, match="refuses the migration") as caught,
-        ):
-            migrations.apply(link)
-        assert "CREATE ROLE outbox_writer" in caught.value.way_out
-    finally:
-        with psycopg.connect(empty, autocommit=True) as admin:
-            admin.execute("DROP ROLE nobody_special")
+ORDERS = re.compile(r"(?:CREATE ROLE|GRANT) [^;]+;")
+
+
+def refusal(url: str) -> UnreachableError:
+    """What `apply` says to a user that may not migrate."""
+    with (
+        connections.connect(url, application="tests") as link,
+        pytest.raises(UnreachableError, match="refuses the migration") as caught,
+    ):
+        migrations.apply(link)
+    return caught.value
+
+
+def test_what_an_administrator_is_told_to_run_lets_a_plain_user_migrate() -> None:
+    with PostgresServer() as server:
+        with psycopg.connect(server.url(), autocommit=True) as admin:
+            admin.execute('CREATE ROLE "plain user" LOGIN')
+            admin.execute("CREATE ROLE second LOGIN")
+            for shop in ("one", "another"):
+                admin.execute(f'CREATE DATABASE "the {shop} shop"'.encode())
+        # For the second database the roles are there, and made by another user.
+        for shop, user, roles in (("one", "plain user", 4), ("another", "second", 0)):
+            url = conninfo.make_conninfo(server.url(), dbname=f"the {shop} shop")
+            orders = ORDERS.findall(refusal(conninfo.make_conninfo(url, user=user)).way_out)
+            assert sum(each.startswith("CREATE ROLE") for each in orders) == roles
+            with psycopg.connect(url, autocommit=True) as admin:
+                for order in orders:
+                    admin.execute(order.encode())
+            with connections.connect(
+                conninfo.make_conninfo(url, user=user), application="tests"
+            ) as link:
+                assert len(migrations.apply(link)) == len(sql.migrations())
+                partitions.run_once(link)
 
 
 def dump(postgres: PostgresServer, url: str) -> str:
