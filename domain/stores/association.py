@@ -140,7 +140,7 @@ def insert_suggestions(
 def decide_by_hand(
     connection: Connection, batch_id: UUID, verdicts: Sequence[Verdict], signature: Signature
 ) -> int:
-    """Decide about essays of a locked batch that are not decided yet; how many those were."""
+    """Decide about essays of a locked batch that no person has decided; how many those were."""
     essay_ids, student_ids, student_names = map(list, zip(*verdicts, strict=True))
     return statements.execute(
         connection,
