@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 import pytest
 
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import patient, wait_until
 from tests.harness.workers import COMMAND, environment
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def test_a_person_at_a_terminal_reads_coloured_text(
         wait_until(lambda: reads("shards_assigned"), START_S, "it says that it works")
         process.send_signal(signal.SIGTERM)
         wait_until(lambda: reads("stopped"), START_S, "it says that it has stopped")
-        assert process.wait(60) == 0
+        assert process.wait(patient(60)) == 0
     text = seen.decode()
     assert COLOUR.search(text)
     assert "{" not in text, "no JSON"

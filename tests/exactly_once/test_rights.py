@@ -16,7 +16,7 @@ from confluent_kafka.admin._acl import AclOperation
 from outbox_worker.settings import ANCHOR_TOPIC, SHARDS
 from tests.harness.rights import on_anchor, on_events, on_group, on_topic, on_transactions, only
 from tests.harness.scene import free_address
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import patient, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -252,7 +252,7 @@ def test_a_topic_of_the_shards_with_another_number_of_partitions(
 def refused_start(scene: Scene, code: int) -> str:
     """Start a worker, see that it ends with this code and one message, and return that."""
     worker = scene.worker()
-    assert worker.process.wait(START_S) == code
+    assert worker.process.wait(patient(START_S)) == code
     text = worker.log.read_text()
     assert text.count("error: ") == 1
     assert "Traceback" not in text

@@ -19,7 +19,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from tests.harness.checker import Row, Verdict, judge
 from tests.harness.subscriber import Subscriber
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import patient, wait_until
 from tests.harness.workers import COMMAND, ROOT, Worker, environment
 from tests.harness.writers import Workload
 
@@ -135,7 +135,7 @@ class Scene:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=COMMAND_S,
+            timeout=patient(COMMAND_S),
         )
         assert done.returncode == 0, f"{arguments} ended with {done.returncode}: {done.stdout}"
         return done.stdout

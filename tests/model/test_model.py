@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from tests.harness.waiting import patient
 from tests.model.history import History, play
 from tests.model.many import play_many
 from tests.model.rules import RULES, one_witness
@@ -27,7 +28,7 @@ def test_no_event_is_lost_repeated_or_out_of_order(lossy: bool) -> None:
     assert tally.published > tally.histories
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(patient(600))
 @pytest.mark.parametrize("name", RULES)
 def test_each_rule_is_needed(name: str) -> None:
     rule = RULES[name]

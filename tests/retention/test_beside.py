@@ -8,6 +8,7 @@ import pytest
 
 from outbox_worker import database as connections
 from outbox_worker.stores import tally
+from tests.harness.waiting import patient
 from tests.retention.beside import purge_beside_commands
 from tests.retention.load import Load
 from tests.retention.world import counted, sizes
@@ -23,7 +24,7 @@ MOST_MB: Final = 120.0
 
 @pytest.mark.alone
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(patient(600))
 def test_no_command_waits_for_the_purge_of_100_000_slots(database: str, tmp_path: Path) -> None:
     with connections.connect(database, application="tests") as link:
         LOAD.write(link)

@@ -19,6 +19,7 @@ from outbox_worker.commands.sessions import OPTIONS
 from outbox_worker.maintenance import retention
 from outbox_worker.maintenance import tally as upkeep
 from outbox_worker.stores import tally
+from tests.harness.waiting import patient
 from tests.retention.world import Silent, counted, number
 
 if TYPE_CHECKING:
@@ -135,10 +136,10 @@ def test_every_row_belongs_to_a_batch_or_waits_for_one(
         work = [threads.submit(command, database, f"{seed} {n}") for n in range(THREADS)]
         try:
             for each in work:
-                each.result(60)
+                each.result(patient(60))
         finally:
             ended.set()
-        assert sum(each.result(60) for each in purges) > 2
+        assert sum(each.result(patient(60)) for each in purges) > 2
     assert number(connection, ORPHANS) == 0
     assert number(connection, STRANDED) == 0
     assert number(connection, MISMATCHED) == 0
