@@ -15,6 +15,7 @@ import pytest
 from domain import commands
 from domain.handle import handle
 from outbox_worker import database as connections
+from outbox_worker.commands.faults import is_contention
 from outbox_worker.commands.sessions import OPTIONS
 from outbox_worker.maintenance import retention
 from outbox_worker.maintenance import tally as upkeep
@@ -97,11 +98,13 @@ def command(url: str, seed: str) -> None:
 
 
 def carried_out(link: Connection, wanted: commands.AnyCommand, *, force_rollback: bool) -> bool:
-    """As the executor does it: a deadlock costs nothing but another try."""
+    """As the executor does it: others that are in the way cost nothing but another try."""
     try:
         with link.transaction(force_rollback=force_rollback):
             handle(link, wanted)
-    except psycopg.errors.DeadlockDetected:
+    except psycopg.Error as error:
+        if not is_contention(error):
+            raise
         return False
     return True
 
