@@ -46,7 +46,7 @@ def write(scene: Scene, rows: int) -> None:
 def told(worker: Worker, number: signal.Signals) -> float:
     """Send the signal, and wait until the worker has heard it; when it was sent."""
     sent = time.monotonic()
-    worker.process.send_signal(number)
+    worker.tell(number)
     wait_until(lambda: worker.said("stopping", signal=number.name), 5, "it has heard the signal")
     return sent
 
@@ -96,7 +96,7 @@ def test_a_second_signal_ends_it_at_once_and_nothing_is_lost(
         write(scene, 2_000)
         told(worker, signal.SIGTERM)
         sent = time.monotonic()
-        worker.process.terminate()
+        worker.terminate()
         assert seconds_until_the_end(worker, 1, sent) < AT_ONCE_S
     finally:
         kafka.resume()

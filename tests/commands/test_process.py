@@ -21,7 +21,7 @@ from tests.commands.inbox import CLASS, events, look, submit
 from tests.harness.databases import make_database
 from tests.harness.scene import free_address
 from tests.harness.waiting import wait_until
-from tests.harness.workers import COMMAND, STOP_S, Worker
+from tests.harness.workers import COMMAND, HTTP_S, STOP_S, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,13 +78,18 @@ def start(database: str, tmp_path: Path) -> Iterator[Callable[..., Worker]]:
         given = {"database_url": database, "http_address": "", **settings}
         worker = Worker(name, tmp_path / f"{name}.log", order, **given)
         crew.append(worker)
-        wait_until(lambda: worker.said("started", role="commands"), START_S, "it has started")
+        wait_until(lambda: has_started(worker), START_S, "it has started")
         return worker
 
     yield new
     for worker in crew:
         worker.end()
         print(worker.log.read_text())  # noqa: T201  pytest shows it with a failure
+
+
+def has_started(worker: Worker) -> bool:
+    worker.supervise()
+    return worker.said("started", role="commands")
 
 
 @pytest.fixture
@@ -115,7 +120,7 @@ def executed(link: psycopg.Connection[Any], command_id: UUID) -> bool:
 
 def scrape(worker: Worker) -> dict[tuple[str, str], float]:
     """By metric and its labels as text."""
-    with urllib.request.urlopen(f"http://{worker.http_address}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://{worker.http_address}/metrics", timeout=HTTP_S) as answer:
         text = answer.read().decode()
     return {
         (sample.name, ",".join(sorted(sample.labels.values()))): sample.value
@@ -244,9 +249,9 @@ def test_a_worker_that_is_told_to_stop_finishes_the_command_in_hand_and_no_other
         in_hand = rename(connection, class_id)
         wait_until(lambda: value(connection, IN_HAND), 10, "it is in hand")
         others = [submit(connection, key=f"other {n}") for n in range(20)]
-        worker.process.terminate()
+        worker.terminate()
         wait_until(lambda: worker.said("stopping"), 5, "it heard the signal")
-    assert worker.process.wait(STOP_S) == 0
+    assert worker.await_end() == 0
     assert worker.said("stopped")
     assert look(connection, in_hand).status == "succeeded"
     assert {look(connection, each).status for each in others} == {"queued"}
@@ -298,7 +303,7 @@ def test_a_database_that_is_away_is_waited_for(tmp_path: Path) -> None:
         order = [COMMAND, "run", "--role", "commands"]
         worker = Worker("worker", log, order, database_url=url, http_address=address)
         try:
-            wait_until(lambda: worker.said("started"), START_S, "it has started")
+            wait_until(lambda: has_started(worker), START_S, "it has started")
             wait_until(lambda: worker.ready()[0] == 200, START_S, "it is ready")
             server.stop("immediate")
             wait_until(lambda: worker.ready()[0] == 503, 20, "it is not ready")

@@ -13,11 +13,11 @@ from confluent_kafka.admin._resource import ResourceType
 
 from tests.harness.scene import free_address
 from tests.harness.waiting import wait_until
-from tests.harness.workers import ROOT
+from tests.harness.workers import ROOT, Metrics
 
 if TYPE_CHECKING:
     from tests.harness.scene import Scene
-    from tests.harness.workers import Metrics, Worker
+    from tests.harness.workers import Worker
 
 pytestmark = pytest.mark.slow
 
@@ -53,10 +53,12 @@ def start(scene: Scene) -> Worker:
 
 def await_metrics(worker: Worker, name: str, value: float, **labels: str) -> Metrics:
     """The first scrape in which the metric has this value."""
-    wait_until(
-        lambda: worker.metrics().value(name, **labels) == value, SHOWN_S, f"{name} is {value}"
-    )
-    return worker.metrics()
+
+    def shown() -> Metrics:
+        found = worker.metrics()
+        return found if found.value(name, **labels) == value else Metrics("")
+
+    return wait_until(shown, SHOWN_S, f"{name} is {value}")
 
 
 def outcomes(found: Metrics) -> dict[str, float]:
@@ -150,5 +152,5 @@ def test_the_metrics_of_the_handbook_are_those_of_a_worker(scene: Scene) -> None
     handbook = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     chapter = handbook.partition("## Metrics and health")[2].partition("## ")[0]
     told = {name.strip("`") for cell in SUBJECT.findall(chapter) for name in cell.split(", ")}
-    names = start(scene).metrics().names
+    names = wait_until(start(scene).metrics, SHOWN_S, "metrics are shown").names
     assert told == {name for name in names if not name.endswith("_created")}

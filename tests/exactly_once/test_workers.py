@@ -56,8 +56,8 @@ def test_workers_join_and_leave_under_load(scene: Scene) -> None:
         several = [scene.worker() for _ in range(3)]
         scene.await_whole()
         for worker in several[:2]:
-            worker.process.terminate()
-        assert [worker.process.wait(6) for worker in several[:2]] == [0, 0]
+            worker.terminate()
+        assert [worker.await_end() for worker in several[:2]] == [0, 0]
         scene.await_whole()
         scene.await_more(50)
     scene.prove()

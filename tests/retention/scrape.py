@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.harness.workers import HTTP_S
+
 if TYPE_CHECKING:
     from prometheus_client.samples import Sample
 
 
 def scrape(address: str) -> list[Sample]:
     """All that the server at host:port shows now."""
-    with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=HTTP_S) as answer:
         text = answer.read().decode()
     return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
 

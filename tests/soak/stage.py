@@ -13,7 +13,7 @@ from tests.harness.databases import make_database, through
 from tests.harness.proxy import Proxy
 from tests.harness.scene import Scene
 from tests.harness.streaming import StreamingPair
-from tests.harness.waiting import patient, wait_until
+from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
     import random
@@ -97,9 +97,9 @@ class Stage:
         living = self.scene.alive
         for worker in living[count:]:
             wait_until(partial(worker.said, "started"), CATCH_UP_S, "a worker has started")
-            worker.process.terminate()
+            worker.terminate()
         for worker in living[count:]:
-            assert worker.process.wait(patient(60)) == 0
+            assert worker.await_end() == 0
         for _ in range(count - len(living)):
             self.start_worker()
         self.scene.await_whole(seconds=CATCH_UP_S)
