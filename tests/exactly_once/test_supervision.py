@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -48,7 +49,7 @@ def test_who_ends_unasked_is_gone(play: Callable[[str], Worker], code: int) -> N
 def test_who_ends_by_a_signal_of_the_test_is_not_gone(play: Callable[[str], Worker]) -> None:
     told, killed = (play(OBEY + STARTED + STAY) for _ in range(2))
     for worker in (told, killed):
-        wait_until(lambda each=worker: each.said("started"), 20, "it has started")
+        wait_until(partial(worker.said, "started"), 20, "it has started")
         assert worker.as_told
     assert told.stop() == 0
     assert told.as_told

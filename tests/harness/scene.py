@@ -35,6 +35,7 @@ READ_ROWS: Final = (
 SHARDS: Final = frozenset(range(16))
 
 TOPIC_S: Final = 60.0
+CONNECT_S: Final = 60
 CATCH_UP_S: Final = 40.0
 """From the end of a fault to the last event read: a session, a transaction's time-out, back-off."""
 
@@ -214,7 +215,7 @@ class Scene:
 
     def rows(self) -> dict[str, Row]:
         """By event id, what the table holds: the truth."""
-        with psycopg.connect(self.url, connect_timeout=5) as connection:
+        with psycopg.connect(self.url, connect_timeout=CONNECT_S) as connection:
             return {row[1]: Row(*row) for row in connection.execute(READ_ROWS)}
 
     def await_more(self, count: int) -> None:
