@@ -9,7 +9,6 @@ import pytest
 
 from outbox_worker import database as connections
 from tests.harness.control import PAUSE_S, ROUND_S, Control, Round
-from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
     from outbox_worker.database import Connection
@@ -27,7 +26,6 @@ def control_of(*rounds: Round) -> Control:
 
 def test_what_holds_up_a_commit_is_lost(connection: Connection, database: str) -> None:
     with Control(database) as control:
-        wait_until(lambda: len(control._rounds) > 10, 20, "it beats")
         since = time.monotonic()
         with connections.connect(database, application="other") as other, other.transaction():
             other.execute(LOCK)
@@ -57,7 +55,6 @@ def test_a_control_that_ended_by_itself_excuses_nobody(
     database: str, connection: Connection
 ) -> None:
     with Control(database) as control:
-        wait_until(lambda: bool(control._rounds), 20, "it beats")
         since = time.monotonic()
         connection.execute("DROP TABLE public.control")
         with pytest.raises(AssertionError, match="stopped by itself"):

@@ -59,6 +59,7 @@ class Control(threading.Thread):
         with psycopg.connect(self._url) as connection:
             connection.execute(CREATE)
         self.start()
+        wait_until(lambda: self._has_seen(0.0), JOIN_S, "the control beats")
         return self
 
     def __exit__(
