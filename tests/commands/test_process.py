@@ -20,6 +20,7 @@ from outbox_worker.local.postgres import PostgresServer
 from tests.commands.inbox import CLASS, events, look, submit
 from tests.harness.control import Control
 from tests.harness.databases import make_database
+from tests.harness.disturbances import watched
 from tests.harness.scene import free_address
 from tests.harness.waiting import wait_until
 from tests.harness.workers import COMMAND, HTTP_S, STOP_S, Worker
@@ -302,8 +303,8 @@ def test_sessions_that_are_killed_are_replaced(
 
 
 @pytest.mark.slow
-def test_a_database_that_is_away_is_waited_for(tmp_path: Path) -> None:
-    with PostgresServer() as server:
+def test_a_database_that_is_away_is_waited_for(database: str, tmp_path: Path) -> None:
+    with watched(database) as calm, PostgresServer() as server:
         url = server.url(make_database(server))
         address = free_address()
         log = tmp_path / "worker.log"
@@ -322,8 +323,8 @@ def test_a_database_that_is_away_is_waited_for(tmp_path: Path) -> None:
                 wait_until(lambda: look(link, command_id).result, 30, "it is executed")
             wait_until(lambda: worker.ready()[0] == 200, 20, "it is ready again")
             lines = [line["event"] for line in worker.lines()]
-            assert lines.count("database_away") == 1
-            assert lines.count("database_back") == 1
+            assert lines.count("database_away") == lines.count("database_back") >= 1
+            assert lines.count("database_away") == 1 or not calm
             assert worker.stop() == 0
         finally:
             worker.end()

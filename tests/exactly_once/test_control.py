@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from outbox_worker import database as connections
 from tests.harness.control import PAUSE_S, ROUND_S, Control, Round
+from tests.harness.disturbances import Calm
 
 if TYPE_CHECKING:
     from outbox_worker.database import Connection
@@ -49,6 +51,32 @@ def test_only_what_was_lost_between_two_moments_counts() -> None:
     assert control.lost(0.0, 3.06) == pytest.approx(3.0 - ROUND_S)
     assert control.lost(1.03, 2.03) == pytest.approx(1.0, abs=ROUND_S)
     assert control.stretched(0.06, 0.0, 3.1) == pytest.approx(3.03)
+
+
+def test_the_most_that_was_lost_within_some_seconds_is_found() -> None:
+    still = [Round(n, n + 1.0) for n in (0.0, 10.0, 13.0, 15.0, 40.0)]
+    going = [Round(one.ended, two.began) for one, two in pairwise(still)]
+    calm = [
+        Round(began + n * ROUND_S, began + (n + 1) * ROUND_S)
+        for began, ended in going
+        for n in range(round((ended - began) / ROUND_S))
+    ]
+    control = control_of(*sorted([*still, *calm]))
+    assert control.most_lost(6.0, 0.0, 41.0) == pytest.approx(3.0, abs=0.1)
+    assert control.most_lost(1.0, 0.0, 41.0) == pytest.approx(1.0, abs=0.1)
+    assert control.most_lost(1.0, 2.0, 9.0) == pytest.approx(0.0)
+
+
+def test_only_a_standstill_explains_what_a_worker_says() -> None:
+    now = time.monotonic()
+    going = [Round(now - 30 + n * 0.025, now - 30 + (n + 1) * 0.025) for n in range(4_000)]
+    standing = [Round(now - 30, now + 70)]
+    lines = [{"event": "takeover"}, {"event": "command_failed"}]
+    for rounds, left in ((going, lines), (standing, lines[1:])):
+        calm = Calm(control_of(*rounds))
+        calm._since = now - 20
+        assert calm.unexplained(lines) == left
+        assert bool(calm) is (rounds is going)
 
 
 def test_a_control_that_ended_by_itself_excuses_nobody(

@@ -90,7 +90,7 @@ def silences(scene: Scene, control: Control, since: float, until: float) -> Sile
     received = tuple(scene.subscriber.received)
     found = longest_gaps(scene.rows(), received, since, until, control.lost)
     # A heartbeat of the half before may have been the last that arrived.
-    return Silences(found, control.stood_still(since, until) > SESSION_S / 2)
+    return Silences(found, control.most_lost(SESSION_S, since, until) > SESSION_S / 2)
 
 
 def heard_again(scene: Scene, since: float) -> bool:

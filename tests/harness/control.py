@@ -96,6 +96,22 @@ class Control(threading.Thread):
         """The most seconds that it lost at a stretch between two moments."""
         return max(each.lost(since, until) for each in self._between(since, until))
 
+    def most_lost(self, within: float, since: float, until: float) -> float:
+        """The most seconds that it lost within so many, between two moments.
+
+        More than `within` where one round took longer than that.
+        """
+        rounds = self._between(since, until)
+        most = total = 0.0
+        oldest = 0
+        for each in rounds:
+            total += each.lost(since, until)
+            while rounds[oldest].ended <= each.began - within:
+                total -= rounds[oldest].lost(since, until)
+                oldest += 1
+            most = max(most, total)
+        return most
+
     def stretched(self, seconds: float, since: float, until: float) -> float:
         """The longest that work of so many seconds could take between two moments."""
         longest = seconds
