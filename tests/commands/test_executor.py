@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from domain import events as events_of_domain
 from outbox_worker import database as connections
 from outbox_worker.commands import executor as product
 from outbox_worker.commands.outcome import Failed, Idle, Postponed, Rejected, Succeeded, Unreached
+from tests.commands.holdup import hold_up
 from tests.commands.inbox import (
     CLASS,
     events,
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid = %s"
 CLASSES = "SELECT count(*) FROM school.class"
-LOCK_STUDENT = "SELECT FROM school.student WHERE student_id = %s FOR UPDATE"
 LOCK_CLASS = "SELECT FROM school.class WHERE class_id = %s FOR UPDATE"
 RENAME = "UPDATE school.student SET last_name = 'Other' WHERE student_id = %s"
 STUDENT = {"first_name": "Ada", "last_name": "Lovelace"}
@@ -181,15 +180,7 @@ def test_a_deadlock_costs_the_command_nothing(
     run_all(executor, connection)
     wanted = {"student_id": str(student), "add_class_ids": [str(school_class)]}
     command_id = submit(connection, "UpdateStudent", wanted)
-    has_student, go_on = threading.Event(), threading.Event()
-
-    def held_up(connection: Connection, command: AnyCommand, **more: Any) -> Result:  # noqa: ANN401
-        connection.execute(LOCK_STUDENT, (student,))
-        has_student.set()
-        assert go_on.wait(patient(60))
-        return domain.handle(connection, command, **more)
-
-    monkeypatch.setattr(product, "handle", held_up)
+    has_student, go_on = hold_up(monkeypatch, student)
     with (
         connections.connect(database, application="other") as other,
         connections.connect(database, application="worker") as worker,
