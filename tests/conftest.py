@@ -21,6 +21,7 @@ from outbox_worker.local.broker import open_broker
 from outbox_worker.local.postgres import PostgresServer
 from outbox_worker.maintenance import partitions
 from tests.harness.brokers import own_broker
+from tests.harness.scene import CONNECT_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,15 @@ if TYPE_CHECKING:
     from outbox_worker.local.kafka import KafkaServer
 
 TEMPLATE: Final = "outbox_template"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patient_connections() -> Iterator[None]:
+    """What tests ask of Postgres waits longer for it than a worker; workers stay as deployed."""
+    with pytest.MonkeyPatch.context() as patch:
+        given = {**connections.CONNECT_DEFAULTS, "connect_timeout": CONNECT_S}
+        patch.setattr(connections, "CONNECT_DEFAULTS", given)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import pytest
 from outbox_worker.local.postgres import PostgresServer
 from tests.harness.databases import make_database, make_empty_database
 from tests.harness.scene import Scene
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import patient, wait_until
 from tests.harness.workers import COMMAND, environment
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def run_command(*arguments: str, **settings: str) -> subprocess.CompletedProcess
         check=False,
         capture_output=True,
         text=True,
-        timeout=COMMAND_S,
+        timeout=patient(COMMAND_S),
         env={**environment(settings), "COLUMNS": "200"},
     )
 

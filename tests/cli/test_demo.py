@@ -17,7 +17,7 @@ from outbox_worker.demo.verdict import Verdict
 from outbox_worker.stores.verify import TopicVerdict
 from outbox_worker.tail import Event
 from outbox_worker.verify import Report
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import patient, wait_until
 from tests.harness.workers import COMMAND, environment
 
 SUMMARY = (
@@ -49,7 +49,7 @@ def run_demo(settings: dict[str, str], **more: str) -> subprocess.CompletedProce
     ) as demo:
         try:
             wait_until(lambda: len(processes_with(f"{MARK}={mark}")) > 1, 60, "servers of the demo")
-            output, errors = demo.communicate(timeout=RUN_S)
+            output, errors = demo.communicate(timeout=patient(RUN_S))
         finally:
             demo.kill()
     assert processes_with(f"{MARK}={mark}") == []

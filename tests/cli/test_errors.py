@@ -13,6 +13,7 @@ import pytest
 
 from outbox_worker.local.ports import HOST, free_port
 from tests.cli.conftest import run_command
+from tests.harness.waiting import patient
 from tests.harness.workers import COMMAND, environment
 
 if TYPE_CHECKING:
@@ -63,13 +64,14 @@ def test_a_database_that_is_away(command: tuple[str, ...]) -> None:
 def test_a_worker_that_is_told_to_stop_while_it_starts(number: signal.Signals) -> None:
     """It is asking a database that says nothing."""
     with socket.create_server((HOST, 0)) as silent:
-        url = f"postgresql://someone@{HOST}:{silent.getsockname()[1]}/db"
+        # Long enough that it is the signal that ends the asking.
+        url = f"postgresql://someone@{HOST}:{silent.getsockname()[1]}/db?connect_timeout=60"
         settings = {"database_url": url, "kafka_bootstrap_servers": "127.0.0.1:1"}
         order = (COMMAND, "run")
         with subprocess.Popen(order, env=environment(settings), stderr=subprocess.PIPE) as worker:
             caller = silent.accept()[0]
             worker.send_signal(number)
-            assert worker.wait(5) == 0
+            assert worker.wait(patient(60)) == 0
             assert worker.stderr is not None
             assert worker.stderr.read() == b""
             caller.close()

@@ -6,6 +6,7 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from unittest import mock
 
@@ -17,20 +18,24 @@ from outbox_worker import database as connections
 from outbox_worker import migrations
 from outbox_worker.cli import migrate as cli
 from outbox_worker.errors import WorkFailedError
+from outbox_worker.settings import PARTITIONS_AHEAD_DAYS
+from outbox_worker.stores import partition
 from tests.harness.databases import make_empty_database
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import patient, wait_until
 from tests.harness.workers import COMMAND, environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import date
 
     from outbox_worker.local.postgres import PostgresServer
 
 OLD: Final = 7
 """The migration after this one takes the table of events for itself."""
 
-OTHERS_S: Final = 4
-"""How long others may have to wait: a few times as long as a migration asks for its lock."""
+OTHERS_S: Final = 45
+"""How long others may have to wait. The dump does not end before they are done, so that it tells
+one who goes on from one who does not; a migration gives up after 60 s, and asks for 1.5 s."""
 
 BRIEFLY: Final = replace(migrations.PATIENCE, first_s=0.05, longest_s=0.05, seconds=0.5)
 LOCK_MS: Final = 200
@@ -105,7 +110,7 @@ def migrate_beside_a_dump(url: str, order_of_another: str) -> str:
             other.execute(order_of_another.encode())
         assert process.poll() is None
         dump.rollback()
-        said, _ = process.communicate(timeout=20)
+        said, _ = process.communicate(timeout=patient(20))
     assert process.returncode == 0, said
     return said
 
@@ -118,11 +123,24 @@ def test_writers_go_on_while_a_migration_waits_for_a_dump(old: str) -> None:
 
 
 def test_readers_go_on_while_a_partition_waits_for_a_dump(database: str) -> None:
-    with psycopg.connect(database) as link:
+    with connections.connect(database, application="tests") as link:
         name = link.execute(LAST_DAY).fetchone()
         assert name is not None
         link.execute(f"DROP TABLE outbox.{name[0]}".encode())
-    assert "1 partitions made" in migrate_beside_a_dump(database, READ)
+        there = set(partition.list_partitions(link))
+    missing = {days_without(there)}
+    said = migrate_beside_a_dump(database, READ)
+    # At midnight a day more.
+    missing.add(days_without(there))
+    assert min(missing) > 0
+    assert said.endswith(tuple(f"; {days} partitions made\n" for days in missing))
+
+
+def days_without(there: set[date]) -> int:
+    """How many of the days that need a partition now are not among these."""
+    today = datetime.now(UTC).date()
+    days = {today + timedelta(days=ahead) for ahead in range(PARTITIONS_AHEAD_DAYS + 1)}
+    return len(days - there)
 
 
 def test_a_table_that_stays_locked_is_given_up_in_one_message(old: str) -> None:

@@ -33,6 +33,8 @@ def states(found: dict[str, Any]) -> set[str]:
 def test_status_of_a_table_that_nobody_serves(stage: Stage) -> None:
     assert states(status(stage)) == {"unused"}
     stage.write("a", "a", "b")
+    with psycopg.connect(stage.url, autocommit=True) as link:
+        link.execute(RENEW_EVENTS)
     found = status(stage)
     assert found["events"] == 3
     assert states(found) == {"unused", "waiting"}
@@ -60,7 +62,9 @@ def test_status_says_that_another_group_publishes(stage: Stage) -> None:
     assert f"other group: {stage.name}" in stage.command("status", group="another").stdout
 
 
-AGE_POSITIONS = "UPDATE outbox.position SET updated_at = updated_at - interval '1 minute'"
+AGE_POSITIONS = "UPDATE outbox.position SET updated_at = now() - interval '1 minute'"
+RENEW_POSITIONS = "UPDATE outbox.position SET updated_at = now() + interval '1 hour'"
+RENEW_EVENTS = "UPDATE outbox.event SET created_at = now() + interval '1 hour'"
 LATE = """
     INSERT INTO outbox.event (topic, key, type, created_at)
     SELECT %s, key, 'order.placed', now() - interval '90 s' FROM unnest(%s::text[]) AS key
@@ -72,6 +76,7 @@ def test_a_shard_that_moves_is_behind_and_one_that_does_not_is_held(stage: Stage
     stage.publish_all()
     with psycopg.connect(stage.url, autocommit=True) as link:
         link.execute(LATE, (stage.topics[0], list("abc")))
+        link.execute(RENEW_POSITIONS)
         found = status(stage)
         assert found["events"] == 3
         assert found["seconds"] >= 90

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 import pytest
 
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import patient, wait_until
 from tests.harness.workers import COMMAND, environment
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def test_tail_follows_until_a_signal(stage: Stage, tmp_path: Path, number: int) 
         # What is written before it looks is before its beginning: write until it sees one.
         wait_until(lambda: stage.write("after") and output.stat().st_size, 30, "an event is shown")
         process.send_signal(number)
-        assert process.wait(60) == 0
+        assert process.wait(patient(60)) == 0
     finally:
         process.kill()
         process.wait()

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from confluent_kafka import Producer
 
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import patient, wait_until
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Stage
@@ -21,7 +21,7 @@ def send(stage: Stage, *records: tuple[str, str]) -> None:
     for key, event_id in records:
         headers: list[tuple[str, str | bytes | None]] = [("ce_id", event_id)] if event_id else []
         producer.produce(stage.topics[0], b"{}", key, 0, headers=headers)
-    assert producer.flush(20) == 0
+    assert producer.flush(patient(20)) == 0
 
 
 def verify(stage: Stage, code: int) -> dict[str, Any]:
@@ -128,4 +128,4 @@ def drop_records(stage: Stage, topic: str, before: int) -> None:
 
     places = [TopicPartition(topic, 0, before)]
     for answer in stage.admin.delete_records(places).values():
-        answer.result(60)
+        answer.result(patient(60))

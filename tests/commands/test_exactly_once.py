@@ -15,7 +15,7 @@ import pytest
 
 from tests.commands.inbox import SUBMIT, TEACHER
 from tests.harness.scene import Scene, showing_logs
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import patient, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +29,7 @@ STUDENTS: Final = 60
 
 EVENTS: Final = ("class.student.created.v1", "class.student.updated.v1", "command.rejected.v1")
 FINISH_S: Final = 90.0
+WORK_S: Final = patient(60)
 
 LEFT: Final = "SELECT count(*) FROM outbox.command WHERE status = 'queued'"
 COMMANDS: Final = """
@@ -115,7 +116,7 @@ def kill_and_replace(scene: Scene, rng: random.Random) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(patient(600))
 def test_each_command_is_executed_once_while_workers_are_killed(
     database: str, kafka_bootstrap_servers: str, tmp_path: Path
 ) -> None:
@@ -135,7 +136,7 @@ def test_each_command_is_executed_once_while_workers_are_killed(
         futures = [threads.submit(each.run) for each in submitters]
         kill_and_replace(scene, random.Random(SEED))
         over.set()
-        sent = {order["command_id"]: order for each in futures for order in each.result(60)}
+        sent = {order["command_id"]: order for each in futures for order in each.result(WORK_S)}
         wait_until(lambda: read(database, LEFT) == [(0,)], FINISH_S, "every command is finished")
         # Everything in the table went to the subscriber once, and in order per key.
         rows = scene.prove(least=1_000)

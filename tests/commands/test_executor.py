@@ -15,6 +15,7 @@ from domain import events as events_of_domain
 from outbox_worker import database as connections
 from outbox_worker.commands import executor as product
 from outbox_worker.commands.outcome import Failed, Idle, Postponed, Rejected, Succeeded, Unreached
+from tests.commands.holdup import hold_up
 from tests.commands.inbox import (
     CLASS,
     events,
@@ -24,7 +25,7 @@ from tests.commands.inbox import (
     run_all,
     submit,
 )
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import patient, wait_until
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -39,6 +40,7 @@ LOCK_CLASS = "SELECT FROM school.class WHERE class_id = %s FOR UPDATE"
 RENAME = "UPDATE school.student SET last_name = 'Other' WHERE student_id = %s"
 STUDENT = {"first_name": "Ada", "last_name": "Lovelace"}
 SECRET = "the bug's own words"
+LONG_S = 3_600.0
 
 
 def counted(registry: CollectorRegistry, kind: str, outcome: str) -> float:
@@ -170,25 +172,33 @@ def test_eight_threads_execute_each_command_once_and_each_key_in_order(
         assert places == sorted(places)
 
 
-def test_a_deadlock_costs_the_command_nothing(connection: Connection, database: str) -> None:
+def test_a_deadlock_costs_the_command_nothing(
+    connection: Connection, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     school_class, student = submit(connection), submit(connection, "CreateStudent", STUDENT)
     executor, registry = new_executor()
     run_all(executor, connection)
     wanted = {"student_id": str(student), "add_class_ids": [str(school_class)]}
     command_id = submit(connection, "UpdateStudent", wanted)
+    has_student, go_on = hold_up(monkeypatch, student)
     with (
         connections.connect(database, application="other") as other,
         connections.connect(database, application="worker") as worker,
         ThreadPoolExecutor(2) as threads,
     ):
-        # The other one never looks for a deadlock: the executor is the victim.
+        # The other one never looks for a deadlock, and waits already when the executor begins
+        # to: who closes the circle looks once, after this time, and is the victim.
         other.execute("SET deadlock_timeout = '1h'")
+        worker.execute("SET deadlock_timeout = '50ms'")
         with other.transaction():
             other.execute(LOCK_CLASS, (school_class,))
             running = threads.submit(executor.run_once, worker)
-            await_lock(connection, worker)
-            threads.submit(other.execute, RENAME, (student,)).result(60)
-        outcome = running.result(60)
+            assert has_student.wait(patient(60))
+            renaming = threads.submit(other.execute, RENAME, (student,))
+            await_lock(connection, other)
+            go_on.set()
+            renaming.result(patient(60))
+        outcome = running.result(patient(60))
         assert isinstance(outcome, Postponed)
         assert isinstance(outcome.error, psycopg.errors.DeadlockDetected)
         row = look(connection, command_id)
@@ -251,6 +261,13 @@ def test_a_session_that_is_killed_costs_the_command_nothing(
 
 
 @pytest.fixture
+def _retries_are_far_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the test takes, no command is due again by itself."""
+    monkeypatch.setattr(product, "pause_after", lambda _: LONG_S)
+    monkeypatch.setattr(product, "pause_after_failures", lambda _: LONG_S)
+
+
+@pytest.fixture
 def bug(monkeypatch: pytest.MonkeyPatch) -> None:
     """The domain does its work and then fails, for classes of this name."""
 
@@ -263,6 +280,7 @@ def bug(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(product, "handle", broken)
 
 
+@pytest.mark.usefixtures("_retries_are_far_off")
 def test_a_bug_is_tried_again_and_then_set_aside_and_its_key_goes_on(
     connection: Connection, bug: None
 ) -> None:
@@ -298,6 +316,7 @@ def test_a_bug_is_tried_again_and_then_set_aside_and_its_key_goes_on(
     assert look(connection, behind).status == "succeeded"
 
 
+@pytest.mark.usefixtures("_retries_are_far_off")
 def test_a_bug_holds_up_its_own_key_only(connection: Connection, bug: None) -> None:
     submit(connection, payload={**CLASS, "name": "broken"})
     others = [submit(connection, key=f"other {n}") for n in range(5)]
@@ -306,6 +325,7 @@ def test_a_bug_holds_up_its_own_key_only(connection: Connection, bug: None) -> N
     assert [look(connection, each).status for each in others] == ["succeeded"] * 5
 
 
+@pytest.mark.usefixtures("_retries_are_far_off")
 def test_a_rejection_that_cannot_be_written_stops_nothing(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

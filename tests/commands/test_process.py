@@ -18,10 +18,12 @@ from outbox_worker import database as connections
 from outbox_worker.commands.sessions import APPLICATION, OPTIONS
 from outbox_worker.local.postgres import PostgresServer
 from tests.commands.inbox import CLASS, events, look, submit
+from tests.harness.control import Control
 from tests.harness.databases import make_database
+from tests.harness.disturbances import watched
 from tests.harness.scene import free_address
 from tests.harness.waiting import wait_until
-from tests.harness.workers import COMMAND, STOP_S, Worker
+from tests.harness.workers import COMMAND, HTTP_S, STOP_S, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,13 +80,18 @@ def start(database: str, tmp_path: Path) -> Iterator[Callable[..., Worker]]:
         given = {"database_url": database, "http_address": "", **settings}
         worker = Worker(name, tmp_path / f"{name}.log", order, **given)
         crew.append(worker)
-        wait_until(lambda: worker.said("started", role="commands"), START_S, "it has started")
+        wait_until(lambda: has_started(worker), START_S, "it has started")
         return worker
 
     yield new
     for worker in crew:
         worker.end()
         print(worker.log.read_text())  # noqa: T201  pytest shows it with a failure
+
+
+def has_started(worker: Worker) -> bool:
+    worker.supervise()
+    return worker.said("started", role="commands")
 
 
 @pytest.fixture
@@ -115,7 +122,7 @@ def executed(link: psycopg.Connection[Any], command_id: UUID) -> bool:
 
 def scrape(worker: Worker) -> dict[tuple[str, str], float]:
     """By metric and its labels as text."""
-    with urllib.request.urlopen(f"http://{worker.http_address}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://{worker.http_address}/metrics", timeout=HTTP_S) as answer:
         text = answer.read().decode()
     return {
         (sample.name, ",".join(sorted(sample.labels.values()))): sample.value
@@ -149,13 +156,17 @@ def test_a_worker_that_executes_commands_needs_a_database_and_no_kafka(
     assert look(connection, good).status == "succeeded"
     assert look(connection, bad).status == "rejected"
     assert value(connection, SESSIONS) == 3
+    counted = {
+        ("commands_total", "CreateClass,succeeded"): 1,
+        ("commands_total", "CreateClass,rejected"): 1,
+        ("commands_total", "rejected,unknown"): 1,
+        ("command_duration_seconds_count", "CreateClass"): 2,
+        ("db_statement_seconds_count", "command/finish_command"): 3,
+        ("db_statement_seconds_count", "school_class/insert_class"): 1,
+    }
+    # What is committed is counted a moment later.
+    wait_until(lambda: counted.items() <= scrape(worker).items(), 20, "all is counted")
     found = scrape(worker)
-    assert found["commands_total", "CreateClass,succeeded"] == 1
-    assert found["commands_total", "CreateClass,rejected"] == 1
-    assert found["commands_total", "rejected,unknown"] == 1
-    assert found["command_duration_seconds_count", "CreateClass"] == 2
-    assert found["db_statement_seconds_count", "command/finish_command"] == 3
-    assert found["db_statement_seconds_count", "school_class/insert_class"] == 1
     for wanted in (good, bad, unknown):
         assert not any(str(wanted) in labels for _, labels in found)
     assert worker.stop() == 0
@@ -244,26 +255,28 @@ def test_a_worker_that_is_told_to_stop_finishes_the_command_in_hand_and_no_other
         in_hand = rename(connection, class_id)
         wait_until(lambda: value(connection, IN_HAND), 10, "it is in hand")
         others = [submit(connection, key=f"other {n}") for n in range(20)]
-        worker.process.terminate()
+        worker.terminate()
         wait_until(lambda: worker.said("stopping"), 5, "it heard the signal")
-    assert worker.process.wait(STOP_S) == 0
+    assert worker.await_end() == 0
     assert worker.said("stopped")
     assert look(connection, in_hand).status == "succeeded"
     assert {look(connection, each).status for each in others} == {"queued"}
 
 
+@pytest.mark.alone
 def test_a_command_that_does_not_end_in_time_is_left_as_it_was(
     connection: Connection, database: str, start: Callable[..., Worker]
 ) -> None:
     worker = start(command_threads="2")
     class_id = make_class(connection, worker)
-    with held_up(connection, database):
+    with Control(database) as control, held_up(connection, database):
         in_hand = rename(connection, class_id)
         wait_until(lambda: value(connection, IN_HAND), 10, "it is in hand")
         began = time.monotonic()
-        worker.process.terminate()
-        assert worker.process.wait(STOP_S + 1) == 0
-        assert time.monotonic() - began < STOP_S + 0.5
+        worker.terminate()
+        assert worker.await_end() == 0
+        ended = time.monotonic()
+        assert ended - began - control.lost(began, ended) < STOP_S + 0.5
         assert worker.said("left_unfinished", loops=["commands-1"]) or worker.said(
             "left_unfinished", loops=["commands-2"]
         )
@@ -290,15 +303,15 @@ def test_sessions_that_are_killed_are_replaced(
 
 
 @pytest.mark.slow
-def test_a_database_that_is_away_is_waited_for(tmp_path: Path) -> None:
-    with PostgresServer() as server:
+def test_a_database_that_is_away_is_waited_for(database: str, tmp_path: Path) -> None:
+    with watched(database) as calm, PostgresServer() as server:
         url = server.url(make_database(server))
         address = free_address()
         log = tmp_path / "worker.log"
         order = [COMMAND, "run", "--role", "commands"]
         worker = Worker("worker", log, order, database_url=url, http_address=address)
         try:
-            wait_until(lambda: worker.said("started"), START_S, "it has started")
+            wait_until(lambda: has_started(worker), START_S, "it has started")
             wait_until(lambda: worker.ready()[0] == 200, START_S, "it is ready")
             server.stop("immediate")
             wait_until(lambda: worker.ready()[0] == 503, 20, "it is not ready")
@@ -310,8 +323,8 @@ def test_a_database_that_is_away_is_waited_for(tmp_path: Path) -> None:
                 wait_until(lambda: look(link, command_id).result, 30, "it is executed")
             wait_until(lambda: worker.ready()[0] == 200, 20, "it is ready again")
             lines = [line["event"] for line in worker.lines()]
-            assert lines.count("database_away") == 1
-            assert lines.count("database_back") == 1
+            assert lines.count("database_away") == lines.count("database_back") >= 1
+            assert lines.count("database_away") == 1 or not calm
             assert worker.stop() == 0
         finally:
             worker.end()

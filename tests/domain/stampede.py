@@ -20,7 +20,7 @@ import domain
 from domain.results import ContentResult
 from tests.domain.uploader import START, connect
 from tests.domain.uploads import text
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import patient, wait_until
 from tests.harness.workers import ROOT
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def in_processes(url: str, link: Connection, seed: int, batches: int) -> list[li
         for place in range(batches):
             wait_until(partial(all_wait, link, place), WAIT_S, "all processes are there")
             link.execute(LET_GO, (START, place))
-        said = [each.communicate(timeout=WAIT_S)[0].splitlines() for each in crew]
+        said = [each.communicate(timeout=patient(WAIT_S))[0].splitlines() for each in crew]
     finally:
         for each in crew:
             each.kill()

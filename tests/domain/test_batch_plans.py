@@ -14,13 +14,14 @@ from outbox_worker.commands.sessions import OPTIONS
 from tests.domain.cases import NOON
 from tests.domain.facts import ANNA, number, succeeds
 from tests.domain.uploads import registration, text
+from tests.harness.waiting import patient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tests.domain.facts import Connection
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(patient(600))]
 
 BATCHES: Final = 100_000
 LARGE: Final = number(BATCHES + 1)

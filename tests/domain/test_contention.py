@@ -26,7 +26,7 @@ from tests.domain.upload_rules import judge
 from tests.domain.uploader import START, Upload, connect, drawn, play
 from tests.domain.uploads import COMPLETED, assigned, broken, excess, registration, text
 from tests.harness.rounds import rounds
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import patient, wait_until
 from tests.harness.workers import ROOT
 
 if TYPE_CHECKING:
@@ -311,7 +311,7 @@ def test_uploaders_with_long_transactions_in_several_processes_agree(
             for n in range(4)
         ]
         wait_until(lambda: waiting(database) == len(processes), WAIT_S, "everybody is there")
-    assert [each.wait(100) for each in processes] == [0] * len(processes)
+    assert [each.wait(patient(100)) for each in processes] == [0] * len(processes)
     complete(judge(link), drawn(seed, 60))
 
 

@@ -21,7 +21,7 @@ from tests.domain.authors import (
 )
 from tests.domain.crowd import WORKERS, gathered
 from tests.harness.rounds import rounds
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import patient, wait_until
 from tests.harness.workers import COMMAND, ROOT, Worker
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def test_eight_processes_decide_each_batch_once(connection: Connection, database
                 wait_until(
                     lambda: link.execute(count).fetchone() == (WORKERS,), 60, "all are there"
                 )
-        said = [worker.communicate(timeout=60)[0] for worker in workers]
+        said = [worker.communicate(timeout=patient(60))[0] for worker in workers]
     assert [worker.returncode for worker in workers] == [0] * WORKERS
     assert sum(map(int, said)) == 500
     assert [kinds(connection, batch) for batch in batches] == [TOLD] * len(batches)

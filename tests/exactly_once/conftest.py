@@ -9,6 +9,7 @@ import pytest
 from outbox_worker.local.postgres import PostgresServer
 from tests.harness.brokers import own_broker
 from tests.harness.databases import make_database
+from tests.harness.disturbances import watched
 from tests.harness.rights import GUARD, Rights
 from tests.harness.scene import Scene, showing_logs
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from outbox_worker.local.kafka import KafkaServer
+    from tests.harness.disturbances import Calm
 
 
 @pytest.fixture
@@ -24,6 +26,13 @@ def scene(database: str, kafka_bootstrap_servers: str, tmp_path: Path) -> Iterat
     """A scene on the shared servers."""
     with showing_logs(Scene(database, kafka_bootstrap_servers, tmp_path)) as scene:
         yield scene
+
+
+@pytest.fixture
+def calm(database: str) -> Iterator[Calm]:
+    """Whether the machine went on while the test ran."""
+    with watched(database) as calm:
+        yield calm
 
 
 @pytest.fixture(scope="module")

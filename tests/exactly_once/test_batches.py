@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import psycopg
 import pytest
 
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import patient, wait_until
 
 if TYPE_CHECKING:
     from tests.harness.checker import Row
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Payload: TypeAlias = dict[str, Any]
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(patient(600))]
 
 BATCHES: Final = 200
 ESSAYS: Final = 4

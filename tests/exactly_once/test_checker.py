@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tests.harness.checker import Row, Verdict, judge, longest_gaps
+from tests.harness.control import ROUND_S, Round
 from tests.harness.subscriber import Received
 
 HISTORY = [("a", "k", 1), ("b", "k", 2), ("c", "m", 1), ("d", None, 1)]
@@ -105,3 +106,11 @@ def test_the_longest_gap_is_counted_from_the_beginning_and_to_the_end(
 ) -> None:
     # Shard 0 is heard at 0 and 2, shard 1 at 1 and 3.
     assert longest_gaps(rows, received, 0.0, 7.0) == {0: 5.0, 1: 4.0}
+
+
+def test_what_the_machine_lost_is_no_part_of_a_gap(
+    rows: dict[str, Row], received: list[Received]
+) -> None:
+    still = Round(2.0, 6.0)
+    gaps = longest_gaps(rows, received, 0.0, 7.0, still.lost)
+    assert gaps == {0: pytest.approx(2.0, abs=ROUND_S), 1: pytest.approx(1.0, abs=ROUND_S)}

@@ -13,11 +13,12 @@ from confluent_kafka.admin._resource import ResourceType
 
 from tests.harness.scene import free_address
 from tests.harness.waiting import wait_until
-from tests.harness.workers import ROOT
+from tests.harness.workers import ROOT, Metrics
 
 if TYPE_CHECKING:
+    from tests.harness.disturbances import Calm
     from tests.harness.scene import Scene
-    from tests.harness.workers import Metrics, Worker
+    from tests.harness.workers import Worker
 
 pytestmark = pytest.mark.slow
 
@@ -53,10 +54,12 @@ def start(scene: Scene) -> Worker:
 
 def await_metrics(worker: Worker, name: str, value: float, **labels: str) -> Metrics:
     """The first scrape in which the metric has this value."""
-    wait_until(
-        lambda: worker.metrics().value(name, **labels) == value, SHOWN_S, f"{name} is {value}"
-    )
-    return worker.metrics()
+
+    def shown() -> Metrics:
+        found = worker.metrics()
+        return found if found.value(name, **labels) == value else Metrics("")
+
+    return wait_until(shown, SHOWN_S, f"{name} is {value}")
 
 
 def outcomes(found: Metrics) -> dict[str, float]:
@@ -75,7 +78,9 @@ def let_pass(scene: Scene, topic: str, size: int) -> None:
     scene.admin.incremental_alter_configs([resource])[resource].result(ADMIN_S)
 
 
-def test_published_events_are_counted_once_each_and_a_lost_connection_too(scene: Scene) -> None:
+def test_published_events_are_counted_once_each_and_a_lost_connection_too(
+    scene: Scene, calm: Calm
+) -> None:
     orders, notes = scene.topics
     worker = start(scene)
     for rows in (30, 1, 1):
@@ -86,31 +91,33 @@ def test_published_events_are_counted_once_each_and_a_lost_connection_too(scene:
     assert found.value("outbox_events_published_total", topic=orders) == 32
     assert found.value("outbox_events_published_total", topic=notes) == 20
     batches = found.value("outbox_batch_events_count")
-    assert 1 <= batches <= 4
+    # Who loses its shards meanwhile goes on in smaller batches.
+    assert 1 <= batches <= (4 if calm else 52)
     assert found.value("outbox_batch_events_sum") == 52
     # With the claim of the shards, a transaction without events.
-    assert outcomes(found).keys() == {"committed"}
+    assert outcomes(found).keys() == {"committed"} or not calm
     assert outcomes(found)["committed"] > batches
     assert found.value("outbox_transaction_seconds_sum") > 0
     assert found.value("outbox_insert_to_commit_seconds_count") == batches
-    assert 0 < found.value("outbox_insert_to_commit_seconds_sum") < SHOWN_S * batches
+    slow_s = SHOWN_S + calm.lost_s
+    assert 0 < found.value("outbox_insert_to_commit_seconds_sum") < slow_s * batches
     assert found.value("outbox_read_seconds_count") >= batches
-    assert 0 < found.value("outbox_read_seconds_sum") < SHOWN_S
+    assert 0 < found.value("outbox_read_seconds_sum") < slow_s
     assert found.value("outbox_shards_owned") == 16
     assert found.value("outbox_rebalances_total") >= 1
     for name in ("shards_held", "takeovers_total", "aborts_total", "reconnects_total"):
-        assert found.value(f"outbox_{name}") == 0, name
+        assert found.value(f"outbox_{name}") == 0 or not calm, name
 
     with psycopg.connect(scene.url) as connection:
         connection.execute(TERMINATE)
     write(scene, orders)
     found = await_metrics(worker, "outbox_events_published_total", 53)
-    assert found.value("outbox_reconnects_total", peer="postgres") == 1
-    assert found.value("outbox_reconnects_total") == 1
+    assert found.value("outbox_reconnects_total", peer="postgres") >= 1
+    assert found.value("outbox_reconnects_total") == 1 or not calm
     scene.prove(least=53)
 
 
-def test_an_event_that_waits_for_a_person_is_shown_until_it_flows(scene: Scene) -> None:
+def test_an_event_that_waits_for_a_person_is_shown_until_it_flows(scene: Scene, calm: Calm) -> None:
     topic = f"{scene.name}.small"
     scene.listen_to({topic: 1}, **{"max.message.bytes": "20000"})
     worker = start(scene)
@@ -123,10 +130,10 @@ def test_an_event_that_waits_for_a_person_is_shown_until_it_flows(scene: Scene) 
     found = await_metrics(worker, "outbox_events_published_total", 1)
     refused = found.value("outbox_aborts_total", reason="MSG_SIZE_TOO_LARGE")
     assert refused >= 1
-    assert found.value("outbox_aborts_total") == refused
+    assert found.value("outbox_aborts_total") == refused or not calm
     assert outcomes(found)["rejected"] == refused
     found = await_metrics(worker, "outbox_unpublished_events", 1)
-    assert 0 < found.value("outbox_oldest_unpublished_age_seconds") < 60
+    assert 0 < found.value("outbox_oldest_unpublished_age_seconds") < 60 + calm.lost_s
     let_pass(scene, topic, 100_000)
     scene.await_caught_up()
     await_metrics(worker, "outbox_unpublished_events", 0)
@@ -135,20 +142,25 @@ def test_an_event_that_waits_for_a_person_is_shown_until_it_flows(scene: Scene) 
     assert found.value("outbox_events_published_total", topic=topic) == 1
 
 
-def test_a_takeover_is_counted_by_whoever_takes_over(scene: Scene) -> None:
+def test_a_takeover_is_counted_by_whoever_takes_over(scene: Scene, calm: Calm) -> None:
     victim = start(scene)
     heir = scene.worker(http_address=free_address())
     scene.await_whole()
     victim.kill()
     scene.await_whole(heir)
     await_metrics(heir, "outbox_shards_owned", 16)
-    found = await_metrics(heir, "outbox_takeovers_total", 1)
-    assert found.value("outbox_rebalances_total") >= 2
+    wait_until(lambda: takeovers(heir) >= 1, SHOWN_S, "it counts what it took over")
+    assert takeovers(heir) == 1 or not calm
+    assert heir.metrics().value("outbox_rebalances_total") >= 2
+
+
+def takeovers(worker: Worker) -> float:
+    return worker.metrics().value("outbox_takeovers_total")
 
 
 def test_the_metrics_of_the_handbook_are_those_of_a_worker(scene: Scene) -> None:
     handbook = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     chapter = handbook.partition("## Metrics and health")[2].partition("## ")[0]
     told = {name.strip("`") for cell in SUBJECT.findall(chapter) for name in cell.split(", ")}
-    names = start(scene).metrics().names
+    names = wait_until(start(scene).metrics, SHOWN_S, "metrics are shown").names
     assert told == {name for name in names if not name.endswith("_created")}

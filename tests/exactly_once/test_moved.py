@@ -65,9 +65,12 @@ def forget_group(scene: Scene) -> None:
 
 def test_group_whose_offsets_were_deleted_goes_on_from_the_mirror(scene: Scene) -> None:
     with scene.workload():
-        scene.workers(2)
+        workers = scene.workers(2)
         scene.await_more(300)
     scene.stop_all()
+    # Only then has each written to the mirror where its shards stand.
+    assert all(worker.said("stopped") for worker in workers)
+    wait_until(lambda: is_empty(scene), 30, "the group has no member")
     forget_group(scene)
     with scene.workload(seed=2):
         workers = scene.workers(2)

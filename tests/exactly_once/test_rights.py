@@ -16,11 +16,12 @@ from confluent_kafka.admin._acl import AclOperation
 from outbox_worker.settings import ANCHOR_TOPIC, SHARDS
 from tests.harness.rights import on_anchor, on_events, on_group, on_topic, on_transactions, only
 from tests.harness.scene import free_address
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import patient, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.harness.disturbances import Calm
     from tests.harness.rights import Right, Rights
     from tests.harness.scene import Scene
     from tests.harness.workers import Worker
@@ -94,7 +95,7 @@ def held(worker: Worker, topic: str) -> list[dict[str, Any]]:
     ids=["described", "not described", "refused while records are produced"],
 )
 def test_a_topic_that_may_not_be_written_holds_its_shards_and_no_other(
-    allowed: Scene, rights: Rights, operations: tuple[AclOperation, ...], count: int
+    allowed: Scene, rights: Rights, calm: Calm, operations: tuple[AclOperation, ...], count: int
 ) -> None:
     scene, topic = allowed, f"{allowed.name}.closed"
     scene.listen_to({topic: 2})
@@ -111,7 +112,7 @@ def test_a_topic_that_may_not_be_written_holds_its_shards_and_no_other(
         assert said["reason"].startswith("TOPIC_AUTHORIZATION_FAILED")
         assert f"--operation Write --topic {topic}" in said["way_out"]
         scene.await_new(50)
-        assert len(lines(worker, "asking_kafka")) < MOST_QUESTIONS
+        assert len(lines(worker, "asking_kafka")) < MOST_QUESTIONS or not calm
         assert not lines(worker, "kafka_refuses"), "nothing is refused to the worker as a whole"
         assert scene.reads(topic) == 1
         rights.give(taken)
@@ -129,7 +130,7 @@ def test_a_topic_that_may_not_be_written_holds_its_shards_and_no_other(
     ids=["group", "transactional id", "topic of the shards"],
 )
 def test_a_right_that_nothing_goes_without_is_named_once_and_waited_for(
-    allowed: Scene, rights: Rights, resource: str, operation: AclOperation, words: str
+    allowed: Scene, rights: Rights, calm: Calm, resource: str, operation: AclOperation, words: str
 ) -> None:
     scene = allowed
     worker = scene.worker(http_address=free_address())
@@ -146,11 +147,13 @@ def test_a_right_that_nothing_goes_without_is_named_once_and_waited_for(
     wait_until(lambda: worker.ready()[0] == 503, SAY_S, "/readyz says that it is not ready")
     assert "AUTHORIZATION_FAILED" in worker.ready()[1]
     wait_until(lambda: time.monotonic() - since > REFUSED_S, REFUSED_S + 1, "it was refused long")
-    assert len(lines(worker, "asking_kafka")) < MOST_QUESTIONS
+    most = MOST_QUESTIONS * max(1, (time.monotonic() - since) / REFUSED_S)
+    assert len(lines(worker, "asking_kafka")) < most
     rights.give(taken)
     scene.await_caught_up(FLOW_S)
     wait_until(lambda: worker.ready()[0] == 200, SAY_S, "/readyz says that it is ready")
-    assert len(lines(worker, "kafka_refuses")) == 1
+    # Where Kafka was away in between, it is said again.
+    assert len(lines(worker, "kafka_refuses")) == 1 or not calm
     assert not lines(worker, "shard_held"), "no event and no topic is to blame"
     scene.prove(least=21)
 
@@ -252,7 +255,7 @@ def test_a_topic_of_the_shards_with_another_number_of_partitions(
 def refused_start(scene: Scene, code: int) -> str:
     """Start a worker, see that it ends with this code and one message, and return that."""
     worker = scene.worker()
-    assert worker.process.wait(START_S) == code
+    assert worker.process.wait(patient(START_S)) == code
     text = worker.log.read_text()
     assert text.count("error: ") == 1
     assert "Traceback" not in text

@@ -136,18 +136,22 @@ def _counter(row: Row) -> int | None:
 
 
 def longest_gaps(
-    rows: Mapping[str, Row], received: Sequence[Received], since: float, until: float
+    rows: Mapping[str, Row],
+    received: Sequence[Received],
+    since: float,
+    until: float,
+    lost: Callable[[float, float], float] = lambda _since, _until: 0.0,
 ) -> dict[int, float]:
     """By shard, the longest time without an event at the subscriber, in seconds.
 
     Counted between `since` and `until` (monotonic), of a workload that writes to
-    every shard all the time.
+    every shard all the time. What the machine has `lost` between two events is none of it.
     """
     times: defaultdict[int, list[float]] = defaultdict(lambda: [since, until])
     for record in received:
         if record.event_id in rows and since <= record.at <= until:
             times[rows[record.event_id].shard].append(record.at)
     return {
-        shard: max(later - sooner for sooner, later in pairwise(sorted(found)))
+        shard: max(b - a - lost(a, b) for a, b in pairwise(sorted(found)))
         for shard, found in times.items()
     }

@@ -5,8 +5,9 @@
 SIGNAL is KILL, or STOP for a worker that is frozen there until somebody continues it.
 
 POINT is `before` or `after` and one of the steps of a transaction, joined by a
-dash. It is reached in the NTH transaction that has at least four records. The
-product knows nothing of it: `confluent_kafka.Producer` is another class here.
+dash. It is reached in the NTH transaction that has at least four records, or, where
+NTH is 0, in the first one after SIGUSR1. The product knows nothing of it:
+`confluent_kafka.Producer` is another class here.
 
 How many records a transaction has is known at its last step only, so its
 records are kept back until then and handed to librdkafka one by one.
@@ -38,13 +39,20 @@ class KillPoint:
     """Where this process is to die."""
 
     def __init__(self, death: signal.Signals, point: str, nth: int) -> None:
-        """Die by `death` at `point` of the `nth` transaction of at least four records."""
+        """Die by `death` at `point` of the `nth` transaction of at least four records.
+
+        0 stands for the first one after `arm`.
+        """
         if point not in POINTS:
             message = f"no such point: {point}"
             raise ValueError(message)
         self._death = death
         self._point = point
-        self._left = nth
+        self._left = nth or sys.maxsize
+
+    def arm(self, *_: object) -> None:
+        """The next one is it."""
+        self._left = 1
 
     @property
     def near(self) -> bool:
@@ -130,6 +138,7 @@ def main() -> None:
     """Put the mortal producer in place, then run the command."""
     death, point, nth, *arguments = sys.argv[1:]
     MortalProducer.target = KillPoint(signal.Signals[f"SIG{death}"], point, int(nth))
+    signal.signal(signal.SIGUSR1, MortalProducer.target.arm)
     # The product takes the name from the package when it is imported, below.
     setattr(confluent_kafka, Producer.__name__, MortalProducer)
     sys.argv = ["outbox-worker", *arguments]

@@ -6,7 +6,6 @@ several may play at once.
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 import uuid
@@ -19,12 +18,12 @@ from confluent_kafka.cimpl import NewTopic
 
 from tests.harness.checker import Row, Verdict, judge
 from tests.harness.subscriber import Subscriber
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import patient, wait_until
 from tests.harness.workers import COMMAND, ROOT, Worker, environment
 from tests.harness.writers import Workload
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -36,6 +35,7 @@ READ_ROWS: Final = (
 SHARDS: Final = frozenset(range(16))
 
 TOPIC_S: Final = 60.0
+CONNECT_S: Final = 60
 CATCH_UP_S: Final = 40.0
 """From the end of a fault to the last event read: a session, a transaction's time-out, back-off."""
 
@@ -135,7 +135,7 @@ class Scene:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=COMMAND_S,
+            timeout=patient(COMMAND_S),
         )
         assert done.returncode == 0, f"{arguments} ended with {done.returncode}: {done.stdout}"
         return done.stdout
@@ -171,9 +171,7 @@ class Scene:
     @property
     def gone(self) -> dict[str, int]:
         """Exit codes of workers that ended in another way than by our signals."""
-        codes = {worker.name: worker.process.poll() for worker in self.crew}
-        ours = {None, 0, -signal.SIGKILL}
-        return {name: code for name, code in codes.items() if code is not None if code not in ours}
+        return {each.name: each.process.returncode for each in self.crew if not each.as_told}
 
     def whole(self, workers: Iterable[Worker]) -> bool:
         """Whether these workers share all shards, each with at least one of them."""
@@ -183,18 +181,28 @@ class Scene:
 
     def await_whole(self, *workers: Worker, seconds: float = JOIN_S) -> None:
         """Wait until these (else all that live) share all shards, none being without one."""
-        wait_until(
+        self._await(
             lambda: self.whole(workers or self.alive), seconds, "the workers share all shards"
         )
 
     def await_new(self, count: int) -> None:
         """Wait until so many events have been read that are written from now on."""
         written = self.rows().keys()
-        wait_until(
+        self._await(
             lambda: len(self.subscriber.event_ids - written) >= count,
             CATCH_UP_S,
             f"{count} new events are read",
         )
+
+    def _await(self, fact: Callable[[], bool], seconds: float, what: str) -> None:
+        """Wait for what workers do; who could not start meanwhile is started again."""
+
+        def supervised() -> bool:
+            for worker in self.crew:
+                worker.supervise()
+            return fact()
+
+        wait_until(supervised, seconds, what)
 
     def reads(self, topic: str) -> int:
         """How many records of the topic have been read."""
@@ -207,19 +215,19 @@ class Scene:
 
     def rows(self) -> dict[str, Row]:
         """By event id, what the table holds: the truth."""
-        with psycopg.connect(self.url, connect_timeout=5) as connection:
+        with psycopg.connect(self.url, connect_timeout=CONNECT_S) as connection:
             return {row[1]: Row(*row) for row in connection.execute(READ_ROWS)}
 
     def await_more(self, count: int) -> None:
         """Wait until the subscriber has read so many records more than now."""
         received = self.subscriber.received
         enough = len(received) + count
-        wait_until(lambda: len(received) >= enough, CATCH_UP_S, f"{count} more events are read")
+        self._await(lambda: len(received) >= enough, CATCH_UP_S, f"{count} more events are read")
 
     def await_caught_up(self, seconds: float = CATCH_UP_S) -> dict[str, Row]:
         """Wait until everything in the table has been read; returns the table."""
         rows = self.rows()
-        wait_until(
+        self._await(
             lambda: self.subscriber.has_all(rows), seconds, f"all {len(rows)} events are read"
         )
         return rows
@@ -234,7 +242,6 @@ class Scene:
         """
         rows = self.await_caught_up()
         self.await_whole()
-        assert not self.gone, f"gone without being told to: {self.gone}"
         self.stop_all()
         wait_until(self.subscriber.at_the_end, SETTLE_S, "no transaction is open")
         verdict = self.verdict(rows, excused, serial=serial)
@@ -254,11 +261,12 @@ class Scene:
         return judge(rows, tuple(self.subscriber.received), excused, serial=serial)
 
     def stop_all(self) -> None:
-        """SIGTERM to every living worker at once; each ends with code 0 in time."""
+        """SIGTERM to every living worker at once; each ends with code 0, and none has before."""
+        assert not self.gone, f"gone without being told to: {self.gone}"
         living = self.alive
         for worker in living:
-            worker.process.terminate()
-        codes = {worker.name: worker.process.wait(60) for worker in living}
+            worker.terminate()
+        codes = {worker.name: worker.await_end() for worker in living}
         assert set(codes.values()) <= {0}, codes
 
     def show_logs(self) -> None:

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from tests.harness.drafts import SLOW_STYLES, STYLES, Draft
 from tests.harness.ledger import Ledger
+from tests.harness.waiting import patient
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -137,7 +138,7 @@ class Workload:
     ) -> None:
         self.stopping.set()
         for writer in self._writers:
-            writer.join(JOIN_S)
+            writer.join(patient(JOIN_S))
         if kind is None:
             self.check()
 

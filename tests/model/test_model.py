@@ -11,6 +11,7 @@ from unittest import mock
 import pytest
 
 from outbox_worker.relay import codec
+from tests.harness.waiting import patient
 from tests.model import history
 from tests.model.history import History, Verdict, play
 from tests.model.many import play_many, silence
@@ -60,7 +61,7 @@ def test_positions_that_do_not_fit_are_waited_out() -> None:
     assert list(chain.from_iterable(found)) == []
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(patient(600))
 @pytest.mark.parametrize("name", RULES)
 def test_each_rule_is_needed(name: str) -> None:
     rule = RULES[name]

@@ -20,7 +20,20 @@ TARGETS = frozenset(
     | {"races", "upgrade", "clean"}
 )
 # All that the Makefile and .ci/run need before there is an environment.
-TOOLS = ("awk", "bash", "cat", "dirname", "env", "make", "sed", "sh", "timeout", "touch", "uname")
+TOOLS = (
+    "awk",
+    "bash",
+    "cat",
+    "dirname",
+    "env",
+    "make",
+    "sed",
+    "sh",
+    "tail",
+    "timeout",
+    "touch",
+    "uname",
+)
 
 
 @pytest.fixture
@@ -130,9 +143,30 @@ def test_ci_without_a_way_to_run_kafka_says_so_before_it_begins(
 
 def test_ci_does_not_outlast_forty_five_minutes() -> None:
     text = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    limits = [int(limit) for limit in re.findall(r"^step (\d+) make", text, re.MULTILINE)]
-    assert len(limits) == 3
-    assert sum(limits) < 45 * 60
+    (budget,) = map(int, re.findall(r"^budget=(\d+)$", text, re.MULTILINE))
+    (kill_after,) = map(int, re.findall(r"--kill-after=(\d+) ", text))
+    assert budget + kill_after < 45 * 60
+    assert re.findall(r"^step (.*)$", text, re.MULTILINE) == [
+        "make setup",
+        "make check",
+        "make test",
+    ]
+
+
+def test_ci_gives_a_step_no_more_than_is_left_of_its_time(
+    tmp_path: Path, bare_machine: dict[str, str]
+) -> None:
+    install_java(tmp_path / "bin", "17.0.15")
+    (tmp_path / "bin" / "mvn").symlink_to("/bin/sh")
+    clone = copy(tmp_path / "clone")
+    script = clone / ".ci" / "run"
+    text = script.read_text(encoding="utf-8")
+    script.write_text(re.sub(r"(?m)^budget=\d+$", "budget=-1", text), encoding="utf-8")
+    (clone / "Makefile").write_text("setup:\n\t@tail -f /dev/null\n", encoding="utf-8")
+    done = run(["bash", ".ci/run"], clone, bare_machine)
+    assert done.returncode == 124
+    assert "make setup took longer than the 1 s that were left" in done.stderr
+    assert "== make check" not in done.stdout
 
 
 @pytest.mark.parametrize("script", [".ci/run", ".ci/upgrade"])

@@ -12,12 +12,13 @@ from typing import TypedDict
 import psycopg
 import pytest
 
+from tests.harness.waiting import patient
 from tests.project.documents import Block, blocks
 from tests.project.tree import ROOT, clean_environment, copy
 
 README = blocks((ROOT / "README.md").read_text(encoding="utf-8"))
 # The first `make` sets up an environment over the network.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(patient(600))]
 
 
 class Servers(TypedDict):

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 import outbox_worker
+from tests.harness.waiting import patient
 from tests.project.tree import PRODUCT, ROOT, clean_environment, copy, files
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 # Packages come over the network the first time.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(patient(600))]
 
 
 def run(*command: str | Path) -> str:

@@ -57,8 +57,9 @@ class Figures:
     slowest_s: float
     slowest_type: str
     p99_s: float
-    longest_transaction_s: float
-    """At most so long; a busy machine makes commands wait for their turn, but not in here."""
+    longest_transaction_s: tuple[float, float]
+    """Longer than this and at most so long; a busy machine makes commands wait for their turn,
+    but not in here."""
 
     postponed: list[str]
     outcomes: dict[str, int]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from outbox_worker import database as connections
 from outbox_worker.stores import tally
+from tests.harness.control import Control
+from tests.harness.waiting import patient
 from tests.retention.beside import purge_beside_commands
 from tests.retention.load import Load
 from tests.retention.world import counted, sizes
@@ -23,13 +26,17 @@ MOST_MB: Final = 120.0
 
 @pytest.mark.alone
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(patient(600))
 def test_no_command_waits_for_the_purge_of_100_000_slots(database: str, tmp_path: Path) -> None:
     with connections.connect(database, application="tests") as link:
         LOAD.write(link)
-        figures = purge_beside_commands(database, LOAD.batches, tmp_path, RATE)
+        with Control(database) as control:
+            since = time.monotonic()
+            figures = purge_beside_commands(database, LOAD.batches, tmp_path, RATE)
+            slowest = control.stretched(SLOWEST_S, since, time.monotonic())
         assert figures.postponed == []
-        assert figures.longest_transaction_s <= SLOWEST_S, figures
+        # One of 1 s at most, where the machine lost nothing, is in no bucket that begins there.
+        assert figures.longest_transaction_s[0] < slowest, figures
         assert figures.purge_mb < MOST_MB, figures
         assert figures.commands > 10, "hardly a command ran meanwhile"
         assert figures.purged["batches"] == {"GUEST": 3_825, "REGULAR": 225}

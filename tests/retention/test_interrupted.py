@@ -16,7 +16,7 @@ from psycopg import sql as identifiers
 
 from outbox_worker import database as connections
 from outbox_worker.stores import tally
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import patient, wait_until
 from tests.harness.workers import COMMAND, environment
 from tests.retention.load import Load
 from tests.retention.world import TABLES, sizes
@@ -79,11 +79,11 @@ def start(url: str, log: Path) -> subprocess.Popen[bytes]:
 
 
 def end(process: subprocess.Popen[bytes], log: Path) -> None:
-    assert process.wait(END_S) == 0, log.read_text(encoding="utf-8")
+    assert process.wait(patient(END_S)) == 0, log.read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(patient(400))
 def test_killed_at_random_moments_and_run_again_it_comes_to_the_same_end(
     database: str, postgres: PostgresServer, tmp_path: Path
 ) -> None:
@@ -116,7 +116,7 @@ def test_an_interrupt_from_the_keyboard_leaves_what_is_done(
     process = start(database, log)
     wait_until(lambda: left(connection) < before, START_S, "it has begun")
     process.send_signal(signal.SIGINT)
-    assert process.wait(START_S) == 1
+    assert process.wait(patient(START_S)) == 1
     assert "Traceback" not in log.read_text(encoding="utf-8")
     assert "run it again" in log.read_text(encoding="utf-8")
     assert "purge, cut short" in log.read_text(encoding="utf-8")

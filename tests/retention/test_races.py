@@ -15,10 +15,12 @@ import pytest
 from domain import commands
 from domain.handle import handle
 from outbox_worker import database as connections
+from outbox_worker.commands.faults import is_contention
 from outbox_worker.commands.sessions import OPTIONS
 from outbox_worker.maintenance import retention
 from outbox_worker.maintenance import tally as upkeep
 from outbox_worker.stores import tally
+from tests.harness.waiting import patient
 from tests.retention.world import Silent, counted, number
 
 if TYPE_CHECKING:
@@ -96,11 +98,13 @@ def command(url: str, seed: str) -> None:
 
 
 def carried_out(link: Connection, wanted: commands.AnyCommand, *, force_rollback: bool) -> bool:
-    """As the executor does it: a deadlock costs nothing but another try."""
+    """As the executor does it: others that are in the way cost nothing but another try."""
     try:
         with link.transaction(force_rollback=force_rollback):
             handle(link, wanted)
-    except psycopg.errors.DeadlockDetected:
+    except psycopg.Error as error:
+        if not is_contention(error):
+            raise
         return False
     return True
 
@@ -135,10 +139,10 @@ def test_every_row_belongs_to_a_batch_or_waits_for_one(
         work = [threads.submit(command, database, f"{seed} {n}") for n in range(THREADS)]
         try:
             for each in work:
-                each.result(60)
+                each.result(patient(60))
         finally:
             ended.set()
-        assert sum(each.result(60) for each in purges) > 2
+        assert sum(each.result(patient(60)) for each in purges) > 2
     assert number(connection, ORPHANS) == 0
     assert number(connection, STRANDED) == 0
     assert number(connection, MISMATCHED) == 0

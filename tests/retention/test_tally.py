@@ -16,6 +16,7 @@ from outbox_worker.local.ports import HOST, free_port
 from outbox_worker.maintenance import tally as upkeep
 from outbox_worker.settings import BACKOFF_MAX_S
 from outbox_worker.stores import tally
+from tests.harness.waiting import patient
 from tests.retention.world import number
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def test_no_reader_ever_sees_a_wrong_sum_while_many_write_and_fold(  # long: thr
             list(threads.map(write, range(WRITERS)))
         finally:
             ended.set()
-        assert min(reader.result(60) for reader in readers) > 10
-        assert sum(folder.result(60) for folder in folders) > WRITES
+        assert min(reader.result(patient(60)) for reader in readers) > 10
+        assert sum(folder.result(patient(60)) for folder in folders) > WRITES
     with connections.connect(database, application="tests") as link:
         assert tally.list_tally(link)[0] == ("GUEST", sum(written), -sum(written), len(written))

@@ -54,7 +54,7 @@ def join_and_leave(stage: Stage) -> None:
     for _ in range(stage.rng.randint(2, 4)):
         stage.start_worker()
         stage.pause(0.0, 1.5)
-        stage.rng.choice(stage.ready).process.terminate()
+        stage.rng.choice(stage.ready).terminate()
         stage.pause(0.0, 1.5)
 
 

@@ -97,9 +97,9 @@ class Stage:
         living = self.scene.alive
         for worker in living[count:]:
             wait_until(partial(worker.said, "started"), CATCH_UP_S, "a worker has started")
-            worker.process.terminate()
+            worker.terminate()
         for worker in living[count:]:
-            assert worker.process.wait(60) == 0
+            assert worker.await_end() == 0
         for _ in range(count - len(living)):
             self.start_worker()
         self.scene.await_whole(seconds=CATCH_UP_S)

@@ -114,10 +114,10 @@ def test_a_count_that_takes_too_long_is_unknown(
     registry: CollectorRegistry,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(gauges_module, "OPTIONS", "-c statement_timeout=100ms")
     gauges = lag_gauges(database, RelayMetrics(registry), Health(), unknown_after_s=0.1)
     gauges.run_once()
-    with connection.transaction():
+    with connection.transaction(), monkeypatch.context() as patch:
+        patch.setattr(gauges_module, "OPTIONS", "-c statement_timeout=100ms")
         connection.execute("LOCK TABLE outbox.event IN ACCESS EXCLUSIVE MODE")
         gauges.run_once()
         assert is_unknown(registry)

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from outbox_worker import database as connections
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import patient, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,7 +91,7 @@ def test_a_racing_transaction_with_the_same_key_is_waited_for(
             with connections.connect(database, application="watch") as watch:
                 name = watch.info.dbname
                 wait_until(lambda: watch.execute(WAITS, (name,)).fetchone() == (1,), 10, "it waits")
-        thread.join(10)
+        thread.join(patient(10))
     assert (answers == [first]) is commit
     assert [event["payload"] for event in events(connection)] == [b"1" if commit else b"2"]
 
