@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import psycopg
 import pytest
+import structlog
 from psycopg import sql as identifiers
 
 from outbox_worker import database as connections
@@ -39,6 +40,12 @@ def _patient_connections() -> Iterator[None]:
         given = {**connections.CONNECT_DEFAULTS, "connect_timeout": CONNECT_S}
         patch.setattr(connections, "CONNECT_DEFAULTS", given)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_come() -> None:
+    """A test that had a command set up its logs says nothing of those of the next test."""
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
