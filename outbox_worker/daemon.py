@@ -98,13 +98,17 @@ class Loop(threading.Thread):
             self._health.beat(self.name)
 
     def _fail(self, error: Exception) -> None:
-        """Keep the first error, and log each: the program ends with one message only."""
+        """Keep the first error, and log each: the program ends with one message only.
+
+        It ends from here on: what is still to be done here may wait for a server for ever.
+        """
         if isinstance(error, OutboxError):
             log.error("loop_failed", loop=self.name, error=error.message, way_out=error.way_out)
         else:
             log.error("loop_failed", loop=self.name, error=str(error), exc_info=error)
         failure = database.failure(error) if isinstance(error, psycopg.Error) else error
         self.failure = self.failure or failure
+        self._ended.set()
 
 
 class Daemon:

@@ -30,6 +30,10 @@ def played(step: Callable[[], float], end: Callable[[], None] = lambda: None) ->
     return loop
 
 
+def wait(event: threading.Event) -> None:
+    event.wait(WAIT_S)
+
+
 def failing(error: Exception) -> Callable[[], float]:
     def step() -> float:
         raise error
@@ -56,6 +60,18 @@ def test_each_failure_is_logged_and_the_first_is_kept() -> None:
         ("loop_failed", "work", "and the end too"),
     ]
     assert isinstance(lines[0]["exc_info"], ZeroDivisionError), "the log has the traceback"
+
+
+def test_a_loop_that_failed_ends_the_program_although_its_end_waits_for_ever() -> None:
+    ended, released = threading.Event(), threading.Event()
+    step = failing(SettingsError("another group", "set it"))
+    loop = Loop("work", step, lambda: wait(released), Health(), ended)
+    loop.start()
+    assert ended.wait(WAIT_S / 2)
+    assert loop.is_alive(), "its end still waits"
+    assert loop.failure is not None
+    released.set()
+    loop.join(WAIT_S)
 
 
 @pytest.mark.parametrize(
