@@ -26,7 +26,7 @@ from outbox_worker import kafka, positions, standstill
 from outbox_worker.errors import UnreachableError, WorkFailedError
 from outbox_worker.relay import evidence, history
 from outbox_worker.relay.position import Position, Witness, digest_of, system_digest
-from outbox_worker.relay.stored import Stored, as_row
+from outbox_worker.relay.stored import Stored, as_offset, as_row
 from outbox_worker.scan import Scan
 from outbox_worker.settings import SHARDS
 from outbox_worker.stores import mirror, rebase, server
@@ -101,14 +101,15 @@ class Rebase:
             old = positions.known(self._settings, self._connection)
             show(self._judge(old, since))
             new = self._rewrite(snapshot, old)
-            rows = [as_row(shard, stored) for shard, stored in sorted(new.items())]
+            places = [as_offset(shard, each, is_new=True) for shard, each in sorted(new.items())]
             standstill.await_empty(self._admin, groups, 0.0)
             if positions.known(self._settings, self._connection) != old:
                 raise WorkFailedError(
                     "A worker published while this ran; nothing was changed",
                     "Stop the workers, then run `outbox-worker rebase --execute` again",
                 )
-        standstill.commit(self._settings, new)
+        standstill.commit(self._settings, places)
+        rows = [as_row(shard, stored) for shard, stored in sorted(new.items())]
         mirror.write_positions(self._connection, self._settings.group, WRITER, rows)
 
     def _owners(self, groups: set[str]) -> set[str]:

@@ -15,14 +15,13 @@ from confluent_kafka import KafkaError, KafkaException
 
 from outbox_worker import kafka
 from outbox_worker.errors import WorkFailedError
-from outbox_worker.relay.stored import as_offset
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
+    from confluent_kafka import TopicPartition
     from confluent_kafka.admin import AdminClient
 
-    from outbox_worker.relay.stored import Stored
     from outbox_worker.settings import Settings
 
 EMPTY_S: Final = 15.0
@@ -59,9 +58,8 @@ def abort_open_transactions(settings: Settings, owners: Iterable[str]) -> None:
             raise kafka.unreachable(error.args[0]) from error
 
 
-def commit(settings: Settings, positions: Mapping[int, Stored]) -> None:
+def commit(settings: Settings, places: list[TopicPartition]) -> None:
     """Set the group's positions, all in one request; `WorkFailedError` while it has members."""
-    places = [as_offset(shard, stored) for shard, stored in sorted(positions.items())]
     config = kafka.reader_config(settings, group=settings.group, isolation="read_committed")
     deadline = time.monotonic() + EMPTY_S
     pause = threading.Event()

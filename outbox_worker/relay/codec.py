@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 LARGEST: Final = 4_000
 """Characters of an encoded position: Kafka takes 4,096 (`offset.metadata.max.bytes`)."""
 
-ROOM: Final = 100
-"""What a position without a backlog leaves free: its snapshot stays as it is while a backlog is
-published after it, and with the border of that it must fit once all others have ended."""
+ROOM: Final = 500
+"""What a new position without a backlog leaves free: its snapshot stays as it is while a worker
+with a longer name claims it and a backlog is published after it. With that name and the border
+of the backlog it must fit once all others have ended."""
 
 PLAIN: Final = "1"
 PACKED: Final = "2"
@@ -62,8 +63,11 @@ class UnreadablePositionError(HistoryLostError):
         )
 
 
-def encode(position: Position) -> str:
-    """The position as text of at most `LARGEST` characters; `PositionTooLargeError`."""
+def encode(position: Position, *, is_new: bool = False) -> str:
+    """The position as text of at most `LARGEST` characters; `PositionTooLargeError`.
+
+    One with a snapshot that is new leaves `ROOM` for what comes after it.
+    """
     backlog = position.backlog
     data = bytearray(position.system)
     _put_bytes(data, position.owner.encode())
@@ -78,7 +82,7 @@ def encode(position: Position) -> str:
         _put_witness(data, position.top)
         _put_witness(data, position.last)
     text = _pack(data)
-    if len(text) > (LARGEST - ROOM if backlog is None else LARGEST):
+    if len(text) > (LARGEST - ROOM if is_new and backlog is None else LARGEST):
         upper = () if backlog is None else backlog.upper.xip
         raise PositionTooLargeError(max(len(position.seen.xip), len(upper)), len(text))
     return text

@@ -34,7 +34,7 @@ class Crowd:
         return time.monotonic() < self._until
 
     def has_room_for(self, stored: Stored) -> bool:
-        """Whether Kafka can keep the position."""
+        """Whether Kafka can keep the position of a shard that is taken over."""
         try:
             encode(stored.position)
         except PositionTooLargeError as error:

@@ -83,9 +83,14 @@ class Publisher:
         rows: Sequence[EventRow],
         positions: Mapping[int, Stored],
         meanwhile: Callable[[], None] | None = None,
+        *,
+        is_claim: bool = False,
     ) -> Outcome:
-        """Commit rows and positions together; calls `meanwhile` while Kafka commits."""
-        offsets = [as_offset(shard, stored) for shard, stored in positions.items()]
+        """Commit rows and positions together; calls `meanwhile` while Kafka commits.
+
+        A claim takes positions over as they are, all others are new: `PositionTooLargeError`.
+        """
+        offsets = [as_offset(n, each, is_new=not is_claim) for n, each in positions.items()]
         member = self._group.member()
         if member is None:
             return Aborted("not a member of the group")

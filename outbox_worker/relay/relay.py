@@ -231,7 +231,7 @@ class Relay:
 
     def _claim(self, rows: list[EventRow], claims: Mapping[int, Stored]) -> bool:
         """Tell Kafka whose the shards are; late rows of a backlog go out with it."""
-        outcome = self._parts.publisher.publish(rows, claims)
+        outcome = self._parts.publisher.publish(rows, claims, is_claim=True)
         refused = isinstance(outcome, Rejected | Discarded) and bool(outcome.topics)
         self._parts.admission.may_send_stragglers = not refused
         if isinstance(outcome, Committed):
@@ -323,7 +323,7 @@ class Relay:
         """Give shards that have no events a position of today, from time to time."""
         connection, floor = self._parts.reader.connection, self._floors.floor(batch.upper)
         positions = self._renewal.positions(connection, batch, self._stored, floor)
-        if not positions or not all(map(self._crowd.has_room_for, positions.values())):
+        if not positions:
             return
         outcome = self._parts.publisher.publish((), positions)
         if isinstance(outcome, Committed):

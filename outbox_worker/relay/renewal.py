@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from outbox_worker.relay import evidence
+from outbox_worker.relay.codec import PositionTooLargeError, encode
 from outbox_worker.relay.position import Place, proceed
 from outbox_worker.relay.publisher import STALE_XIDS
 from outbox_worker.relay.stored import Stored
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from outbox_worker.database import Connection
+    from outbox_worker.relay.position import Position
     from outbox_worker.relay.reader import Batch
 
 LOOK_S: Final = 60.0
@@ -49,5 +51,15 @@ class Renewal:
             if witnesses.top.xid - old.position.seen.xmax >= STALE_XIDS:
                 place = Place(stand.seen, batch.upper, None, max(stand.floor, floor))
                 position = proceed(old.position, witnesses.top, witnesses.last, place)
-                after[shard] = Stored(old.batch + 1, position)
+                if fits(position):
+                    after[shard] = Stored(old.batch + 1, position)
         return after
+
+
+def fits(position: Position) -> bool:
+    """Whether Kafka can keep it; where it cannot, the position that is there stays true."""
+    try:
+        encode(position, is_new=True)
+    except PositionTooLargeError:
+        return False
+    return True

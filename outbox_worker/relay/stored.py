@@ -34,9 +34,10 @@ def from_offset(place: TopicPartition) -> Stored | None:
     return Stored(place.offset, decode(place.metadata or ""))
 
 
-def as_offset(shard: int, stored: Stored) -> TopicPartition:
-    """What a group keeps; `PositionTooLargeError`."""
-    return TopicPartition(ANCHOR_TOPIC, shard, stored.batch, encode(stored.position))
+def as_offset(shard: int, stored: Stored, *, is_new: bool = False) -> TopicPartition:
+    """What a group keeps; `PositionTooLargeError`. For `is_new` see `encode`."""
+    text = encode(stored.position, is_new=is_new)
+    return TopicPartition(ANCHOR_TOPIC, shard, stored.batch, text)
 
 
 def from_mirror(row: Mirrored) -> Stored:

@@ -137,9 +137,11 @@ class SimulatedPublisher:
         rows: Sequence[Row],
         positions: Mapping[int, Stored],
         meanwhile: Callable[[], None] | None = None,
+        *,
+        is_claim: bool = False,
     ) -> Outcome:
         for stored in positions.values():
-            encode(stored.position)
+            encode(stored.position, is_new=not is_claim)
         if meanwhile is not None and self._chance.random() < 0.5:
             meanwhile()
         if any(self._kafka.owners.get(shard) is not self._worker for shard in positions):

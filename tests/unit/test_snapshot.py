@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -89,6 +90,30 @@ def test_two_thousand_transactions_in_progress_fit_even_in_a_backlog() -> None:
     owner = "outbox-worker." + "h" * 40 + ".12345678"
     position = Position(b"four", owner, seen, Backlog(later, 10**12), 10**12, witness, witness)
     assert len(encode(position)) <= LARGEST
+
+
+def test_what_was_new_fits_whoever_claims_it_and_with_a_backlog_after_it() -> None:
+    """Nothing but its name and the border comes to a position while its snapshot stays."""
+    witness = Witness(10**9, 10**9, b"sixsix")
+    for count in range(1_000, 4_000, 25):
+        new = Position(b"four", "w", crowd(count, 20), None, 10**9, witness, witness)
+        try:
+            encode(new, is_new=True)
+        except PositionTooLargeError:
+            assert count > 2_000
+            return
+        last = Witness(10**15, 10**15, b"sixsix")
+        border = Backlog(Snapshot(10**15, 10**15), 10**15)
+        taken = replace(
+            new,
+            owner="".join(random.Random(1).choices("abcdefghij0123456789.-", k=250)),
+            backlog=border,
+            floor=10**15,
+            top=last,
+            last=last,
+        )
+        assert decode(encode(taken)) == taken
+    raise AssertionError("nothing was too large")
 
 
 def test_more_than_fits_is_said_with_their_number() -> None:
