@@ -18,6 +18,7 @@ from confluent_kafka import KafkaError
 
 from outbox_worker import rights
 from outbox_worker.relay.topics import Closed
+from outbox_worker.relay.transaction import NO_RECORD
 from outbox_worker.settings import LARGEST_EVENT
 from outbox_worker.stores.outbox import SHARD, SIZE, TOPIC
 
@@ -43,6 +44,11 @@ TOO_LARGE: Final = frozenset(
         KafkaError.RECORD_LIST_TOO_LARGE,
         KafkaError.INVALID_MSG_SIZE,
     }
+)
+
+MEND_ROW: Final = (
+    "Let the owner of the schema correct or delete it (UPDATE, or DELETE FROM outbox.event ... "
+    "WHERE id = {})"
 )
 
 log = structlog.get_logger("relay")
@@ -97,7 +103,11 @@ def isolate(cohorts: Cohorts, cohort: Cohort, batch: Batch, refusal: Rejected) -
     reason = refusal.reason
     if len(batch.rows) == 1:
         alone, row = replace(singles[0], holds=cohort.holds), batch.rows[0]
-        why = Closed(reason, way_out_of(refusal.code, TOPIC(row)))
+        if refusal.code == NO_RECORD:
+            way_out = f"No record can be made of the event. {MEND_ROW.format(row[0])}"
+        else:
+            way_out = way_out_of(refusal.code, TOPIC(row))
+        why = Closed(reason, way_out)
         hold(cohorts, singles[0], alone, row, why)
     else:
         log.warning("record_refused", reason=reason, shards=sorted(counts), rows=len(batch.rows))
@@ -112,8 +122,7 @@ def grown_back(cohort: Cohort, most: int) -> Cohort:
 def _too_large(row: EventRow) -> Closed:
     return Closed(
         f"the event has {SIZE(row):,} bytes, and none may have more than {LARGEST_EVENT:,}",
-        "It was never published: let the owner of the schema delete it, or shorten its payload "
-        f"(DELETE FROM, or UPDATE outbox.event ... WHERE id = {row[0]})",
+        f"It was never published. {MEND_ROW.format(row[0])}",
     )
 
 

@@ -7,14 +7,37 @@ binding, section 3.2 (`ce_` prefix, `content-type` without it).
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, TypeAlias
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from outbox_worker.stores.outbox import EventRow
 
 Header: TypeAlias = tuple[str, str | bytes | None]
 
 SPEC_VERSION: Header = ("ce_specversion", b"1.0")
+
+OURS: Final = frozenset(
+    {
+        *("", "content-type", "ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time"),
+        *("ce_subject", "ce_data", "ce_datacontenttype"),
+    }
+)
+"""Names, in lower case, under which a reader expects what is ours."""
+
+ATTRIBUTE: Final = re.compile("ce_[a-z0-9]{1,20}")
+"""An attribute of CloudEvents: its SDKs refuse the whole event over any other name after `ce_`."""
+
+NAMES: Final = 1_024
+"""How many names of headers are remembered: a service has a dozen."""
+
+FLAT: Final = json.JSONDecoder(parse_int=str, parse_float=str)
+"""Numbers stay the digits that Postgres wrote."""
+
+PART: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s"{}\[\],:]+')
 
 
 def headers_of(row: EventRow, source: Header) -> list[Header]:
@@ -22,16 +45,17 @@ def headers_of(row: EventRow, source: Header) -> list[Header]:
 
     This runs for every event: it makes a list and nothing else.
     """
-    _, _, _, event_id, _, key, kind, content_type, created_at, own, _, _ = row
+    _, _, _, event_id, _, key, kind, content_type, created_at, own, payload, _ = row
     headers = [
         SPEC_VERSION,
         ("ce_id", event_id),
         source,
         ("ce_type", kind),
         ("ce_time", created_at),
-        ("content-type", content_type),
     ]
-    if key is not None:
+    if payload is not None:
+        headers.append(("content-type", content_type))
+    if key:
         headers.append(("ce_subject", key))
     if own is None:
         headers.append(("idempotency-key", event_id))
@@ -41,16 +65,57 @@ def headers_of(row: EventRow, source: Header) -> list[Header]:
 
 
 def _own_headers(text: str, event_id: str) -> list[Header]:
-    """The writer's headers, and the event's id as idempotency key where the writer gave none."""
-    own = json.loads(text)
+    """The writer's headers, and the event's id as idempotency key where the writer gave none.
+
+    A header that is JSON's null is none. The constraints of the table refuse the names that
+    are left out here; events from before them may have some.
+    """
+    own = dict(_nested(text)) if "[" in text or text.rfind("{") > 0 else _flat(text)
     headers: list[Header] = [
-        (name, value if value is None or isinstance(value, str) else _compact(value))
+        (name, value if isinstance(value, str) else "true" if value else "false")
         for name, value in own.items()
+        if value is not None and _may_stand(name)
     ]
-    if "idempotency-key" not in own:
+    if own.get("idempotency-key") is None:
         headers.append(("idempotency-key", event_id))
     return headers
 
 
-def _compact(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+def _flat(text: str) -> dict[str, str | bool | None]:
+    """Headers without arrays and objects; those of JSON's null are none."""
+    return FLAT.raw_decode(text)[0] or {}
+
+
+def _nested(text: str) -> Iterator[tuple[str, str | bool | None]]:
+    """Headers with arrays or objects: these go out as they stand, without the spaces.
+
+    Token by part, for whatever depth: a parser would make numbers of the digits in them.
+    """
+    depth, name = 0, None
+    value: list[str] = []
+    for part in PART.findall(text):
+        if depth == 1 and part in ",}":
+            yield _string(name or ""), _read("".join(value))
+            name, value = None, []
+        elif depth == 1 and name is None:
+            name = part
+        elif depth > 1 or (depth == 1 and (value or part != ":")):
+            value.append(part)
+        depth += (part in "{[") - (part in "}]")
+
+
+def _read(text: str) -> str | bool | None:
+    if text[0] == '"':
+        return _string(text)
+    return {"true": True, "false": False, "null": None}.get(text, text)
+
+
+def _string(text: str) -> str:
+    return str(json.loads(text))
+
+
+@lru_cache(NAMES)
+def _may_stand(name: str) -> bool:
+    """Whether a reader takes a header of this name for the writer's own."""
+    low = name.lower()
+    return low not in OURS and (not low.startswith("ce_") or bool(ATTRIBUTE.fullmatch(name)))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
@@ -65,6 +65,9 @@ class Committed:
     seconds: float
 
 
+NO_RECORD: Final = 0
+"""The code, which is none of Kafka's, of a rejection of what cannot even be made a record."""
+
 GAP_CODES = frozenset({KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, KafkaError.UNKNOWN_PRODUCER_ID})
 """The producer and a partition disagree about its last record, for example after one was
 refused: librdkafka takes a new epoch with the abort, and the same again goes through."""
@@ -93,8 +96,8 @@ class Interrupted:
 class Rejected:
     """Nothing is in Kafka, because of records that it does not take; the producer goes on.
 
-    They are of one or more of `topics`. Where a right on a topic is missing, it may instead be
-    that on the anchor topic: Kafka does not say which.
+    They are of one or more of `topics`; `code` may be `NO_RECORD`. Where a right on a topic
+    is missing, it may instead be that on the anchor topic: Kafka does not say which.
     """
 
     reason: str
@@ -165,6 +168,10 @@ class Transactions:
             if row is not None and fault.code() in REJECTING_CODES:
                 self._failures.append((fault, row[4]))
             return self._abort(producer, fault)
+        except Exception as error:  # whatever it is, it lies in this one row
+            if row is None:
+                raise
+            return self._spoiled(producer, row, error)
         return None
 
     def finish(self, offsets: list[TopicPartition], member: bytes) -> Outcome:
@@ -221,6 +228,17 @@ class Transactions:
         if rejected := self._rejection(fault):
             return rejected
         return Interrupted(reason, code) if code in GAP_CODES else Aborted(reason, code)
+
+    def _spoiled(self, producer: Producer, row: EventRow, error: Exception) -> Outcome:
+        """Abort because of a row of which no record can be made: others must not wait for it."""
+        reason = f"{type(error).__name__}: {error}"
+        topics = frozenset({TOPIC(row)})
+        try:
+            producer.abort_transaction(KAFKA_CALL_S)
+        except (KafkaException, SystemError) as failure:
+            self._discard(producer)
+            return Discarded(f"{reason}; abort: {_fault_of(failure).str()}", topics=topics)
+        return Rejected(reason, NO_RECORD, topics)
 
     def _discard(self, producer: Producer) -> None:
         """Let go of `producer`, unless it was given up and another is in its place."""

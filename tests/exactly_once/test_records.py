@@ -15,6 +15,7 @@ from tests.harness.waiting import wait_until
 if TYPE_CHECKING:
     from tests.harness.scene import Scene
     from tests.harness.subscriber import Received
+    from tests.harness.workers import Worker
 
 pytestmark = pytest.mark.slow
 
@@ -25,6 +26,7 @@ PUBLISH: Final = """
     SELECT outbox.publish(topic => %(topic)s, key => %(key)s, type => 'thing.changed.v1',
         payload => %(payload)s::jsonb, event_id => NULL, idempotency_key => %(once)s,
         headers => %(headers)s::jsonb, content_type => %(content_type)s)::text"""
+MEND: Final = "UPDATE outbox.event SET type = 'thing.changed.v1' WHERE event_id = %s"
 CREATED_AT: Final = """
     SELECT to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
     FROM outbox.event WHERE event_id = %s"""
@@ -96,6 +98,71 @@ def test_headers_are_those_of_cloudevents_and_of_the_writer(scene: Scene) -> Non
             "size": b"3",
         }.items()
     )
+
+
+OLD_ROW: Final = """
+    ALTER TABLE outbox.event
+        DROP CONSTRAINT event_headers_leave_ours_alone,
+        DROP CONSTRAINT event_headers_of_cloudevents_are_attributes,
+        DROP CONSTRAINT event_headers_are_at_most_64_kb,
+        DROP CONSTRAINT event_headers_are_at_most_32_deep;
+    """
+DEEP: Final = 3_000 * "[" + 3_000 * "]"
+
+
+def test_headers_from_before_their_bounds_go_out_digit_by_digit(scene: Scene) -> None:
+    with psycopg.connect(scene.url) as connection:
+        connection.execute(OLD_ROW)
+    worker = scene.worker()
+    scene.await_whole()
+    own = (
+        f'{{"CE_ID": "x", "content-Type": "x", "ce_my-ext": "x", "none": null, "deep": {DEEP}, '
+        '"large": 1e5000, "exact": 12345678901234567890.123456789, "list": [0.10, {"a": 1}]}'
+    )
+    odd = write(scene, PUBLISH, key="", payload="1", once="k", headers=own, content_type="x/y")
+    gone = write(scene, INSERT, key="k", payload=None)
+    ours = {"ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time"}
+    headers = dict(read(scene, odd).headers)
+    assert {name: value for name, value in headers.items() if name not in ours} == {
+        "content-type": b"x/y",
+        "idempotency-key": b"k",
+        "deep": DEEP.encode(),
+        "large": b"1" + 5_000 * b"0",
+        "exact": b"12345678901234567890.123456789",
+        "list": b'[0.10,{"a":1}]',
+    }
+    names = {name for name, _ in read(scene, gone).headers}
+    assert names == {*ours, "ce_subject", "idempotency-key"}
+    assert worker.alive
+    scene.prove(least=2)
+
+
+def test_an_event_of_which_no_record_can_be_made_holds_its_shard_and_no_other(
+    scene: Scene,
+) -> None:
+    with scene.workload():
+        workers = [scene.spoiled("thing.spoiled.v1") for _ in range(2)]
+        scene.await_whole()
+        write(scene, INSERT, key="waits", payload=b"1")
+        event_id = write(scene, INSERT.replace("changed", "spoiled"), key="waits", payload=b"2")
+        behind = write(scene, INSERT, key="waits", payload=b"3")
+        said = wait_until(lambda: held(workers), 20, "a worker says what is held")
+        assert (said["event_id"], said["topic"]) == (event_id, scene.topics[0])
+        assert said["reason"] == "LookupError: thing.spoiled.v1 has no headers"
+        assert f"WHERE id = {said['id']}" in said["way_out"]
+        scene.await_new(300)
+        assert not scene.subscriber.has_all({behind})
+        with psycopg.connect(scene.url) as connection:
+            connection.execute(MEND, (event_id,))
+        wait_until(lambda: scene.subscriber.has_all({event_id, behind}), 20, "the shard flows")
+    assert all(worker.alive for worker in workers)
+    scene.prove()
+
+
+def held(workers: list[Worker]) -> dict[str, Any]:
+    """What was said first of an event that waits; nothing yet where it is empty."""
+    said = (line for worker in workers for line in worker.lines())
+    return next((line for line in said if line.get("event") == "shard_held"), {})
 
 
 def test_keys_and_payloads_of_every_kind_arrive_untouched(scene: Scene) -> None:

@@ -124,6 +124,10 @@ class Scene:
         launcher = [sys.executable, "-m", "tests.harness.killpoints", death, point, str(nth)]
         return self._start([*launcher, "run"], {})
 
+    def spoiled(self, kind: str) -> Worker:
+        """Start a worker that can make no record of events of one type (see `spoiled`)."""
+        return self._start([sys.executable, "-m", "tests.harness.spoiled", kind, "run"], {})
+
     def run(self, *arguments: str) -> str:
         """Run another command of the program to its end; returns what it printed."""
         done = subprocess.run(

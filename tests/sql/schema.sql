@@ -459,8 +459,6 @@ END NOT NULL,
     content_type text DEFAULT 'application/json'::text NOT NULL,
     horizon xid8 DEFAULT pg_snapshot_xmin(pg_current_snapshot()),
     CONSTRAINT event_content_type_is_not_empty CHECK ((content_type <> ''::text)),
-    CONSTRAINT event_headers_are_an_object CHECK (((headers IS NULL) OR (jsonb_typeof(headers) = 'object'::text))),
-    CONSTRAINT event_headers_leave_ours_alone CHECK (((headers IS NULL) OR (NOT (headers ?| ARRAY['ce_specversion'::text, 'ce_id'::text, 'ce_source'::text, 'ce_type'::text, 'ce_time'::text, 'ce_subject'::text, 'content-type'::text])))),
     CONSTRAINT event_topic_is_a_kafka_topic CHECK (((topic !~ '[^a-zA-Z0-9._-]'::text) AND ((length(topic) >= 1) AND (length(topic) <= 249)) AND (topic <> ALL (ARRAY['.'::text, '..'::text])))),
     CONSTRAINT event_type_is_not_empty CHECK ((type <> ''::text))
 )
@@ -483,8 +481,6 @@ END CONSTRAINT event_id_not_null NOT NULL,
     content_type text DEFAULT 'application/json'::text CONSTRAINT event_content_type_not_null NOT NULL,
     horizon xid8 DEFAULT pg_snapshot_xmin(pg_current_snapshot()),
     CONSTRAINT event_content_type_is_not_empty CHECK ((content_type <> ''::text)),
-    CONSTRAINT event_headers_are_an_object CHECK (((headers IS NULL) OR (jsonb_typeof(headers) = 'object'::text))),
-    CONSTRAINT event_headers_leave_ours_alone CHECK (((headers IS NULL) OR (NOT (headers ?| ARRAY['ce_specversion'::text, 'ce_id'::text, 'ce_source'::text, 'ce_type'::text, 'ce_time'::text, 'ce_subject'::text, 'content-type'::text])))),
     CONSTRAINT event_topic_is_a_kafka_topic CHECK (((topic !~ '[^a-zA-Z0-9._-]'::text) AND ((length(topic) >= 1) AND (length(topic) <= 249)) AND (topic <> ALL (ARRAY['.'::text, '..'::text])))),
     CONSTRAINT event_type_is_not_empty CHECK ((type <> ''::text))
 );
@@ -583,10 +579,24 @@ ALTER TABLE outbox.command
     ADD CONSTRAINT command_payload_is_at_most_4_mb CHECK (((status <> 'queued'::text) OR (octet_length((payload)::text) <= 4194304))) NOT VALID;
 ALTER TABLE ONLY outbox.command
     ADD CONSTRAINT command_pkey PRIMARY KEY (command_id);
+ALTER TABLE outbox.event
+    ADD CONSTRAINT event_content_type_is_not_of_cloudevents CHECK (((content_type COLLATE "C") !~* '^\s*application/cloudevents'::text)) NOT VALID;
 ALTER TABLE ONLY outbox.event
     ADD CONSTRAINT event_pkey PRIMARY KEY (id, created_at);
 ALTER TABLE ONLY outbox.event_default
     ADD CONSTRAINT event_default_pkey PRIMARY KEY (id, created_at);
+ALTER TABLE outbox.event
+    ADD CONSTRAINT event_headers_are_an_object CHECK (((headers IS NULL) OR (jsonb_typeof(headers) = ANY (ARRAY['object'::text, 'null'::text])))) NOT VALID;
+ALTER TABLE outbox.event
+    ADD CONSTRAINT event_headers_are_at_most_32_deep CHECK ((NOT (headers @? 'strict $.**{32}'::jsonpath))) NOT VALID;
+ALTER TABLE outbox.event
+    ADD CONSTRAINT event_headers_are_at_most_64_kb CHECK ((octet_length((headers)::text) <= 65536)) NOT VALID;
+ALTER TABLE outbox.event
+    ADD CONSTRAINT event_headers_have_names CHECK ((NOT (headers ? ''::text))) NOT VALID;
+ALTER TABLE outbox.event
+    ADD CONSTRAINT event_headers_leave_ours_alone CHECK ((((headers)::text !~* '"(ce_|content-)'::text) OR (NOT (headers @? '$.keyvalue()?(@."key" like_regex "^(ce_(specversion|id|source|type|time|subject|data|datacontenttype)|content-type)$" flag "i")'::jsonpath)))) NOT VALID;
+ALTER TABLE outbox.event
+    ADD CONSTRAINT event_headers_of_cloudevents_are_attributes CHECK ((((headers)::text !~* '"ce_'::text) OR (NOT (headers @? '$.keyvalue()?(@."key" like_regex "^ce_" flag "i" && !((@."key" like_regex "^ce_[a-z0-9]{1,20}$" && @."value" != null) && @."value" != ""))'::jsonpath)))) NOT VALID;
 ALTER TABLE ONLY outbox.idempotency_key
     ADD CONSTRAINT idempotency_key_pkey PRIMARY KEY (topic, key);
 ALTER TABLE ONLY outbox.migration

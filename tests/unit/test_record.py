@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import json
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from outbox_worker.relay.record import Header, headers_of
 
 SOURCE: Header = ("ce_source", "/school")
 MOMENT = "2026-01-02T03:04:05.000006Z"
 
 
-def headers(key: str | None = "k", own: str | None = None) -> list[Header]:
-    row = (7, 8, 9, "event-id", "t", key, "made.v1", "application/json", MOMENT, own, b"{}", 2)
+def headers(
+    key: str | None = "k", own: str | None = None, payload: bytes | None = b"{}"
+) -> list[Header]:
+    row = (7, 8, 9, "event-id", "t", key, "made.v1", "application/json", MOMENT, own, payload, 2)
     return headers_of(row, SOURCE)
+
+
+def own_headers(text: str) -> dict[str, str | bytes | None]:
+    """What follows the headers that are ours, but for the idempotency key."""
+    ours = dict(headers())
+    return {name: value for name, value in headers(own=text) if name not in ours}
 
 
 def test_the_headers_are_those_of_the_binding() -> None:
@@ -28,20 +40,80 @@ def test_the_headers_are_those_of_the_binding() -> None:
     ]
 
 
-def test_without_a_key_there_is_no_subject() -> None:
-    assert "ce_subject" not in dict(headers(key=None))
+@pytest.mark.parametrize("key", [None, ""])
+def test_without_a_key_there_is_no_subject(key: str | None) -> None:
+    assert "ce_subject" not in dict(headers(key=key))
+
+
+def test_a_tombstone_has_no_content_type() -> None:
+    assert "content-type" not in dict(headers(payload=None))
+    assert "content-type" in dict(headers(payload=b""))
 
 
 def test_the_writers_headers_follow_as_they_are() -> None:
-    own = json.dumps({"correlation-id": "c", "n": 1, "none": None, "deep": {"ä": [1]}})
-    found = dict(headers(own=own))
-    assert found["correlation-id"] == "c"
-    assert found["n"] == "1"
-    assert found["none"] is None
-    assert found["deep"] == '{"ä":[1]}'
-    assert found["idempotency-key"] == "event-id"
+    own = json.dumps({"correlation-id": "c", "n": 1, "yes": True, "no": False, "": 1})
+    assert own_headers(own) == {"correlation-id": "c", "n": "1", "yes": "true", "no": "false"}
+    deep = json.dumps(
+        {"a": {}, "b": [], "deep": {"ä": [1, {"b": "x: [,"}]}, "s": "{"}, ensure_ascii=False
+    )
+    found = {"a": "{}", "b": "[]", "deep": '{"ä":[1,{"b":"x: [,"}]}', "s": "{"}
+    assert own_headers(deep) == found
+    assert dict(headers(own=own))["idempotency-key"] == "event-id"
+
+
+@pytest.mark.parametrize("other", ["1", "[[]]"])
+def test_a_header_of_null_is_none(other: str) -> None:
+    assert own_headers(f'{{"a": null, "b": {other}, "c": null}}') == {"b": other}
+    assert dict(headers(own='{"idempotency-key": null}'))["idempotency-key"] == "event-id"
+    assert headers(own="null") == headers(own="{}") == headers()
+
+
+@pytest.mark.parametrize(
+    "digits", ["12345678901234567890.123456789", "1" + 5_000 * "0", "-0.10", "100"]
+)
+def test_numbers_go_out_digit_by_digit(digits: str) -> None:
+    found = own_headers(f'{{"n": {digits}, "b": true}}')
+    assert found == {"n": digits, "b": "true"}
+    found = own_headers(f'{{"n": {digits}, "deep": [{digits}, {{"a": {digits}}}], "b": true}}')
+    assert found == {"n": digits, "deep": f'[{digits},{{"a":{digits}}}]', "b": "true"}
+
+
+def test_nesting_has_no_bound() -> None:
+    deep = 20_000 * "[" + '"[" ' + 20_000 * "]"
+    assert own_headers(f'{{"a": {deep}, "b": "c"}}') == {"a": deep.replace(" ", ""), "b": "c"}
+
+
+NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+VALUES = st.recursive(
+    NAMES | st.integers() | st.booleans() | st.none(),
+    lambda inner: st.lists(inner) | st.dictionaries(NAMES, inner),
+)
+
+
+@given(st.dictionaries(NAMES.map("x-{}".format), VALUES))
+def test_strings_are_themselves_and_all_else_is_its_json(own: dict[str, object]) -> None:
+    expected = {
+        name: value if isinstance(value, str) else compact(value)
+        for name, value in own.items()
+        if value is not None
+    }
+    assert own_headers(json.dumps(own, ensure_ascii=False)) == expected
+
+
+def compact(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+@pytest.mark.parametrize("other", ["1", "[]"])
+def test_of_events_from_before_the_rules_ours_win(other: str) -> None:
+    names = ["", "CE_ID", "Content-Type", "ce_datacontenttype", "ce_data", "ce_my-ext", "CE_x"]
+    own = dict.fromkeys(names, "theirs") | {"ce_tenant": "nord", "ce_dataschema": "s", "a": "b"}
+    text = json.dumps(own)[:-1] + f', "last": {other}}}'
+    kept = {"ce_tenant": "nord", "ce_dataschema": "s", "a": "b", "last": other}
+    assert own_headers(text) == kept
 
 
 def test_the_writers_idempotency_key_stands_for_the_events_id() -> None:
-    found = headers(own='{"idempotency-key": "mine"}')
+    found = headers(own='{"idempotency-key": "mine", "Idempotency-Key": "other"}')
     assert [value for name, value in found if name == "idempotency-key"] == ["mine"]
+    assert ("Idempotency-Key", "other") in found
