@@ -6,6 +6,7 @@ under an advisory lock: twenty programs at once do it once.
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import contextmanager
 from functools import partial
@@ -14,15 +15,25 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 
 import sql
-from outbox_worker.errors import SchemaVersionError, UnreachableError, WorkFailedError
+from outbox_worker.errors import (
+    SchemaVersionError,
+    SettingsError,
+    UnreachableError,
+    WorkFailedError,
+)
 from outbox_worker.locks import LockPatience
 from outbox_worker.stores import migration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from outbox_worker.database import Connection
     from outbox_worker.stores.migration import Applied
+
+OLDEST_SERVER: Final = 15
+"""The oldest Postgres whose statements ours are: 14 has no max() of transaction ids."""
+
+MAKES_SCHEMA: Final = re.compile(rb"^CREATE SCHEMA (\w+);", re.MULTILINE)
 
 LOCK_MS: Final = 1_500
 """How long one request for a lock may keep others waiting behind it. Longer than deadlock_timeout
@@ -44,17 +55,21 @@ def apply(
     """Apply what is missing; the names of what was applied. `say` hears who is waited for.
 
     Raises `SchemaVersionError` where the schema is newer than the program or a
-    migration was edited after it ran, `UnreachableError` where rights are missing,
-    `WorkFailedError` where others keep a table locked, or another program migrates for
-    longer than the patience: what ended before then stays.
+    migration was edited after it ran, `UnreachableError` where rights are missing or the
+    server is too old, `SettingsError` where a schema to be made is there already (nothing
+    is applied then), `WorkFailedError` where others keep a table locked, or another program
+    migrates for longer than the patience: what ended before then stays.
     """
+    check_server(connection)
     done: list[str] = []
     # Whoever waited here for one that then gave up does not try for as long again.
     began = time.monotonic()
     try:
         _wait_for_others(connection, patience, lock_ms, began, say)
         with _unlocked_after(connection):
-            for step in sql.migrations()[len(_applied(connection)) :]:
+            missing = sql.migrations()[len(_applied(connection)) :]
+            _see_that_names_are_free(connection, missing)
+            for step in missing:
                 name = f"{step.number:04}_{step.name}"
                 run = partial(_run, connection, step, lock_ms)
                 patience.until_free(f"A table that migration {name} changes", run, began)
@@ -71,13 +86,44 @@ def apply(
 
 
 def check(connection: Connection) -> None:
-    """See that the schema is the one of this program; `SchemaVersionError` where it is not."""
+    """See that the schema is the one of this program; `SchemaVersionError` where it is not.
+
+    `UnreachableError` where the server is too old.
+    """
+    check_server(connection)
     applied = _applied(connection)
     newest = len(sql.migrations())
     if len(applied) < newest:
         raise SchemaVersionError(
             f"The schema of the database is at {len(applied)}, this program needs {newest}",
             "Run `outbox-worker migrate` with the rights to change the schema",
+        )
+
+
+def check_server(connection: Connection) -> None:
+    """See that the server is new enough; `UnreachableError` with both versions where not."""
+    number = connection.info.server_version
+    if number < OLDEST_SERVER * 10_000:
+        raise UnreachableError(
+            f"The database server is Postgres {number // 10_000}.{number % 10_000}, and "
+            f"outbox-worker needs {OLDEST_SERVER} or newer",
+            f"Upgrade the server, or let OUTBOX_DATABASE_URL lead to one that is {OLDEST_SERVER} "
+            "or newer",
+        )
+
+
+def _see_that_names_are_free(connection: Connection, missing: Sequence[sql.Migration]) -> None:
+    """See that nobody else has made a schema that these migrations make."""
+    wanted = [name.decode() for step in missing for name in MAKES_SCHEMA.findall(step.body)]
+    if missing and missing[0].number == 1:
+        wanted.append("outbox")
+    if taken := migration.list_taken(connection, wanted):
+        names = ", ".join(taken)
+        raise SettingsError(
+            f"The database of OUTBOX_DATABASE_URL has schemas of these names that are not "
+            f"outbox-worker's: {names}; nothing was changed",
+            "Give outbox-worker a database where these names are free, or rename yours: "
+            f"{' '.join(f'ALTER SCHEMA {each} RENAME TO other_{each};' for each in taken)}",
         )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import sql
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from outbox_worker.database import Connection
@@ -32,6 +33,12 @@ def find_table(connection: Connection) -> bool:
     """Whether the schema was ever migrated."""
     row = connection.execute(sql.load("migration/find_table")).fetchone()
     return row is not None and bool(row[0])
+
+
+def list_taken(connection: Connection, schemas: Sequence[str]) -> list[str]:
+    """Of schemas that migrations are about to make, those that somebody else has made."""
+    rows = connection.execute(sql.load("migration/list_taken"), {"schemas": list(schemas)})
+    return [row[0] for row in rows.fetchall()]
 
 
 def create_table(connection: Connection) -> None:

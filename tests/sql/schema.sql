@@ -571,7 +571,8 @@ CREATE TABLE school.batch_tally (
     class_type text NOT NULL,
     active integer NOT NULL,
     completed integer NOT NULL,
-    purged bigint DEFAULT 0 NOT NULL
+    purged bigint DEFAULT 0 NOT NULL,
+    entry uuid DEFAULT gen_random_uuid() NOT NULL
 )
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='2000', autovacuum_vacuum_cost_delay='0');
 ALTER TABLE ONLY outbox.event ATTACH PARTITION outbox.event_default DEFAULT;
@@ -611,6 +612,8 @@ ALTER TABLE ONLY school.batch_gate
     ADD CONSTRAINT batch_gate_pkey PRIMARY KEY (batch_id);
 ALTER TABLE ONLY school.batch
     ADD CONSTRAINT batch_pkey PRIMARY KEY (batch_id);
+ALTER TABLE ONLY school.batch_tally
+    ADD CONSTRAINT batch_tally_pkey PRIMARY KEY (entry);
 ALTER TABLE ONLY school.class
     ADD CONSTRAINT class_pkey PRIMARY KEY (class_id);
 ALTER TABLE ONLY school.content

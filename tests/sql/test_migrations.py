@@ -17,7 +17,7 @@ from psycopg import conninfo
 import sql
 from outbox_worker import database as connections
 from outbox_worker import migrations
-from outbox_worker.errors import SchemaVersionError, UnreachableError
+from outbox_worker.errors import SchemaVersionError, SettingsError, UnreachableError
 from outbox_worker.local.postgres import PostgresServer
 from outbox_worker.maintenance import partitions
 
@@ -80,6 +80,74 @@ def test_an_edited_migration_is_refused(connection: Connection) -> None:
     connection.execute("UPDATE outbox.migration SET checksum = 'edited' WHERE number = 1")
     with pytest.raises(SchemaVersionError, match="another text"):
         migrations.check(connection)
+
+
+def everything(link: Connection) -> list[tuple[str, ...]]:
+    """Every schema of the database, and what stands in it."""
+    return link.execute(
+        "SELECT nspname, relname FROM pg_namespace LEFT JOIN pg_class "
+        "ON relnamespace = pg_namespace.oid WHERE nspname !~ '^pg_' ORDER BY 1, 2"
+    ).fetchall()
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "CREATE SCHEMA school",
+        "CREATE SCHEMA domain",
+        "CREATE SCHEMA outbox; CREATE TABLE outbox.message (id int)",
+        "CREATE SCHEMA outbox; CREATE TABLE outbox.migration (version text)",
+        "CREATE SCHEMA outbox; CREATE FUNCTION outbox.f() RETURNS int RETURN 1",
+        "CREATE SCHEMA outbox; CREATE TYPE outbox.kind AS ENUM ('a')",
+    ],
+)
+def test_a_schema_of_somebody_else_is_named_before_anything_is_applied(
+    empty: str, made: str
+) -> None:
+    name = made.removeprefix("CREATE SCHEMA ").partition(";")[0]
+    with connections.connect(empty, application="tests") as link:
+        for order in made.split(";"):
+            link.execute(order.encode())
+        before = everything(link)
+        with pytest.raises(SettingsError, match=f"not outbox-worker's: {name};") as caught:
+            migrations.apply(link)
+        assert f"ALTER SCHEMA {name} RENAME" in caught.value.way_out
+        assert everything(link) == before
+        link.execute(f"ALTER SCHEMA {name} RENAME TO other".encode())
+        assert len(migrations.apply(link)) == len(sql.migrations())
+
+
+def test_schemas_that_a_newer_release_makes_are_looked_for_beside_ours(empty: str) -> None:
+    """As after a release that stopped half-way: the first schema is ours, the second is not."""
+    older = sql.migrations()[:4]
+    with connections.connect(empty, application="tests") as link:
+        with mock.patch.object(sql, "migrations", return_value=older):
+            migrations.apply(link)
+        link.execute("CREATE SCHEMA school")
+        with pytest.raises(SettingsError, match="not outbox-worker's: school;"):
+            migrations.apply(link)
+        assert len(link.execute("SELECT FROM outbox.migration").fetchall()) == len(older)
+
+
+def test_an_empty_schema_that_an_administrator_made_is_used(empty: str) -> None:
+    with connections.connect(empty, application="tests") as link:
+        link.execute("CREATE SCHEMA outbox")
+        assert len(migrations.apply(link)) == len(sql.migrations())
+
+
+def test_a_server_that_is_too_old_is_refused_with_both_versions(
+    empty: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By today's server, and a program that wants a later one; `make matrix` asks a real 14."""
+    with connections.connect(empty, application="tests") as link:
+        here = link.info.server_version // 10_000
+        monkeypatch.setattr(migrations, "OLDEST_SERVER", here + 1)
+        for look in (migrations.apply, migrations.check):
+            with pytest.raises(
+                UnreachableError, match=rf"Postgres {here}\.\d+, and .* {here + 1} or newer"
+            ):
+                look(link)
+        assert not link.execute("SELECT WHERE to_regnamespace('outbox') IS NOT NULL").fetchall()
 
 
 ORDERS = re.compile(r"(?:CREATE ROLE|GRANT) [^;]+;")
