@@ -6,20 +6,21 @@ fields of the command; actor, command_id and correlation_id are columns.
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
 from uuid import UUID, uuid4
 
-from email_validator import EmailNotValidError, validate_email
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     Field,
     StringConstraints,
     ValidationInfo,
     field_validator,
     model_validator,
 )
+
+from domain.texts import an_email, trimmed, without_control_characters, without_nul
 
 MOST_CLASSES: Final = 1_000
 """Classes that one command may name."""
@@ -31,56 +32,30 @@ LARGEST_FILE: Final = 2**40
 """Bytes; a bound that catches nonsense."""
 
 
-def _without_control_characters(text: str) -> str:
-    """Postgres keeps no NUL, and no name has a line break in it."""
-    if any(unicodedata.category(each) == "Cc" for each in text):
-        message = "may not hold control characters"
-        raise ValueError(message)
-    return text
-
-
-def _email(text: str) -> str:
-    """An address as it is written on a form, its domain in small letters; no look-up."""
-    try:
-        # test_environment: the domain .test is for those who try something out.
-        return validate_email(
-            text, strict=True, check_deliverability=False, test_environment=True
-        ).normalized
-    except EmailNotValidError as error:
-        message = f"is no e-mail address: {error}"
-        raise ValueError(message) from error
-
-
-def _without_nul(text: str) -> str:
-    """A remark has lines, but Postgres keeps no NUL."""
-    if "\0" in text:
-        message = "may not hold the character NUL"
-        raise ValueError(message)
-    return text
-
-
-Plain = AfterValidator(_without_control_characters)
+Plain = AfterValidator(without_control_characters)
+Trimmed = BeforeValidator(trimmed)
 Actor = Annotated[str, StringConstraints(min_length=1, max_length=255), Plain]
 ClassName = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), Plain
+    str, Trimmed, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), Plain
 ]
 PersonName = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), Plain
+    str, Trimmed, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), Plain
 ]
 LegalName = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=511), Plain
+    str, Trimmed, StringConstraints(strip_whitespace=True, min_length=1, max_length=511), Plain
 ]
 CourseCode = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), Plain
+    str, Trimmed, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), Plain
 ]
 Email = Annotated[
     str,
+    Trimmed,
     StringConstraints(strip_whitespace=True, min_length=3, max_length=320),
-    AfterValidator(_email),
+    AfterValidator(an_email),
 ]
 ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=255), Plain]
 FileName = Annotated[str, StringConstraints(min_length=1, max_length=255), Plain]
-Remark = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(_without_nul)]
+Remark = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(without_nul)]
 FileSize = Annotated[int, Field(ge=0, le=LARGEST_FILE)]
 Md5 = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{32}$")]
 ClassIds = Annotated[list[UUID], Field(max_length=MOST_CLASSES)]

@@ -78,7 +78,8 @@ def read_properties(path: Path | None) -> Config:
     if path is None:
         return {}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Editors of Windows begin a file with a mark of UTF-8, which is no part of it.
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
         raise SettingsError(

@@ -73,6 +73,9 @@ PARTITIONS_AHEAD_DAYS: Final = 14
 
 LEAST_RECORD_BYTES: Final = 1_000
 
+MOST_DAYS: Final = 36_500
+"""A hundred years: what is older than that nobody has, and no calendar ends before."""
+
 MOST_PREFIX: Final = 200
 """Characters: Kafka's names of topics have at most 249, and the longest type of an event 39."""
 
@@ -182,6 +185,14 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return {"partitions": int(partitions), "replication": int(replication)}
 
+    @field_validator("kafka_bootstrap_servers", "source")
+    @classmethod
+    def _text(cls, value: str) -> str:
+        if not value.isprintable():
+            message = "may not hold control characters or bytes that are no UTF-8"
+            raise ValueError(message)
+        return value
+
     @field_validator("group", "instance_id")
     @classmethod
     def _printable(cls, value: str) -> str:
@@ -246,6 +257,8 @@ def split_address(address: str) -> tuple[str, int]:
     if parts.hostname is None or parts.port is None:
         message = "is host:port, for example 0.0.0.0:9464"
         raise ValueError(message)
+    # A host that cannot be a name is a ValueError here, and a TypeError where it is bound.
+    parts.hostname.encode("idna")
     return parts.hostname, parts.port
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaError, TopicPartition
+from pydantic_core import from_json
 
 from outbox_worker import kafka
 from outbox_worker.errors import UnreachableError
@@ -27,7 +27,10 @@ PASSING: Final = frozenset({KafkaError._PARTITION_EOF, KafkaError._TRANSPORT})  
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One record; `payload` is what its JSON says, text, or bytes, None for a tombstone."""
+    """One record; `payload` is what its JSON says, text, or bytes, None for a tombstone.
+
+    JSON that is nested too deeply, or holds a number or character that no program can, is text.
+    """
 
     topic: str
     partition: int
@@ -101,8 +104,12 @@ def _payload(raw: str | bytes | None) -> tuple[object, bool]:
     if raw is None:
         return None, False
     try:
-        return json.loads(raw), True
+        return from_json(raw, allow_inf_nan=False), True
     except ValueError:
+        pass
+    try:
+        return (raw if isinstance(raw, str) else raw.decode()), False
+    except UnicodeDecodeError:
         return raw, False
 
 

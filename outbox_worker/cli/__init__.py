@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from typing import TYPE_CHECKING, Final
@@ -12,7 +13,7 @@ import psycopg
 from typing_extensions import override
 
 from outbox_worker import __version__, database
-from outbox_worker.errors import OutboxError
+from outbox_worker.errors import OutboxError, WorkFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,23 +63,38 @@ def group() -> None:
 
 def main() -> None:
     """The console script: run a command, end with the exit code of the contract."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What a terminal has no character for, and half a surrogate pair, is shown escaped.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = group.main(standalone_mode=False)
+        if sys.stdout is not None:
+            # What cannot be written is said here, and not while Python ends.
+            sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(1)
     except BrokenPipeError:
-        # The reader of our output went away; Python would complain again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of our output went away.
+        _give_up_output()
         sys.exit(1)
+    except OSError as error:
+        _give_up_output()
+        _fail(WorkFailedError(f"The system refuses: {error}", "See that there is room, and rights"))
     except psycopg.Error as error:
         _fail(database.failure(error))
     except OutboxError as error:
         _fail(error)
     else:
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _give_up_output() -> None:
+    """What could not be written is dropped: Python would complain again at exit."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(error: OutboxError) -> None:

@@ -38,7 +38,7 @@ CLASS_TYPES: Final[Mapping[ClassType, tuple[str, ...]]] = {
 @click.command("purge", epilog=settings_help())
 @click.option(
     "--older-than-days",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, settings.MOST_DAYS),
     required=True,
     help="remove what finished longer ago; of events whole UTC days",
 )
@@ -51,7 +51,7 @@ CLASS_TYPES: Final[Mapping[ClassType, tuple[str, ...]]] = {
 )
 @click.option(
     "--idempotency-days",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, settings.MOST_DAYS),
     default=30,
     show_default=True,
     help="forget idempotency keys older than this",

@@ -40,6 +40,12 @@ UNKNOWN: Final = "?"
 """How many events wait, where the positions do not say it, or it was not counted in time."""
 
 
+BESIDE_OWNER: Final = 71
+"""Columns that the other cells of a shard's row take, whatever they hold."""
+
+LEAST_OWNER: Final = 12
+
+
 @click.command("status", epilog=settings_help())
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 def command(*, as_json: bool) -> None:
@@ -66,7 +72,9 @@ def command(*, as_json: bool) -> None:
         click.echo(json.dumps(_as_json(seen, found.group)))
         return
     console = Console()
-    console.print(_as_table(seen.shards, found.group), _commands_as_table(seen.queued))
+    room = max(LEAST_OWNER, console.width - BESIDE_OWNER)
+    console.print(_as_table(seen.shards, found.group, room), _commands_as_table(seen.queued))
+    _show_long_names(seen.shards, room, console)
     if seen.lost:
         console.print(f"{evidence.in_words(seen.lost)}. Stop the workers, then {evidence.WAY_OUT}")
     if seen.absent:
@@ -183,21 +191,40 @@ def _as_json(seen: _Seen, group: str) -> dict[str, object]:
     }
 
 
-def _as_table(shards: list[_Shard], group: str) -> Table:
+def _as_table(shards: list[_Shard], group: str, room: int) -> Table:
+    """One line for each shard: of a name that is longer than `room` its beginning and end."""
     owners = {shard.place.worker for shard in shards} - {None, ""}
-    table = Table(title=f"group {group}", show_footer=True)
-    table.add_column("shard", "all", justify="right")
-    table.add_column("state")
-    table.add_column("owner", f"workers: {len(owners)}", overflow="fold")
-    table.add_column("position age", justify="right")
-    table.add_column("events waiting", _count(_events(shards)), justify="right")
-    table.add_column("oldest waits", _seconds(_oldest(shards)), justify="right")
+    table = Table(title=Text(f"group {group}"), show_footer=True)
+    table.add_column("shard", "all", justify="right", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    table.add_column("owner", f"workers: {len(owners)}", no_wrap=True)
+    table.add_column("position age", justify="right", no_wrap=True)
+    table.add_column("waiting", _count(_events(shards)), justify="right", no_wrap=True)
+    table.add_column("oldest waits", _seconds(_oldest(shards)), justify="right", no_wrap=True)
     for place, state, events, seconds in shards:
-        shown = f"{state}: {place.group_name}" if state == "other group" else state
         age = "" if place.position_seconds is None else _seconds(place.position_seconds)
         waits = "" if events == 0 else _seconds(seconds)
-        table.add_row(str(place.shard), shown, place.worker or "", age, _count(events), waits)
+        owner = Text(_shortened(place.worker or "", room))
+        table.add_row(str(place.shard), state, owner, age, _count(events), waits)
     return table
+
+
+def _show_long_names(shards: list[_Shard], room: int, console: Console) -> None:
+    """Below the table the names that stand in it shortened, and of other groups."""
+    owners = {each.place.worker for each in shards if each.place.worker}
+    for owner in sorted(each for each in owners if len(each) > room):
+        console.print(Text(f"{_shortened(owner, room)} = {owner}"), soft_wrap=True)
+    groups = {each.place.group_name or "" for each in shards if each.state == "other group"}
+    for other in sorted(groups):
+        console.print(Text(f"other group: {other} publishes here"), soft_wrap=True)
+
+
+def _shortened(name: str, room: int) -> str:
+    """The beginning and the end of a name that is too long: its end tells workers apart."""
+    if len(name) <= room:
+        return name
+    end = (room - 1) // 2
+    return f"{name[: room - 1 - end]}…{name[len(name) - end :]}"
 
 
 def _commands_as_json(rows: list[Queued]) -> dict[str, object]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
+import sys
 import threading
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 from rich.console import Console
@@ -19,12 +21,23 @@ if TYPE_CHECKING:
     from outbox_worker.tail import Event
 
 
+A_TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
+
+
+def _topic(_: click.Context, __: click.Parameter, value: str) -> str:
+    if not A_TOPIC.fullmatch(value):
+        raise click.BadParameter("a topic has 1 to 249 letters, digits, '.', '_' and '-'")
+    return value
+
+
 @click.command("tail", epilog=settings_help())
-@click.argument("topic")
+@click.argument("topic", callback=_topic)
 @click.option(
     "--from-beginning", is_flag=True, help="all that the topic holds, not only what comes"
 )
-@click.option("--max", "limit", type=click.IntRange(min=1), help="end after so many events")
+@click.option(
+    "--max", "limit", type=click.IntRange(1, sys.maxsize), help="end after so many events"
+)
 @click.option("--json", "as_json", is_flag=True, help="print a line of JSON for each event")
 def command(topic: str, limit: int | None, *, from_beginning: bool, as_json: bool) -> None:
     """Print the events of TOPIC as they come, as a read_committed subscriber gets them.
@@ -66,4 +79,5 @@ def show(event: Event, console: Console) -> None:
         text = json.dumps(event.payload, indent=2, ensure_ascii=False)
         console.print(Text("\n".join(f"  {line}" for line in text.splitlines())), soft_wrap=True)
     else:
-        console.print(Text(f"  {event.payload!r}"), soft_wrap=True)
+        shown = event.payload if isinstance(event.payload, str) else repr(event.payload)
+        console.print(Text(f"  {shown}"), soft_wrap=True)

@@ -28,7 +28,7 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
 
     def do_GET(self) -> None:
-        """Answer the three paths."""
+        """Answer the three paths; a HEAD gets the same without the body."""
         match self.path.partition("?")[0]:
             case "/metrics":
                 self._answer(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(self.registry))
@@ -38,6 +38,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._judge(self.health.lacking())
             case _:
                 self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"/metrics /livez /readyz\n")
+
+    do_HEAD = do_GET  # noqa: N815  the library looks for this name
 
     def _judge(self, faults: dict[str, str]) -> None:
         status = HTTPStatus.SERVICE_UNAVAILABLE if faults else HTTPStatus.OK
@@ -49,7 +51,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     @override
     def log_message(self, format: str, *args: object) -> None:

@@ -209,3 +209,30 @@ def test_an_unknown_command_and_a_wrong_option_are_wrong_usage() -> None:
     assert run_command("no-such-command").returncode == 2
     assert run_command("status", "--no-such-option").returncode == 2
     assert run_command("rebase", "--since", "yesterday").returncode == 2
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("purge", "--older-than-days", "1000000"),
+        ("purge", "--older-than-days", "9" * 400),
+        ("purge", "--older-than-days", "0"),
+        ("purge", "--older-than-days", "1", "--idempotency-days", "1000000"),
+        ("tail", "some.topic", "--max", "9" * 40),
+        ("tail", "some.topic", "--max", "0"),
+    ],
+    ids=lambda command: " ".join(each[:9] for each in command),
+)
+def test_a_number_that_is_out_of_range_is_wrong_usage(command: tuple[str, ...]) -> None:
+    done = run_command(*command)
+    assert done.returncode == 2
+    assert "is not in the range" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("since", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_moment_at_the_ends_of_the_calendar_can_be_given(stage: Stage, since: str) -> None:
+    stage.write("k")
+    done = stage.command("rebase", "--since", since)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 from click.testing import CliRunner
+from rich.console import Console
 
 from outbox_worker import database as connections
 from outbox_worker.cli import status as cli
+from outbox_worker.stores.lag import Place
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
     import pytest
 
     from tests.cli.conftest import Stage
+
+
+NOON: Final = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def status(stage: Stage, **settings: str) -> dict[str, Any]:
@@ -109,6 +115,29 @@ def test_status_says_that_the_positions_are_of_another_history(stage: Stage) -> 
     assert "history lost" in table.stdout
     assert "another event stands under id" in table.stdout
     assert "outbox-worker rebase" in table.stdout
+
+
+def test_the_table_fits_in_a_hundred_columns_whatever_the_names(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    owner = f"{'g' * 100}.{'f' * 32}"
+    states = ("history lost", "not counted", "other group", "up to date")
+    shards = [
+        cli._Shard(Place(n, NOON, owner, "[b]" * 60, 12_345.6), states[n % 4], 99_999_999, 99_999.9)
+        for n in range(16)
+    ]
+    console = Console(width=100)
+    room = 100 - cli.BESIDE_OWNER
+    console.print(cli._as_table(shards, "group", room))
+    rows = [line for line in capsys.readouterr().out.splitlines() if " s │" in line]
+    assert len(rows) == 17
+    assert {len(line) for line in rows} == {99}
+    assert all("g…f" in line for line in rows[:16])
+    assert all("…" not in line.replace("g…f", "") for line in rows)
+    cli._show_long_names(shards, room, console)
+    below = capsys.readouterr().out.splitlines()
+    assert below[0].endswith(f" = {owner}")
+    assert below[1:] == [f"other group: {'[b]' * 60} publishes here"]
 
 
 def test_a_reader_may_ask_for_the_status(stage: Stage) -> None:

@@ -41,6 +41,78 @@ def test_tail_prints_json_bytes_and_tombstones(stage: Stage) -> None:
     assert {line["key"] for line in lines} == {"k"}
 
 
+ODD: Final = (
+    b"[" * 20_000 + b"]" * 20_000,
+    b"[" * 150 + b"]" * 150,
+    b'"\\ud800"',
+    b"NaN",
+    b"1e999",
+    b"9" * 5_000,
+    b"\xff",
+    b"\x1b[31m",
+    b"",
+    "no JSON, but å".encode(),
+)
+"""Payloads that writers may send as bytes."""
+
+WRITE_ODD: Final = """
+    INSERT INTO outbox.event (topic, key, type, payload)
+    SELECT %s, 'k', 'odd', payload FROM unnest(%s::bytea[]) AS payload
+"""
+
+
+def test_tail_prints_whatever_a_writer_sent(stage: Stage) -> None:
+    topic = stage.topics[0]
+    with psycopg.connect(stage.url, autocommit=True) as link:
+        link.execute(WRITE_ODD, (topic, list(ODD)))
+    stage.publish_all()
+    read = ("tail", topic, "--from-beginning", "--max", str(len(ODD)))
+    for settings in ({}, {"PYTHONIOENCODING": "ascii"}):
+        done = stage.command(*read, **settings)
+        assert (done.returncode, done.stderr) == (0, "")
+        done = stage.command(*read, "--json", **settings)
+        assert (done.returncode, done.stderr) == (0, "")
+        payloads = [json.loads(line)["payload"] for line in done.stdout.splitlines()]
+        assert payloads[0] == ODD[0].decode()
+        assert payloads[2:4] == ['"\\ud800"', "NaN"]
+        assert payloads[5:7] == ["9" * 5_000, "ff"]
+        assert payloads[9] == "no JSON, but å"
+
+
+def test_output_that_nobody_takes_ends_without_a_traceback(stage: Stage) -> None:
+    """A full disk, and a reader that went away."""
+    stage.write("k")
+    stage.publish_all()
+    commands = (
+        ("tail", stage.topics[0], "--from-beginning", "--max", "1"),
+        ("status",),
+        ("status", "--json"),
+        ("verify",),
+        ("purge", "--older-than-days", "1", "--dry-run"),
+    )
+    for command in commands:
+        with open("/dev/full", "wb") as full:  # noqa: PTH123  a device
+            done = subprocess.run(
+                [COMMAND, *command],
+                check=False,
+                env=environment(stage.settings),
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        assert done.returncode == 1, command
+        assert "error: The system refuses" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("topic", ["", "a b", "ä", "x" * 250, "a\udcff", "../a"])
+def test_tail_refuses_what_can_be_no_topic(stage: Stage, topic: str) -> None:
+    done = stage.command("tail", topic)
+    assert done.returncode == 2
+    assert "1 to 249 letters" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_tail_follows_until_a_signal(stage: Stage, tmp_path: Path, number: int) -> None:
     stage.write("before")

@@ -144,6 +144,31 @@ CREATING: Final = {
         DONE,
         [told(TOLD_CREATED, STUDENT, **created(student_email="ada@skola.test"))],
     ),
+    "an address at .local, which is a network's own": Case(
+        asked(email="Ada@Skola.Local"),
+        DONE,
+        [told(TOLD_CREATED, STUDENT, **created(student_email="Ada@skola.local"))],
+    ),
+    "names without what nobody sees at their ends": Case(
+        asked(first_name="\u200b\ufeff Ada\u00ad\u200d", last_name="\u3164 Ek\u2060 "),
+        DONE,
+        [told(TOLD_CREATED, STUDENT, **created())],
+    ),
+    "names with what nobody sees inside them, or what chooses the form of a letter": Case(
+        asked(first_name="Ada\u200cLi", last_name="葛\U000e0100"),
+        DONE,
+        [
+            told(
+                TOLD_CREATED,
+                STUDENT,
+                **created(
+                    first_name="Ada\u200cLi",
+                    last_name="葛\U000e0100",
+                    legal_full_name="Ada\u200cLi 葛\U000e0100",
+                ),
+            )
+        ],
+    ),
     "classes, each once, in the order of their ids": Case(
         asked(class_ids=[TWO, ONE, TWO]),
         DONE,

@@ -95,9 +95,9 @@ ROWS: Final[Mapping[str, Row]] = {
     ),
     "two texts of one upload are two texts": Row(
         [registration(3), text(1)],
-        text(2, file_upload_id="upload-2"),
+        text(2, file_upload_id="upload-1"),
         assigned(2),
-        [slot_assigned(2, 2)],
+        [slot_assigned(2, 2, upload=1)],
     ),
     "the same text again when the batch is full has its slot still": Row(
         FULL, text(1), assigned(1, created=False), writes=False
@@ -119,6 +119,9 @@ ROWS: Final[Mapping[str, Row]] = {
     ),
     "a text kept for another batch is another one": Row(
         [registration(2), text(1, OTHER)], text(1), assigned(1), [slot_assigned(1, 1)]
+    ),
+    "a failure of the upload of a text takes a slot of its own": Row(
+        [registration(3), text(1)], broken(1), failed(2)
     ),
     "a failed file again has used up its slot already": Row(
         [registration(3), broken(1)], broken(1), failed(1, created=False), writes=False

@@ -30,14 +30,14 @@ def told(kind: str, correlation_id: UUID, payload: Mapping[str, JsonValue]) -> T
     )
 
 
-def slot_assigned(name: int, place: int) -> Told:
-    """The text of this number got the slot at this place."""
+def slot_assigned(name: int, place: int, upload: int | None = None) -> Told:
+    """The text of this number, of the upload of its own number or this, got the slot."""
     return told(
         ASSIGNED,
         number(1000 + name),
         {
             "essay_id": str(essay(place)),
-            "file_upload_id": f"upload-{name}",
+            "file_upload_id": f"upload-{name if upload is None else upload}",
             "text_storage_id": f"text-{name}",
             "original_file_name": f"essay {name}.docx",
         },

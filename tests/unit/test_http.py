@@ -6,6 +6,7 @@ import errno
 import socket
 import urllib.request
 from contextlib import closing
+from typing import NamedTuple
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -51,6 +52,33 @@ def test_a_worker_answers_at_an_address_of_ipv6(host: str) -> None:
             serve("[::1]:0")
         assert isinstance(caught.value.__cause__, OSError)
         assert caught.value.__cause__.errno == lack
+
+
+def test_a_head_is_answered_like_a_get_without_the_body() -> None:
+    with closing(serve("127.0.0.1:0")) as server:
+        for path, status in (("/livez", 200), ("/readyz", 200), ("/", 404)):
+            answers = [ask(server.port, method, path) for method in ("GET", "HEAD")]
+            assert [each.status for each in answers] == [status, status]
+            assert answers[1].length == answers[0].length == len(answers[0].body)
+            assert answers[1].body == b""
+
+
+class Answer(NamedTuple):
+    """What came back."""
+
+    status: int
+    length: int
+    body: bytes
+
+
+def ask(port: int, method: str, path: str) -> Answer:
+    """All that the server sends until it closes the connection."""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as link:
+        link.sendall(f"{method} {path} HTTP/1.0\r\n\r\n".encode())
+        head, _, body = b"".join(iter(lambda: link.recv(65_536), b"")).partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    fields = dict(line.split(": ", 1) for line in lines[1:])
+    return Answer(int(lines[0].split()[1]), int(fields["Content-Length"]), body)
 
 
 def test_an_address_that_is_taken_names_the_setting() -> None:

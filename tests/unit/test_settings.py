@@ -34,10 +34,14 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
         ("OUTBOX_BATCH_BYTES", "10"),
         ("OUTBOX_GROUP", ""),
         ("OUTBOX_GROUP", "two words"),
+        ("OUTBOX_SOURCE", "/a\nb"),
+        ("OUTBOX_SOURCE", "/a\udcff"),
+        ("OUTBOX_KAFKA_BOOTSTRAP_SERVERS", "kafka\udcff:9092"),
         ("OUTBOX_CREATE_TOPICS", "8"),
         ("OUTBOX_CREATE_TOPICS", "8:x"),
         ("OUTBOX_CREATE_TOPICS", "0:1"),
         ("OUTBOX_HTTP_ADDRESS", "9464"),
+        ("OUTBOX_HTTP_ADDRESS", "ä..example:9464"),
         ("OUTBOX_LOG_LEVEL", "loud"),
         ("OUTBOX_KAFKA_PROPERTIES", "/no/such/file"),
         ("OUTBOX_KAFKA_PROPERTIES", "x" * 5_000),
@@ -127,6 +131,12 @@ def test_a_property_that_the_guarantee_rests_on_is_refused(tmp_path: Path, name:
     path.write_text(f"client.id=x\n{name}=1\n")
     with pytest.raises(SettingsError, match=f"line 2: {name} may not be set"):
         kafka.read_properties(path)
+
+
+def test_a_file_that_begins_with_the_mark_of_utf_8_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "kafka.properties"
+    path.write_bytes(b"\xef\xbb\xbfsecurity.protocol=SSL\r\nssl.ca.location=/ca\r\n")
+    assert kafka.read_properties(path) == {"security.protocol": "SSL", "ssl.ca.location": "/ca"}
 
 
 def test_a_line_without_a_value_is_named(tmp_path: Path) -> None:
