@@ -20,7 +20,7 @@ from psycopg import sql as identifiers
 from pydantic import SecretStr
 
 from bench import statements
-from outbox_worker import database, kafka, migrations
+from outbox_worker import anchor, database, kafka, migrations
 from outbox_worker.local.broker import open_broker
 from outbox_worker.local.guard import Guard
 from outbox_worker.local.postgres import PostgresServer
@@ -204,7 +204,7 @@ class Scene:
             migrations.apply(link)
             partitions.run_once(link)
         admin_client = kafka.make_admin(place.settings)
-        kafka.ensure_anchor_topic(admin_client)
+        anchor.ensure_topic(admin_client)
         kafka.create_topic(admin_client, place.topic, PARTITIONS, 1)
         kafka.create_topic(admin_client, place.end_topic, 1, 1)
         return place

@@ -1,4 +1,4 @@
-"""Kafka clients as the guarantee needs them: properties, their limits, the anchor topic.
+"""Kafka clients as the guarantee needs them: properties, their limits, questions about topics.
 
 The librdkafka properties that exactly-once rests on are set here and refused
 by name in the user's file.
@@ -40,6 +40,7 @@ GRACE_S: Final = 1.0
 OURS: Final = frozenset(
     {
         "acks",
+        "allow.auto.create.topics",
         "auto.offset.reset",
         "bootstrap.servers",
         "delivery.report.only.error",
@@ -121,6 +122,9 @@ def client_config(settings: Settings) -> Config:
         "logger": forward,
         **read_properties(settings.kafka_properties),
         "bootstrap.servers": settings.need_kafka(),
+        # Asking for a topic, or writing to one that was deleted, would make it with as many
+        # partitions as the broker likes. librdkafka heeds it for producers and admin clients too.
+        "allow.auto.create.topics": False,
     }
 
 
@@ -218,28 +222,6 @@ def make_admin(settings: Settings) -> AdminClient:
         raise _refused(error) from error
 
 
-def ensure_anchor_topic(admin: AdminClient) -> None:
-    """See that the anchor topic is there with its 16 partitions, or make it.
-
-    Raises `UnreachableError` where the broker is away or refuses it, with the
-    line that an administrator runs, and `SettingsError` where it has another
-    number of partitions.
-    """
-    found = partitions_of(admin, numbers.ANCHOR_TOPIC)
-    if found == 0:
-        # -1: the broker's own default replication.
-        create_topic(admin, numbers.ANCHOR_TOPIC, numbers.SHARDS, -1)
-    elif found != numbers.SHARDS:
-        way_out = (
-            f"Add the others: {_by_hand(numbers.SHARDS, order='--alter')}"
-            if found < numbers.SHARDS
-            else "It is always empty: stop the workers, delete it, then start again or run: "
-            + _by_hand(numbers.SHARDS)
-        )
-        what = f"Topic {numbers.ANCHOR_TOPIC} has {found} partitions, not {numbers.SHARDS}"
-        raise SettingsError(what, way_out)
-
-
 def partitions_of(client: AdminClient | Consumer, topic: str) -> int:
     """How many partitions `topic` has, 0 where it does not exist; `UnreachableError`."""
     try:
@@ -272,11 +254,11 @@ def order_topic(admin: AdminClient, topic: str, partitions: int, replication: in
 
 def not_made(fault: KafkaError, topic: str, partitions: int) -> UnreachableError:
     """The error for a person of a topic that Kafka does not let us make."""
-    by_hand = f"Let an administrator run: {_by_hand(partitions, topic)}"
+    way_out = f"Let an administrator run: {by_hand(partitions, topic)}"
     if fault.code() in rights.REFUSALS:
-        by_hand += f" (or grant us to make it: {rights.on_topic(topic, 'Create')})"
+        way_out += f" (or grant us to make it: {rights.on_topic(topic, 'Create')})"
     return UnreachableError(
-        f"Kafka did not make topic {topic}: {fault.name()}: {fault.str()}", by_hand
+        f"Kafka did not make topic {topic}: {fault.name()}: {fault.str()}", way_out
     )
 
 
@@ -312,13 +294,14 @@ def unreachable(fault: KafkaError, topic: str = "TOPIC") -> UnreachableError:
     way_out = rights.way_out(fault.code(), topic=topic)
     if topic == numbers.ANCHOR_TOPIC and fault.code() in rights.REFUSALS:
         # Kafka does not tell those who may not know of it whether it is there.
-        way_out += f"; where it is not there yet, also: {_by_hand(numbers.SHARDS)}"
+        way_out += f"; where it is not there yet, also: {by_hand(numbers.SHARDS)}"
     return UnreachableError(
         f"Kafka cannot be reached or refuses us: {fault.name()}: {fault.str()}", way_out
     )
 
 
-def _by_hand(partitions: int, topic: str = numbers.ANCHOR_TOPIC, *, order: str = "--create") -> str:
+def by_hand(partitions: int, topic: str = numbers.ANCHOR_TOPIC, *, order: str = "--create") -> str:
+    """The line by which an administrator makes or changes a topic."""
     return (
         f"kafka-topics.sh --bootstrap-server BROKER:9092 {order} "
         f"--topic {topic} --partitions {partitions}"

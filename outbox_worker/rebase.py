@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 import psycopg
 
-from outbox_worker import kafka, positions, standstill
+from outbox_worker import anchor, kafka, positions, standstill
 from outbox_worker.errors import UnreachableError, WorkFailedError
 from outbox_worker.relay import evidence, history
 from outbox_worker.relay.position import Position, Witness, digest_of, system_digest
@@ -90,7 +90,7 @@ class Rebase:
         so many transactions are in progress that a position does not fit; `UnreachableError`
         where the right to update events is missing.
         """
-        kafka.ensure_anchor_topic(self._admin)
+        anchor.ensure_topic(self._admin)
         groups = {row.group_name for row in mirror.list_positions(self._connection)}
         groups.add(self._settings.group)
         standstill.await_empty(self._admin, groups)

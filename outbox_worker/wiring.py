@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from outbox_worker import __version__, database, kafka, migrations
+from outbox_worker import __version__, anchor, database, kafka, migrations
 from outbox_worker.commands.executor import Executor
 from outbox_worker.commands.executor import Parts as ExecutorParts
 from outbox_worker.commands.loop import CommandLoop
@@ -66,7 +66,7 @@ def add_relay(daemon: Daemon, settings: Settings, owner: str) -> None:
         instance = Instance(url, owner, settings.instance_id)
         instance.take()
         daemon.add("instance", instance.run_once, instance.close, AFTERWARDS)
-    kafka.ensure_anchor_topic(kafka.make_admin(settings))
+    anchor.ensure_topic(kafka.make_admin(settings))
     metrics = RelayMetrics(daemon.registry)
     relay = build_relay(settings, owner, metrics)
     relay_loop = RelayLoop(relay, daemon.health)

@@ -54,7 +54,6 @@ def open_broker() -> Iterator[str]:
             .with_kraft()
             .with_env("KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR", "1")
             .with_env("KAFKA_TRANSACTION_STATE_LOG_MIN_ISR", "1")
-            .with_env("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false")
         )
         with container as started:
             yield started.get_bootstrap_server()

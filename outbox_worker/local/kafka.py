@@ -34,21 +34,25 @@ VERSION: Final = jars.VERSION
 START_S: Final = 120.0
 STOP_S: Final = 20.0
 
-SETTINGS: Final[Mapping[str, str]] = {
+NEEDED: Final[Mapping[str, str]] = {
     "process.roles": "broker,controller",
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
     "inter.broker.listener.name": "INSIDE",
     "offsets.topic.replication.factor": "1",
-    "offsets.topic.num.partitions": "4",
     "transaction.state.log.replication.factor": "1",
     "transaction.state.log.min.isr": "1",
-    "transaction.state.log.num.partitions": "4",
     "share.coordinator.state.topic.replication.factor": "1",
     "share.coordinator.state.topic.min.isr": "1",
-    "group.initial.rebalance.delay.ms": "0",
-    "auto.create.topics.enable": "false",
 }
+"""What one node needs in order to be a cluster; all else is as Kafka comes."""
+
+QUICK: Final[Mapping[str, str]] = {
+    "offsets.topic.num.partitions": "4",
+    "transaction.state.log.num.partitions": "4",
+    "group.initial.rebalance.delay.ms": "0",
+}
+"""What spares seconds at the start of a broker and of a group, and nothing else."""
 
 
 class KafkaServer:
@@ -60,9 +64,16 @@ class KafkaServer:
     """
 
     def __init__(
-        self, *, settings: Mapping[str, str] | None = None, proxied_port: int | None = None
+        self,
+        *,
+        settings: Mapping[str, str] | None = None,
+        proxied_port: int | None = None,
+        as_it_comes: bool = False,
     ) -> None:
-        """Take further broker settings; nothing runs before `start`."""
+        """Take further broker settings; nothing runs before `start`.
+
+        `as_it_comes` leaves all to Kafka's defaults but what one node needs.
+        """
         jars.need_java()
         self._jars = jars.fetch()
         self.directory = Path(tempfile.mkdtemp(prefix="outbox-kafka-"))
@@ -70,7 +81,7 @@ class KafkaServer:
         self.behind_proxy = free_port()
         controller = free_port()
         self._settings = {
-            **SETTINGS,
+            **NEEDED,
             "listeners": f"INSIDE://{HOST}:{self.port},BEHIND://{HOST}:{self.behind_proxy},"
             f"CONTROLLER://{HOST}:{controller}",
             "advertised.listeners": f"INSIDE://{HOST}:{self.port},"
@@ -79,6 +90,7 @@ class KafkaServer:
             "BEHIND:PLAINTEXT",
             "controller.quorum.voters": f"1@{HOST}:{controller}",
             "log.dirs": str(self.directory / "data"),
+            **({} if as_it_comes else QUICK),
             **(settings or {}),
         }
         self._process: subprocess.Popen[bytes] | None = None

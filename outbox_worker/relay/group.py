@@ -14,6 +14,7 @@ import structlog
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 
 from outbox_worker import kafka, rights
+from outbox_worker.relay.anchor import Anchor
 from outbox_worker.relay.complaints import Complaints, words
 from outbox_worker.settings import ANCHOR_TOPIC
 
@@ -49,6 +50,7 @@ class Group:
     def __init__(self, config: kafka.Config) -> None:
         """Take librdkafka's configuration of the member."""
         self._consumer: Consumer = kafka.make_consumer({**config, "error_cb": self._note_error})
+        self._anchor = Anchor(self._consumer)
         self._owned: set[int] = set()
         self._changes = Changes()
         self._assigned = False
@@ -88,7 +90,10 @@ class Group:
         self._owned.clear()
 
     def poll(self, timeout: float) -> Changes:
-        """Serve the group, waiting up to `timeout` seconds for something to happen."""
+        """Serve the group, waiting up to `timeout` seconds for something to happen.
+
+        `SettingsError` where the topic of the shards is gone, or has too few partitions or many.
+        """
         message = self._consumer.poll(timeout)
         fault = message.error() if message is not None else None
         if fault is not None:
@@ -98,7 +103,15 @@ class Group:
         changes, self._changes = self._changes, Changes()
         if changes.rebalanced:
             self._say_assignment()
+            self._anchor.doubt()
+        self._anchor.look()
         return changes
+
+    def note_failure(self, code: int, reason: str) -> None:
+        """A transaction came to nothing; it may have been for want of a partition of the shards."""
+        self.complaints.note_refusal("transaction", code, reason)
+        if code == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            self._anchor.doubt()
 
     def member(self) -> bytes | None:
         """What fences us out of a commit once we are no member any more; None while we are none.

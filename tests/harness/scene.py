@@ -56,7 +56,9 @@ class Scene:
         self.bootstrap = bootstrap
         self.folder = folder
         self.name = f"s{uuid.uuid4().hex[:8]}"
-        self.admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+        self.admin = AdminClient(
+            {"bootstrap.servers": bootstrap, "log_level": 0, "allow.auto.create.topics": False}
+        )
         self.topics = [f"{self.name}.orders", f"{self.name}.notes"]
         self.topics_read = list(self.topics)
         self.crew: list[Worker] = []

@@ -598,6 +598,8 @@ ALTER TABLE outbox.event
     ADD CONSTRAINT event_headers_leave_ours_alone CHECK ((((headers)::text !~* '"(ce_|content-)'::text) OR (NOT (headers @? '$.keyvalue()?(@."key" like_regex "^(ce_(specversion|id|source|type|time|subject|data|datacontenttype)|content-type)$" flag "i")'::jsonpath)))) NOT VALID;
 ALTER TABLE outbox.event
     ADD CONSTRAINT event_headers_of_cloudevents_are_attributes CHECK ((((headers)::text !~* '"ce_'::text) OR (NOT (headers @? '$.keyvalue()?(@."key" like_regex "^ce_" flag "i" && !((@."key" like_regex "^ce_[a-z0-9]{1,20}$" && @."value" != null) && @."value" != ""))'::jsonpath)))) NOT VALID;
+ALTER TABLE outbox.event
+    ADD CONSTRAINT event_topic_is_not_internal CHECK ((topic <> ALL (ARRAY['outbox.shards'::text, '__consumer_offsets'::text, '__transaction_state'::text, '__share_group_state'::text, '__cluster_metadata'::text]))) NOT VALID;
 ALTER TABLE ONLY outbox.idempotency_key
     ADD CONSTRAINT idempotency_key_pkey PRIMARY KEY (topic, key);
 ALTER TABLE ONLY outbox.migration
