@@ -25,20 +25,30 @@ class Stand(NamedTuple):
     cursor: int
 
 
+class Run(NamedTuple):
+    """Rows of one shard in id order that may share a transaction, `doubted` or not."""
+
+    rows: int
+    doubted: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Cohort:
     """Shards read by one query: the tail, or with `upper` a backlog that ends at that border.
 
-    `rows` bounds its next batch below the setting while a record that Kafka
-    refuses is being found. `held_until` (monotonic seconds) and `holds` are of
-    a shard that waits: for its topic, or for a person.
+    `rows` bounds its next batch below the setting. `runs` are of a shard whose records are on
+    trial: what of a refused batch is still to come. `held_until` (monotonic seconds) and
+    `holds` are of a shard that waits: for its topic, or for a person; `refused_by` is the topic
+    whose refusal it was.
     """
 
     stands: Mapping[int, Stand]
     upper: Snapshot | None = None
     rows: int | None = None
+    runs: tuple[Run, ...] = ()
     held_until: float = 0.0
     holds: int = 0
+    refused_by: str = ""
 
     @property
     def shards(self) -> frozenset[int]:
@@ -69,7 +79,7 @@ class Cohort:
 
     def flowing(self) -> Cohort:
         """It no longer waits."""
-        return replace(self, held_until=0.0, holds=0)
+        return replace(self, held_until=0.0, holds=0, refused_by="")
 
     def joins(self, other: Cohort) -> bool:
         """Whether both can be read by one query from now on."""
@@ -100,6 +110,11 @@ class Cohorts:
     def held(self) -> int:
         """How many shards wait for a topic or a person."""
         return sum(len(cohort.stands) for cohort in self._queue if cohort.holds)
+
+    @property
+    def refusing(self) -> frozenset[str]:
+        """The topics for whose refusal of a record a shard waits."""
+        return frozenset(cohort.refused_by for cohort in self._queue if cohort.refused_by)
 
     def next(self, now: float) -> Cohort | None:
         """The one to serve: the least recently served that is not held."""

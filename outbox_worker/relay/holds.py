@@ -1,8 +1,10 @@
 """Events that cannot go out now: their shard waits, the others flow, nothing is skipped.
 
 A topic that takes no events, and an event too large for any, is found before the
-transaction. A record that Kafka refuses is found by halving: each shard of the batch
-goes on alone with half of its rows, until the record stands alone and its shard is held.
+transaction. Where Kafka refuses records, the shards of those in question go on alone: these
+records one by one, or by a few, and apart from all others, until the one that is refused
+stands alone and its shard is held. Records that nobody doubts are not sent again and again:
+each time would leave a copy of them that readers without `read_committed` see.
 What becomes of a held record beyond that (a dead letter) is decided in `hold`.
 """
 
@@ -11,19 +13,21 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 import structlog
 from confluent_kafka import KafkaError
 
 from outbox_worker import rights
+from outbox_worker.relay.cohorts import Run
 from outbox_worker.relay.topics import Closed
 from outbox_worker.relay.transaction import NO_RECORD
 from outbox_worker.settings import LARGEST_EVENT
 from outbox_worker.stores.outbox import SHARD, SIZE, TOPIC
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from outbox_worker.relay.cohorts import Cohort, Cohorts
     from outbox_worker.relay.reader import Batch
@@ -45,6 +49,10 @@ TOO_LARGE: Final = frozenset(
         KafkaError.INVALID_MSG_SIZE,
     }
 )
+
+FEW: Final = 16
+"""Of so many records in a batch each is worth a transaction of its own, 3 to 6 ms, so that none
+for another topic is sent twice."""
 
 MEND_ROW: Final = (
     "Let the owner of the schema correct or delete it (UPDATE, or DELETE FROM outbox.event ... "
@@ -73,7 +81,7 @@ def clear_way(
     """
     found = obstacles(topics, batch.rows)
     if not found:
-        return cohort, batch
+        return _beware(cohorts, cohort, batch)
     if len(cohort.stands) == 1:
         first = next(n for n, row in enumerate(batch.rows) if row[0] in found)
         if first:
@@ -82,41 +90,107 @@ def clear_way(
         hold(cohorts, cohort, batch.start, row, found[row[0]])
         return None
     blocked = {row[2] for row in batch.rows if row[0] in found}
-    rest = cohort.without(blocked)
     counts = Counter(map(SHARD, batch.rows))
     singles = [replace(batch.start.only({shard}), rows=counts[shard]) for shard in sorted(blocked)]
-    cohorts.part(cohort, rest, *singles)
+    return _parted(cohorts, cohort, batch, singles)
+
+
+def _beware(cohorts: Cohorts, cohort: Cohort, batch: Batch) -> tuple[Cohort, Batch] | None:
+    """The batch without what its topics may refuse, as others that wait for them show.
+
+    Only where these are few: they take transactions of their own, for which many have no time.
+    """
+    refusing = cohorts.refusing
+    doubted = [row for row in batch.rows if TOPIC(row) in refusing] if refusing else []
+    if cohort.runs or not 0 < len(doubted) <= FEW:
+        return cohort, batch
+    return _parted(cohorts, cohort, batch, _trials(batch, doubted))
+
+
+def _parted(
+    cohorts: Cohorts, cohort: Cohort, batch: Batch, singles: Sequence[Cohort]
+) -> tuple[Cohort, Batch] | None:
+    """The batch without these shards of it, which go on alone; None where nothing is left."""
+    shards = frozenset[int]().union(*(single.shards for single in singles))
+    rest = cohort.without(shards)
+    cohorts.part(cohort, *singles, rest)
     if not rest.stands:
         return None
-    rows = [row for row in batch.rows if row[2] not in blocked]
+    rows = [row for row in batch.rows if row[2] not in shards]
     return rest, replace(batch, cohort=rest, rows=rows)
 
 
 def isolate(cohorts: Cohorts, cohort: Cohort, batch: Batch, refusal: Rejected) -> None:
-    """After a refusal: smaller batches for each shard of it, or the hold of the one record."""
-    counts = Counter(map(SHARD, batch.rows))
-    singles = [
-        replace(batch.start.only({shard}), rows=max(1, count // 2))
-        for shard, count in sorted(counts.items())
-    ]
-    cohorts.part(cohort, cohort.without(counts), *singles)
-    reason = refusal.reason
-    if len(batch.rows) == 1:
-        alone, row = replace(singles[0], holds=cohort.holds), batch.rows[0]
-        if refusal.code == NO_RECORD:
-            way_out = f"No record can be made of the event. {MEND_ROW.format(row[0])}"
-        else:
-            way_out = way_out_of(refusal.code, TOPIC(row))
-        why = Closed(reason, way_out)
-        hold(cohorts, singles[0], alone, row, why)
+    """After a refusal: trials of the records in question, or the hold of the one record.
+
+    Shards without any go on together.
+    """
+    doubted = [row for row in batch.rows if refusal.doubts(row)] or batch.rows
+    singles = _trials(batch, doubted)
+    _parted(cohorts, cohort, batch, singles)
+    if len(batch.rows) > 1:
+        shards = sorted(set(map(SHARD, doubted)))
+        log.warning("record_refused", reason=refusal.reason, shards=shards, rows=len(doubted))
+        return
+    row = batch.rows[0]
+    if refusal.code == NO_RECORD:
+        way_out = f"No record can be made of the event. {MEND_ROW.format(row[0])}"
+        alone = singles[0]
     else:
-        log.warning("record_refused", reason=reason, shards=sorted(counts), rows=len(batch.rows))
+        way_out = way_out_of(refusal.code, TOPIC(row))
+        alone = replace(singles[0], refused_by=TOPIC(row))
+    hold(cohorts, singles[0], alone, row, Closed(refusal.reason, way_out))
 
 
-def grown_back(cohort: Cohort, most: int) -> Cohort:
-    """After a batch that went out: the next may be twice as large, up to the setting again."""
-    rows = cohort.rows and cohort.rows * 2
-    return replace(cohort, rows=None if rows is not None and rows >= most else rows)
+def _trials(batch: Batch, doubted: Sequence[EventRow]) -> list[Cohort]:
+    """The shards of doubted rows, each by itself.
+
+    First those that begin with one: librdkafka loses count of a partition that refused records,
+    so that the next transaction with it fails once more, and should have no other records.
+    """
+    ids = {row[0] for row in doubted}
+    trials = [_on_trial(batch, shard, ids) for shard in sorted(set(map(SHARD, doubted)))]
+    return sorted(trials, key=lambda trial: not trial.runs[0].doubted)
+
+
+def _on_trial(batch: Batch, shard: int, doubted: Collection[int]) -> Cohort:
+    """One shard of a refused batch: the same rows again, the doubted ones apart from the others.
+
+    Of those, the records for one topic are tried together once one of them alone has passed.
+    """
+    rows = [row for row in batch.rows if row[2] == shard]
+    parts = groupby(rows, key=lambda row: TOPIC(row) if row[0] in doubted else "")
+    runs = [Run(len(list(part)), bool(topic)) for topic, part in parts]
+    if batch.cohort.runs:
+        # It is on trial already: this was the beginning of its first run.
+        first, *others = batch.cohort.runs
+        left = first._replace(rows=first.rows - len(rows))
+        runs += [each for each in (left, *others) if each.rows > 0]
+    return _begun(batch.start.only({shard}), runs)
+
+
+def _begun(cohort: Cohort, runs: Sequence[Run]) -> Cohort:
+    """The cohort at the beginning of these runs; with none left it flows as any other."""
+    rows = (1 if runs[0].doubted else runs[0].rows) if runs else None
+    return replace(cohort, runs=tuple(runs), rows=rows)
+
+
+def grown_back(cohort: Cohort, done: int, most: int) -> Cohort:
+    """After a batch of `done` rows that went out: the next may be larger, up to the setting.
+
+    On trial it ends where the run ends.
+    """
+    if not cohort.runs:
+        rows = cohort.rows and cohort.rows * 2
+        return replace(cohort, rows=None if rows is not None and rows >= most else rows)
+    first, *others = cohort.runs
+    left = first.rows - done
+    if cohort.upper is None:
+        return _begun(cohort, ())
+    if left <= 0:
+        return _begun(cohort, others)
+    rows = min(left, max(1, 2 * done)) if first.doubted else left
+    return replace(cohort, rows=rows, runs=(first._replace(rows=left), *others))
 
 
 def _too_large(row: EventRow) -> Closed:

@@ -346,4 +346,4 @@ class Relay:
     def _settled(self, batch: Batch) -> Cohort:
         """The cohort after the batch, flowing, its size grown back."""
         after = batch.after(self._floors.floor(batch.upper)).flowing()
-        return holds.grown_back(after, self._parts.reader.limits.rows)
+        return holds.grown_back(after, len(batch.rows), self._parts.reader.limits.rows)

@@ -39,6 +39,9 @@ STATE_CODES = frozenset(
 )
 """Failed deliveries that say nothing about the record: the transaction was given up."""
 
+Record: TypeAlias = tuple[str, bytes | None, bytes | None]
+"""Topic, key and value (None where empty): librdkafka tells no more of a failed delivery."""
+
 REJECTING_CODES = frozenset(
     {
         KafkaError.MSG_SIZE_TOO_LARGE,
@@ -96,13 +99,22 @@ class Interrupted:
 class Rejected:
     """Nothing is in Kafka, because of records that it does not take; the producer goes on.
 
-    They are of one or more of `topics`; `code` may be `NO_RECORD`. Where a right on a topic
-    is missing, it may instead be that on the anchor topic: Kafka does not say which.
+    They are of one or more of `topics`, and among `records` (topic, key and value) where Kafka
+    named some: it refuses all that it got of one partition together. `code` may be `NO_RECORD`.
+    Where a right on a topic is missing, it may instead be that on the anchor topic: Kafka does
+    not say which.
     """
 
     reason: str
     code: int
     topics: frozenset[str]
+    records: frozenset[Record] = frozenset()
+
+    def doubts(self, row: EventRow) -> bool:
+        """Whether it may be this one that is refused."""
+        if self.records:
+            return _record_of(row) in self.records
+        return TOPIC(row) in self.topics
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +144,7 @@ class Transactions:
         self._config = config
         self._source = ("ce_source", source)
         self._producer: Producer | None = None
-        self._failures: list[tuple[KafkaError, str]] = []
+        self._failures: list[tuple[KafkaError, Record]] = []
         self._rows: Sequence[EventRow] = ()
         self._began = 0.0
 
@@ -144,7 +156,7 @@ class Transactions:
     def open(self) -> None:
         """Make the producer and fence every older one of this id; `KafkaException`."""
         # A list of its own: what is still heard of one that was given up is not this one's.
-        failures: list[tuple[KafkaError, str]] = []
+        failures: list[tuple[KafkaError, Record]] = []
         note = partial(_note_failure, failures)
         producer = kafka.make_producer({**self._config, "on_delivery": note})
         kafka.init_transactions(producer)
@@ -166,7 +178,7 @@ class Transactions:
         except (KafkaException, SystemError) as error:
             fault = _fault_of(error)
             if row is not None and fault.code() in REJECTING_CODES:
-                self._failures.append((fault, row[4]))
+                self._failures.append((fault, _record_of(row)))
             return self._abort(producer, fault)
         except Exception as error:  # whatever it is, it lies in this one row
             if row is None:
@@ -232,13 +244,13 @@ class Transactions:
     def _spoiled(self, producer: Producer, row: EventRow, error: Exception) -> Outcome:
         """Abort because of a row of which no record can be made: others must not wait for it."""
         reason = f"{type(error).__name__}: {error}"
-        topics = frozenset({TOPIC(row)})
+        topics, records = frozenset({TOPIC(row)}), frozenset({_record_of(row)})
         try:
             producer.abort_transaction(KAFKA_CALL_S)
         except (KafkaException, SystemError) as failure:
             self._discard(producer)
             return Discarded(f"{reason}; abort: {_fault_of(failure).str()}", topics=topics)
-        return Rejected(reason, NO_RECORD, topics)
+        return Rejected(reason, NO_RECORD, topics, records)
 
     def _discard(self, producer: Producer) -> None:
         """Let go of `producer`, unless it was given up and another is in its place."""
@@ -251,20 +263,30 @@ class Transactions:
         A topic that may not be written is refused before any record is sent: librdkafka
         then drops all of them unsent, and says of none what is wrong with it.
         """
-        topics = frozenset(topic for _, topic in self._failures)
-        for error, _ in self._failures:
-            if error.code() in REJECTING_CODES:
-                return Rejected(words(error), error.code(), topics)
+        topics = frozenset(topic for _, (topic, _, _) in self._failures)
+        refused = [each for each in self._failures if each[0].code() in REJECTING_CODES]
+        if refused:
+            error, records = refused[0][0], frozenset(record for _, record in refused)
+            return Rejected(words(error), error.code(), topics, records)
         if self._rows and fault.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
             return Rejected(words(fault), fault.code(), frozenset(map(TOPIC, self._rows)))
         return None
 
 
 def _note_failure(
-    failures: list[tuple[KafkaError, str]], error: KafkaError | None, message: Message
+    failures: list[tuple[KafkaError, Record]], error: KafkaError | None, message: Message
 ) -> None:
     if error is not None and error.code() not in STATE_CODES:
-        failures.append((error, message.topic() or ""))
+        record = (message.topic() or "", _bytes(message.key()), _bytes(message.value()))
+        failures.append((error, record))
+
+
+def _record_of(row: EventRow) -> Record:
+    return TOPIC(row), _bytes(row[5]), row[10] or None
+
+
+def _bytes(text: str | bytes | None) -> bytes | None:
+    return (text.encode() if isinstance(text, str) else text) or None
 
 
 def _cause_of(producer: Producer, fault: KafkaError) -> KafkaError:

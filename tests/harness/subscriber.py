@@ -1,4 +1,4 @@
-"""A subscriber of the topics: `read_committed`, from the beginning, outside of any group."""
+"""A subscriber of the topics: from the beginning, outside of any group."""
 
 from __future__ import annotations
 
@@ -62,8 +62,10 @@ def _int(value: int | None) -> int:
 class Subscriber:
     """Reads in a thread of its own for as long as its block lasts."""
 
-    def __init__(self, bootstrap: str, topics: Sequence[str]) -> None:
-        """Subscribe to topics that exist."""
+    def __init__(
+        self, bootstrap: str, topics: Sequence[str], isolation: str = "read_committed"
+    ) -> None:
+        """Subscribe to topics that exist; under `read_uncommitted` also to what was aborted."""
         config = {
             "bootstrap.servers": bootstrap,
             "group.id": "nobody",
@@ -75,7 +77,7 @@ class Subscriber:
             "fetch.wait.max.ms": 50,
         }
         self._config = config
-        self._consumer = Consumer({**config, "isolation.level": "read_committed"})
+        self._consumer = Consumer({**config, "isolation.level": isolation})
         self._places = [
             TopicPartition(topic, number, OFFSET_BEGINNING)
             for topic in topics

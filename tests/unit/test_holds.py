@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+import pytest
+
 from outbox_worker.relay import holds
-from outbox_worker.relay.cohorts import Cohort, Cohorts, Stand
+from outbox_worker.relay.cohorts import Cohort, Cohorts, Run, Stand
 from outbox_worker.relay.reader import Batch
 from outbox_worker.relay.snapshot import NOTHING, Snapshot
 from outbox_worker.relay.topics import Closed, Topics
+from outbox_worker.relay.transaction import Rejected
 from outbox_worker.settings import LARGEST_EVENT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from outbox_worker.stores.outbox import EventRow
 
@@ -24,7 +29,9 @@ CHUNK = 6
 class Table:
     """Rows of three shards in id order; `missing` has no topic, `huge` is larger than any event."""
 
-    def __init__(self, missing: int = 0, huge: int = 0) -> None:
+    def __init__(self, missing: int = 0, huge: int = 0, refused: int = 0) -> None:
+        self.refused = refused
+        self.sent: Counter[int] = Counter()
         self.rows: list[EventRow] = [
             (
                 *(
@@ -34,7 +41,7 @@ class Table:
                     f"{number:012x}",
                     "gone" if number == missing else "there",
                 ),
-                *("k", "type", "text/plain", "", None, b""),
+                *("k", "type", "text/plain", "", None, b"%d" % number),
                 LARGEST_EVENT + 1 if number == huge else 1,
             )
             for number in range(1, 31)
@@ -56,8 +63,18 @@ class Table:
         cut = found[-1][0] if len(found) == most else None
         return Batch(cohort, found, UPPER, cut)
 
+    def send(self, rows: list[EventRow], names: Callable[[int], bool]) -> Rejected | None:
+        """As `Transactions` does: all or none; the refusal names these of its records."""
+        if self.refused not in {row[0] for row in rows}:
+            return None
+        self.sent.update(row[0] for row in rows)
+        records = {(row[4], b"k", row[10]) for row in rows if names(row[0])}
+        return Rejected("refused", 1, frozenset({"there"}), frozenset(records))
 
-def flow(table: Table, steps: int = 60) -> tuple[list[int], Cohorts]:
+
+def flow(
+    table: Table, steps: int = 60, names: Callable[[int], bool] = bool
+) -> tuple[list[int], Cohorts]:
     """Serve three shards for a while; the ids that went out, and where the shards are."""
     stands = {shard: Stand(NOTHING, 0, 0) for shard in range(3)}
     cohorts = Cohorts([Cohort(stands)])
@@ -70,13 +87,16 @@ def flow(table: Table, steps: int = 60) -> tuple[list[int], Cohorts]:
         if taken is None:
             continue
         cohort, batch = taken
+        if refusal := table.send(batch.rows, names):
+            holds.isolate(cohorts, cohort, batch, refusal)
+            continue
         out += [row[0] for row in batch.rows]
-        cohorts.moved(cohort, holds.grown_back(batch.after(0).flowing(), CHUNK))
+        cohorts.moved(cohort, holds.grown_back(batch.after(0).flowing(), len(batch.rows), CHUNK))
     return out, cohorts
 
 
-def check(table: Table, stuck: int) -> None:
-    out, cohorts = flow(table)
+def check(table: Table, stuck: int, names: Callable[[int], bool] = bool) -> None:
+    out, cohorts = flow(table, names=names)
     shard = stuck % 3
     assert sorted(out) == [n for n in range(1, 31) if n % 3 != shard or n < stuck]
     assert len(out) == len(set(out))
@@ -100,3 +120,54 @@ def test_without_an_obstacle_all_goes_out_in_order() -> None:
     out, cohorts = flow(Table())
     assert out == list(range(1, 31))
     assert cohorts.held == 0
+
+
+@pytest.mark.parametrize("stuck", range(1, 31))
+def test_a_refused_record_holds_its_shard_and_no_other(stuck: int) -> None:
+    by_name, by_partition, by_topic = (Table(refused=stuck) for _ in range(3))
+    check(by_name, stuck, lambda number: number == stuck)
+    others = [count for number, count in by_name.sent.items() if number != stuck]
+    assert max(others, default=1) == 1, "where Kafka names the record, no other is sent again"
+    check(by_partition, stuck, lambda number: number % 2 == stuck % 2)
+    others = [count for number, count in by_partition.sent.items() if number % 2 != stuck % 2]
+    assert max(others, default=1) == 1, "what nobody doubts is not sent again"
+    check(by_topic, stuck)
+
+
+def test_records_on_trial_go_out_in_growing_numbers_and_then_as_any_other() -> None:
+    table = Table(refused=7)
+    stands = {shard: Stand(NOTHING, 0, 0) for shard in range(3)}
+    cohorts = Cohorts([Cohort(stands, rows=30)])
+    (cohort,) = cohorts
+    batch = Batch(cohort, table.rows, UPPER, None)
+    refusal = table.send(batch.rows, lambda number: number > 3)
+    assert refusal is not None
+    holds.isolate(cohorts, cohort, batch, refusal)
+    trial = next(each for each in cohorts if each.shards == {2})
+    sizes = []
+    while trial.rows is not None:
+        sizes.append(trial.rows)
+        trial = holds.grown_back(replace(trial, upper=UPPER), trial.rows, 100)
+    assert sizes == [1, 1, 2, 4, 2]
+    assert not trial.runs
+
+
+def test_what_a_topic_may_refuse_goes_apart_from_the_rest_while_it_holds_a_shard() -> None:
+    table = Table()
+    for row in (10, 11):
+        table.rows[row] = (*table.rows[row][:4], "picky", *table.rows[row][5:])
+    waits = Cohort({9: Stand(NOTHING, 0, 0)}, held_until=NOW * 2, holds=1, refused_by="picky")
+    cohort = Cohort({shard: Stand(NOTHING, 0, 0) for shard in range(3)})
+    cohorts = Cohorts([waits, cohort])
+    batch = Batch(cohort, table.rows[:12], UPPER, 12)
+    taken = holds.clear_way(cast("Topics", table), cohorts, cohort, batch)
+    assert taken is not None
+    rest, batch = taken
+    assert rest.shards == {1}
+    assert {row[2] for row in batch.rows} == {1}
+    trials = {frozenset(each.shards): each.runs for each in cohorts if each.runs}
+    assert trials == {
+        frozenset({0}): (Run(3, doubted=False), Run(1, doubted=True)),
+        frozenset({2}): (Run(3, doubted=False), Run(1, doubted=True)),
+    }
+    assert not waits.flowing().refused_by
