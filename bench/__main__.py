@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 from rich.console import Console
 
-from bench import batches, commands, drain, live, raw, report
+from bench import batches, commands, compression, drain, live, raw, report
 from bench.figures import Figure, Latency, at_least, at_most
 from bench.scene import Place, Scene, open_scene
 from outbox_worker import logs
@@ -38,6 +38,7 @@ class Sizes:
     takeover_s: int = 40
     commands: int = 10_000
     batches: int = 100_000
+    codec_rounds: int = 5
 
 
 QUICK: Final = Sizes(
@@ -50,6 +51,7 @@ QUICK: Final = Sizes(
     takeover_s=24,
     commands=3_000,
     batches=10_000,
+    codec_rounds=1,
 )
 
 
@@ -100,6 +102,25 @@ class Run:
         yield Figure("f", "tuples of the position mirror, all in all", mirror, "tuples")
         yield Figure("f", "WAL per event, inserting", (full.wal - empty.wal) / n, "bytes")
         yield Figure("f", "WAL per event, publishing", (after.wal - before.wal) / n, "bytes")
+
+    def compression(self) -> Iterator[Figure]:
+        """(j) the codecs of the records, in turn, each against none within its round."""
+        sizes = self._sizes
+        compression.warm_up(self._scene, sizes.small)
+        rounds = [
+            compression.measure_round(self._scene, number, sizes.backlog // 3)
+            for number in range(sizes.codec_rounds)
+        ]
+        for codec in compression.CODECS:
+            drains = [each[codec][0] for each in rounds]
+            rate = median(each.rate for each in drains)
+            yield Figure("j", f"drain with {codec}", rate, "events/s")
+            ratio = median(each[codec][0].rate / each["none"][0].rate for each in rounds)
+            yield Figure("j", f"drain with {codec} / with none, within a round", ratio, "ratio")
+            cpu = median(each.cpu_seconds / each.events for each in drains) * 1e6
+            yield Figure("j", f"worker's processor time with {codec}", cpu, "us an event")
+            size = median(each[codec][1] for each in rounds)
+            yield Figure("j", f"an event in Kafka with {codec}", size, "bytes")
 
     def backlogs(self) -> Iterator[Figure]:
         """(c) a backlog a hundred times as large, (g) its purge."""
@@ -196,7 +217,15 @@ def _quantiles(
         )
 
 
-PARTS: Final = ("throughput", "backlogs", "latency", "takeover", "inbox", "essays")
+PARTS: Final = (
+    "throughput",
+    "backlogs",
+    "latency",
+    "takeover",
+    "inbox",
+    "essays",
+    "compression",
+)
 
 
 @click.command()
@@ -218,6 +247,7 @@ def main(*, quick: bool, only: tuple[str, ...]) -> None:
             "takeover": run.takeover,
             "inbox": run.inbox,
             "essays": run.essays,
+            "compression": run.compression,
         }
         for name in only or PARTS:
             for figure in parts[name]():

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from outbox_worker.database import Connection
+    from outbox_worker.settings import Compression
 
 PARTITIONS: Final = 8
 CHUNK: Final = 10_000
@@ -119,6 +120,7 @@ class Place:
     bootstrap: str
     directory: Path
     guard: Guard
+    compression: Compression | None = None
 
     @property
     def topic(self) -> str:
@@ -138,6 +140,7 @@ class Place:
             kafka_bootstrap_servers=self.bootstrap,
             group=f"bench-{self.name}",
             http_address="",
+            compression=self.compression,
         )
 
     def connect(self) -> Connection:
@@ -159,6 +162,7 @@ class Place:
                 "OUTBOX_GROUP": found.group,
                 "OUTBOX_HTTP_ADDRESS": http_address,
                 "OUTBOX_CREATE_TOPICS": "8:1",
+                "OUTBOX_COMPRESSION": self.compression or "",
             },
             self.guard,
         )

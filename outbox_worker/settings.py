@@ -83,6 +83,7 @@ OF_A_TOPIC: Final = re.compile(r"[A-Za-z0-9._-]*")
 
 Role = Literal["relay", "commands", "all"]
 LogLevel = Literal["debug", "info", "warning", "error"]
+Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
 
 
 class TopicShape(BaseModel, frozen=True):
@@ -143,6 +144,13 @@ class Settings(BaseSettings):
             description="payload bytes in one transaction at most",
         ),
     ] = 8_000_000
+    compression: Annotated[
+        Compression | None,
+        Field(
+            description="codec of the records; unset: compression.type of the properties file, "
+            "or none, which every client reads without a further package"
+        ),
+    ] = None
     http_address: Annotated[
         str, Field(description="metrics and health, host:port; empty = off")
     ] = "127.0.0.1:9464"
@@ -167,9 +175,9 @@ class Settings(BaseSettings):
         Field(ge=0, le=1, description="score from which it then takes the suggested student"),
     ] = 0.7
 
-    @field_validator("kafka_properties", mode="before")
+    @field_validator("kafka_properties", "compression", mode="before")
     @classmethod
-    def _empty_path_is_none(cls, value: object) -> object:
+    def _empty_is_none(cls, value: object) -> object:
         return value or None
 
     @field_validator("create_topics", mode="before")

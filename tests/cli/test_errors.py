@@ -146,6 +146,7 @@ def test_a_database_url_that_is_no_text() -> None:
         ("batch_rows", "0"),
         ("http_address", "nowhere"),
         ("log_level", "loud"),
+        ("compression", "brotli"),
         ("group", "two words"),
         ("kafka_properties", "/no/such/file"),
     ],

@@ -44,6 +44,7 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
         ("OUTBOX_HTTP_ADDRESS", "ä..example:9464"),
         ("OUTBOX_LOG_LEVEL", "loud"),
         ("OUTBOX_KAFKA_PROPERTIES", "/no/such/file"),
+        ("OUTBOX_COMPRESSION", "brotli"),
         ("OUTBOX_KAFKA_PROPERTIES", "x" * 5_000),
         ("OUTBOX_ASSOCIATION_MIN_SCORE", "2"),
     ],
@@ -149,3 +150,52 @@ def test_a_line_without_a_value_is_named(tmp_path: Path) -> None:
 def test_a_property_that_librdkafka_does_not_know_is_named() -> None:
     with pytest.raises(SettingsError, match=r"no\.such\.property"):
         kafka.make_producer({"bootstrap.servers": "127.0.0.1:1", "no.such.property": "1"})
+
+
+@pytest.mark.parametrize(
+    ("given", "file", "codec"),
+    [
+        (None, "", {"compression.type": "none"}),
+        ("", "", {"compression.type": "none"}),
+        ("zstd", "", {"compression.type": "zstd"}),
+        (None, "compression.type=lz4\n", {"compression.type": "lz4"}),
+        (None, "compression.codec=lz4\n", {"compression.codec": "lz4"}),
+        ("gzip", "compression.level=9\n", {"compression.type": "gzip"}),
+    ],
+)
+def test_the_codec_is_none_unless_the_setting_or_the_file_names_another(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    given: str | None,
+    file: str,
+    codec: dict[str, str],
+) -> None:
+    path = tmp_path / "kafka.properties"
+    path.write_text(file)
+    monkeypatch.setenv("OUTBOX_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    monkeypatch.setenv("OUTBOX_KAFKA_PROPERTIES", str(path))
+    if given is not None:
+        monkeypatch.setenv("OUTBOX_COMPRESSION", given)
+    config = kafka.producer_config(settings.load(), "id")
+    assert {n: config[n] for n in config.keys() & kafka.CODEC_NAMES} == codec
+
+
+@pytest.mark.parametrize("name", sorted(kafka.CODEC_NAMES))
+def test_a_codec_in_both_places_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "kafka.properties"
+    path.write_text(f"{name}=lz4\n")
+    monkeypatch.setenv("OUTBOX_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    monkeypatch.setenv("OUTBOX_KAFKA_PROPERTIES", str(path))
+    monkeypatch.setenv("OUTBOX_COMPRESSION", "gzip")
+    with pytest.raises(SettingsError, match=rf"OUTBOX_COMPRESSION .*{name}"):
+        kafka.producer_config(settings.load(), "id")
+
+
+def test_a_consumer_gets_no_property_of_a_producer(tmp_path: Path) -> None:
+    path = tmp_path / "kafka.properties"
+    path.write_text("".join(f"{name}=1\n" for name in kafka.PRODUCER_ONLY))
+    given = settings.Settings(kafka_bootstrap_servers="127.0.0.1:1", kafka_properties=path)
+    config = kafka.reader_config(given, group="g", isolation="read_committed")
+    assert not kafka.PRODUCER_ONLY & config.keys()
