@@ -24,6 +24,7 @@ from outbox_worker.observe.commands import CommandMetrics
 from outbox_worker.observe.metrics import RelayMetrics
 from outbox_worker.observe.statements import StatementMetrics
 from outbox_worker.relay.admission import Admission
+from outbox_worker.relay.batch_size import BatchSize
 from outbox_worker.relay.group import Group
 from outbox_worker.relay.lookups import Lookups
 from outbox_worker.relay.loop import RelayLoop
@@ -105,17 +106,18 @@ def build_relay(settings: Settings, owner: str, metrics: RelayMetrics) -> Relay:
     group = Group(kafka.group_config(settings, owner))
     transactions = Transactions(kafka.producer_config(settings, owner), settings.source)
     recovery = Recovery(settings, transactions, owner, metrics)
-    limits = Limits(settings.batch_rows, settings.batch_bytes)
+    size = BatchSize(Limits(settings.batch_rows, settings.batch_bytes))
     topics = Topics(settings, group)
     return Relay(
         Parts(
             group=group,
             lookups=Lookups(recovery),
-            reader=TableReader(settings.need_database(), limits, metrics),
-            admission=Admission(settings.group, owner, topics),
+            size=size,
+            reader=TableReader(settings.need_database(), size, metrics),
+            admission=Admission(settings.group, owner, topics, size),
             topics=topics,
             transactions=transactions,
-            publisher=Publisher(transactions, group, metrics),
+            publisher=Publisher(transactions, group, size, metrics),
             metrics=metrics,
         )
     )

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from outbox_worker.database import Connection
+    from outbox_worker.relay.batch_size import BatchSize
     from outbox_worker.relay.reader import TableReader
     from outbox_worker.relay.topics import Topics
     from outbox_worker.stores.mirror import Mirrored
@@ -58,8 +59,9 @@ class Entry:
 class Admission:
     """Checks positions for one group and one owner."""
 
-    def __init__(self, group: str, owner: str, topics: Topics) -> None:
+    def __init__(self, group: str, owner: str, topics: Topics, size: BatchSize) -> None:
         """`owner` is our transactional id."""
+        self._size = size
         self._group = group
         self._owner = owner
         self._topics = topics
@@ -84,10 +86,12 @@ class Admission:
                     "nothing is published",
                     f"Stop writing if you can, then {evidence.WAY_OUT}",
                 )
-        return [
-            self._entry(connection, shard, stored, table, reader.limits)
-            for shard, stored in held.items()
-        ]
+        entries, left = [], reader.limits
+        for shard, stored in held.items():
+            entry = self._entry(connection, shard, stored, table, left)
+            left = left.without(entry.stragglers)  # All claims are one transaction.
+            entries.append(entry)
+        return entries
 
     def _entry(
         self,
@@ -114,7 +118,7 @@ class Admission:
         """Whether stragglers can go out with the claim, so that nothing holds up other shards."""
         if not rows:
             return True
-        return self.may_send_stragglers and not holds.obstacles(self._topics, rows)
+        return self.may_send_stragglers and not holds.obstacles(self._topics, self._size, rows)
 
     def _fill_in(
         self, connection: Connection, known: Mapping[int, Stored | None]

@@ -29,6 +29,7 @@ from outbox_worker.stores.outbox import SHARD, SIZE, TOPIC
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from outbox_worker.relay.batch_size import BatchSize
     from outbox_worker.relay.cohorts import Cohort, Cohorts
     from outbox_worker.relay.reader import Batch
     from outbox_worker.relay.topics import Topics
@@ -62,24 +63,27 @@ MEND_ROW: Final = (
 log = structlog.get_logger("relay")
 
 
-def obstacles(topics: Topics, rows: Sequence[EventRow]) -> dict[int, Closed]:
-    """By id, why events cannot go out: their topics take none, or they are too large for any."""
+def obstacles(topics: Topics, size: BatchSize, rows: Sequence[EventRow]) -> dict[int, Closed]:
+    """By id, why events cannot go out: their topics take none, or they are too large for any.
+
+    Or they are so large that a transaction does not last as long as they need.
+    """
     closed = topics.closed(set(map(TOPIC, rows)))
     found = {row[0]: closed[TOPIC(row)] for row in rows if TOPIC(row) in closed} if closed else {}
     if max(map(SIZE, rows), default=0) > LARGEST_EVENT:
         found |= {row[0]: _too_large(row) for row in rows if SIZE(row) > LARGEST_EVENT}
-    return found
+    return found | size.too_slow(rows)
 
 
 def clear_way(
-    topics: Topics, cohorts: Cohorts, cohort: Cohort, batch: Batch
+    topics: Topics, size: BatchSize, cohorts: Cohorts, cohort: Cohort, batch: Batch
 ) -> tuple[Cohort, Batch] | None:
     """The part of the batch without an obstacle; None where nothing of it can go.
 
     Shards with one are parted from the cohort, and not joined to it again by the border of a
     backlog. Alone, such a shard goes on up to the event in question and is held there.
     """
-    found = obstacles(topics, batch.rows)
+    found = obstacles(topics, size, batch.rows)
     if not found:
         return _beware(cohorts, cohort, batch)
     if len(cohort.stands) == 1:

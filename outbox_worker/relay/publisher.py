@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from outbox_worker.observe.metrics import RelayMetrics
+    from outbox_worker.relay.batch_size import BatchSize
     from outbox_worker.relay.group import Group
     from outbox_worker.relay.position import Position
     from outbox_worker.relay.reader import Batch
@@ -71,9 +72,12 @@ def _is_stale(position: Position, upper: Snapshot) -> bool:
 class Publisher:
     """Runs transactions; while a large one commits, the caller may read on."""
 
-    def __init__(self, transactions: Transactions, group: Group, metrics: RelayMetrics) -> None:
-        """Share the worker's producer and its membership."""
+    def __init__(
+        self, transactions: Transactions, group: Group, size: BatchSize, metrics: RelayMetrics
+    ) -> None:
+        """Share the worker's producer and its membership; tell `size` what came of batches."""
         self._transactions = transactions
+        self._size = size
         self._group = group
         self._metrics = metrics
         self._caller = Caller("commit")
@@ -121,9 +125,12 @@ class Publisher:
         name = type(outcome).__name__.lower()
         self._metrics.transaction_seconds.labels(name).observe(seconds)
         if not isinstance(outcome, Committed):
+            if rows:
+                self._size.failed(rows, seconds, self._transactions.delivered)
             self._metrics.aborts.labels(outcome.reason.partition(":")[0]).inc()
             return
         if rows:
+            self._size.committed(rows, seconds)
             self._metrics.batch_events.observe(len(rows))
             for topic, count in Counter(map(TOPIC, rows)).items():
                 self._metrics.published.labels(topic).inc(count)

@@ -24,6 +24,7 @@ from outbox_worker.stores.outbox import Limits
 if TYPE_CHECKING:
     from outbox_worker.database import Connection
     from outbox_worker.observe.metrics import RelayMetrics
+    from outbox_worker.relay.batch_size import BatchSize
     from outbox_worker.relay.cohorts import Cohort
     from outbox_worker.relay.snapshot import Snapshot
     from outbox_worker.stores.outbox import EventRow
@@ -64,15 +65,20 @@ class Batch:
 class TableReader:
     """The relay's connection to the table, made anew with growing pauses when it is lost."""
 
-    def __init__(self, url: str, limits: Limits, metrics: RelayMetrics) -> None:
-        """Connect to `url` on demand; `limits` bound one batch."""
+    def __init__(self, url: str, size: BatchSize, metrics: RelayMetrics) -> None:
+        """Connect to `url` on demand; `size` bounds one batch."""
         self._url = url
-        self.limits = limits
+        self._size = size
         self._metrics = metrics
         self._connection: Connection | None = None
         self._not_before = 0.0
         self._pause = BACKOFF_MIN_S
         self.trouble = ""
+
+    @property
+    def limits(self) -> Limits:
+        """What the next batch may hold."""
+        return self._size.limits
 
     @property
     def connection(self) -> Connection:
@@ -120,8 +126,8 @@ class TableReader:
         in id order from the floors on, and the border stays the snapshot that
         showed them.
         """
-        rows = min(cohort.rows or self.limits.rows, self.limits.rows)
-        limits = Limits(rows, self.limits.bytes)
+        most = self.limits
+        limits = Limits(min(cohort.rows or most.rows, most.rows), most.bytes)
         with self._metrics.read_seconds.time():
             if cohort.upper is not None:
                 return self._read_chunk(cohort, cohort.upper, limits)

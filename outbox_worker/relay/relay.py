@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from outbox_worker.observe.metrics import RelayMetrics
     from outbox_worker.relay.admission import Admission
+    from outbox_worker.relay.batch_size import BatchSize
     from outbox_worker.relay.cohorts import Cohort
     from outbox_worker.relay.group import Group
     from outbox_worker.relay.lookups import Lookups
@@ -66,6 +67,7 @@ class Parts:
 
     group: Group
     lookups: Lookups
+    size: BatchSize
     reader: TableReader
     admission: Admission
     topics: Topics
@@ -252,7 +254,7 @@ class Relay:
         taken = self._take()
         if taken is None:
             return False
-        taken = holds.clear_way(self._parts.topics, self._cohorts, *taken)
+        taken = holds.clear_way(self._parts.topics, self._parts.size, self._cohorts, *taken)
         if taken is None:
             return True
         cohort, batch = taken
@@ -266,12 +268,10 @@ class Relay:
     def _take(self) -> tuple[Cohort, Batch] | None:
         """The batch that was read ahead, or a new one."""
         ahead, self._ahead = self._ahead, None
-        if ahead is not None:
+        if ahead is not None and self._parts.size.admits(ahead[1].rows):
             return ahead
         cohort = self._cohorts.next(time.monotonic())
-        if cohort is None:
-            return None
-        return cohort, self._parts.reader.read(cohort)
+        return None if cohort is None else (cohort, self._parts.reader.read(cohort))
 
     def _publish(self, cohort: Cohort, batch: Batch) -> bool:
         after = self._settled(batch)

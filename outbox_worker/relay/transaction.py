@@ -145,7 +145,10 @@ class Transactions:
         self._source = ("ce_source", source)
         self._producer: Producer | None = None
         self._failures: list[tuple[KafkaError, Record]] = []
+        self._lost = [0]
         self._rows: Sequence[EventRow] = ()
+        self.delivered = 0
+        """Of a transaction that failed, how many of its records the brokers had taken by then."""
         self._began = 0.0
 
     @property
@@ -157,16 +160,18 @@ class Transactions:
         """Make the producer and fence every older one of this id; `KafkaException`."""
         # A list of its own: what is still heard of one that was given up is not this one's.
         failures: list[tuple[KafkaError, Record]] = []
-        note = partial(_note_failure, failures)
+        lost = [0]
+        note = partial(_note_failure, failures, lost)
         producer = kafka.make_producer({**self._config, "on_delivery": note})
         kafka.init_transactions(producer)
-        self._producer, self._failures = producer, failures
+        self._producer, self._failures, self._lost = producer, failures, lost
 
     def produce(self, rows: Sequence[EventRow]) -> Outcome | None:
         """Begin, and hand all records to librdkafka; an outcome only where that failed."""
         producer = self._require()
         self._failures.clear()
-        self._rows = rows
+        self._lost[0] = 0
+        self._rows, self.delivered = rows, 0
         self._began = time.perf_counter()
         row = None
         try:
@@ -224,6 +229,7 @@ class Transactions:
     def _abort(self, producer: Producer, fault: KafkaError) -> Outcome:
         """Abort where librdkafka says that it can be; otherwise give the producer up."""
         fault = _cause_of(producer, fault)
+        self.delivered = max(0, len(self._rows) - len(producer) - self._lost[0])
         reason, code = words(fault), fault.code()
         if fault.fatal() or not (fault.txn_requires_abort() or self._failures):
             self._discard(producer)
@@ -274,9 +280,15 @@ class Transactions:
 
 
 def _note_failure(
-    failures: list[tuple[KafkaError, Record]], error: KafkaError | None, message: Message
+    failures: list[tuple[KafkaError, Record]],
+    lost: list[int],
+    error: KafkaError | None,
+    message: Message,
 ) -> None:
-    if error is not None and error.code() not in STATE_CODES:
+    if error is None:
+        return
+    lost[0] += 1
+    if error.code() not in STATE_CODES:
         record = (message.topic() or "", _bytes(message.key()), _bytes(message.value()))
         failures.append((error, record))
 

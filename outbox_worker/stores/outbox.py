@@ -47,6 +47,14 @@ class Limits:
         """Whether a read that brought these may have left more behind."""
         return len(rows) >= self.rows or sum(map(SIZE, rows)) > self.bytes
 
+    def within(self, rows: list[EventRow]) -> list[EventRow]:
+        """`rows` without the last, where that one made them too large and is not alone."""
+        return rows[:-1] if len(rows) > 1 and self.exceeded_by(rows) else rows
+
+    def without(self, rows: Sequence[EventRow]) -> Limits:
+        """What they leave for others."""
+        return Limits(max(0, self.rows - len(rows)), self.bytes - sum(map(SIZE, rows)))
+
 
 def read_tail(
     connection: Connection, seen: Mapping[int, Snapshot], limits: Limits
@@ -83,6 +91,7 @@ def read_chunk(
 ) -> tuple[list[EventRow], int | None]:
     """The next rows of a backlog in id order, and the id they lead to: None at its end.
 
+    A row larger than `limits` comes alone.
     So few of so many ids that they are not found within `WINDOW` may be none.
     """
     last = min(cursors.values()) + WINDOW
@@ -102,6 +111,7 @@ def read_chunk(
         },
     )
     if limits.reached_by(rows):
+        rows = limits.within(rows)
         return rows, rows[-1][0]
     return rows, None if highest_id(connection) <= last else last
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+import psycopg
 import pytest
 
 from outbox_worker.local.ports import HOST, free_port
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
     from outbox_worker.local.postgres import PostgresServer
 
 pytestmark = pytest.mark.slow
+
+WRITE: Final = """
+    INSERT INTO outbox.event (topic, key, type, payload)
+    SELECT %(topic)s, 'key-' || n %% 50, 'thing.changed.v1',
+           convert_to(rpad(n::text, %(bytes)s, '.'), 'UTF8')
+    FROM generate_series(1, %(events)s) AS n"""
+
+THIN: Final = 100_000
+"""Bytes a second."""
 
 
 def test_connections_to_postgres_are_cut_in_mid_request(
@@ -132,3 +142,48 @@ def test_answers_of_kafka_take_half_a_second(proxied: Proxied) -> None:
         proxy.heal()
         scene.await_more(100)
     scene.prove(least=300)
+
+
+def write(scene: Scene, topic: str, events: int, size: int) -> None:
+    """So many events of so many bytes, in one transaction."""
+    with psycopg.connect(scene.url) as connection:
+        connection.execute(WRITE, {"topic": topic, "events": events, "bytes": size})
+
+
+def test_over_a_thin_link_batches_shrink_until_they_fit_and_grow_back(proxied: Proxied) -> None:
+    scene, proxy = proxied.scene, proxied.proxy
+    write(scene, scene.topics[0], 8_000, 1_000)
+    proxy.throttle(THIN)
+    worker = scene.worker(kafka_bootstrap_servers=proxied.bootstrap)
+    scene.await_more(500)
+    warnings = [line for line in worker.lines() if line["event"] == "batches_shrunk"]
+    assert len(warnings) == 1, "said once while it lasts"
+    assert "link" in warnings[0]["way_out"]
+    assert "OUTBOX_BATCH_BYTES" in warnings[0]["way_out"]
+    assert len(scene.subscriber.event_ids) < 8_000, "the link was not thin"
+    proxy.heal()
+    scene.await_caught_up()
+    write(scene, scene.topics[1], 20_000, 1_000)
+    scene.prove(least=28_000)
+    assert worker.said("batches_grown")
+
+
+def test_an_event_that_takes_longer_than_a_transaction_is_named_and_others_flow(
+    proxied: Proxied,
+) -> None:
+    scene, proxy = proxied.scene, proxied.proxy
+    wide = f"{scene.name}.wide"
+    scene.listen_to({wide: 1}, **{"max.message.bytes": "10000000"})
+    write(scene, wide, 1, 3_000_000)
+    ((large, row),) = scene.rows().items()
+    proxy.throttle(THIN)
+    worker = scene.worker(kafka_bootstrap_servers=proxied.bootstrap)
+    named = {"event_id": large, "id": row.id, "topic": wide, "shard": row.shard}
+    wait_until(lambda: worker.said("shard_held", **named), 60, "the event is named")
+    write(scene, scene.topics[0], 200, 100)
+    others = {event for event, each in scene.rows().items() if each.shard != row.shard}
+    wait_until(lambda: scene.subscriber.has_all(others), 60, "the others are read")
+    assert not scene.subscriber.has_all({large})
+    proxy.heal()
+    scene.prove(least=201)
+    assert worker.said("shard_flows")

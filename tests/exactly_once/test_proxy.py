@@ -112,3 +112,13 @@ def test_delay_holds_back_for_its_time(echo: tuple[str, int]) -> None:
         began = time.monotonic()
         assert exchange(sock, b"late") == b"late"
         assert time.monotonic() - began >= 2 * 0.3
+
+
+def test_a_thin_link_lets_so_many_bytes_a_second_through(echo: tuple[str, int]) -> None:
+    with Proxy(echo) as proxy, connect(proxy) as sock:
+        proxy.throttle(100_000)
+        began = time.monotonic()
+        assert exchange(sock, b"x" * 50_000) == b"x" * 50_000
+        assert time.monotonic() - began >= 0.4
+        proxy.heal()
+        assert exchange(sock, b"y" * 1_000_000) == b"y" * 1_000_000

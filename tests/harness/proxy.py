@@ -15,6 +15,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Final, Self
 
+from tests.harness.throttle import BURST_S, Throttle
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -73,6 +75,7 @@ class Proxy:
         self._silent = False
         self._cut_all = False
         self._delay_s = 0.0
+        self._throttle = Throttle()
         self._budget: tuple[int, int] | None = None
         self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
         self.cuts = 0
@@ -121,6 +124,11 @@ class Proxy:
         """Hold everything back for so long."""
         self._delay_s = seconds
 
+    def throttle(self, rate: float) -> None:
+        """Send the upstream so many bytes a second at most, all connections together."""
+        self._throttle.turn(rate)
+        self._wake()
+
     def fall_silent(self) -> None:
         """Forward nothing and close nothing: neither side can tell."""
         self._silent = True
@@ -133,6 +141,7 @@ class Proxy:
             for link in self._links:
                 link.budget = None
         self._delay_s = 0.0
+        self._throttle.turn(None)
         self._silent = False
         self._wake()
 
@@ -162,7 +171,7 @@ class Proxy:
         dues = [flow[0][0] for link in self._links for flow in link.pending.values() if flow]
         dues += [link.dead_at for link in self._links if link.dead_at is not None]
         future = [due - now for due in dues if due > now]
-        return min([TICK_S, *future])
+        return min([BURST_S if self._throttle.is_on else TICK_S, *future])
 
     def _serve(self, key: selectors.SelectorKey) -> None:
         sock = key.fileobj
@@ -237,6 +246,8 @@ class Proxy:
                 if link.dead_at is None:
                     self._cut_one(link)
         now = time.monotonic()
+        # None of them has the whole of a thin link: each is the first in its turn.
+        self._links = self._links[1:] + self._links[:1]
         for link in list(self._links):
             if link.dead_at is not None:
                 if link.dead_at <= now:
@@ -254,12 +265,18 @@ class Proxy:
         now = time.monotonic()
         while flow and flow[0][0] <= now:
             due, data = flow[0]
+            thin = target is link.sides[1]
+            room = self._throttle.room(len(data)) if thin else len(data)
+            if data and not room:
+                return True
             try:
-                sent = target.send(data) if data else 0
+                sent = target.send(data[:room]) if data else 0
             except BlockingIOError:
                 return True
             except OSError:
                 return False
+            if thin:
+                self._throttle.passed(sent)
             if sent < len(data):
                 flow[0] = (due, data[sent:])
                 return True
@@ -273,7 +290,8 @@ class Proxy:
             mask = 0
             if not link.ending and link.waiting(link.other(side)) < MOST_PENDING:
                 mask |= selectors.EVENT_READ
-            if link.pending[side] and link.pending[side][0][0] <= now:
+            shut = side is link.sides[1] and not self._throttle.room(1)
+            if link.pending[side] and link.pending[side][0][0] <= now and not shut:
                 mask |= selectors.EVENT_WRITE
             self._register(link, side, mask)
 

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from outbox_worker.observe.metrics import RelayMetrics
 from outbox_worker.relay.admission import Admission
+from outbox_worker.relay.batch_size import BatchSize
 from outbox_worker.relay.codec import encode
 from outbox_worker.relay.complaints import Complaints
 from outbox_worker.relay.group import Changes
@@ -90,7 +91,8 @@ class SimulatedReader(TableReader):
     """The product's reader on the simulated table; a fail-over breaks its connection."""
 
     def __init__(self, postgres: Postgres, rows: int) -> None:
-        super().__init__("", Limits(rows, 10**9), METRICS)
+        self.size = BatchSize(Limits(rows, 10**9))
+        super().__init__("", self.size, METRICS)
         self._postgres = postgres
         self._epoch: int | None = None
 
@@ -170,15 +172,18 @@ class Worker:
         name: str,
     ) -> None:
         self.group = SimulatedGroup()
+        reader = SimulatedReader(postgres, rows)
+        topics = cast("Topics", SimulatedTopics())
         self.relay = Relay(
             cast(
                 "Parts",
                 _Parts(
                     group=self.group,
                     lookups=SimulatedLookups(kafka),
-                    reader=SimulatedReader(postgres, rows),
-                    admission=Admission("group", name, cast("Topics", SimulatedTopics())),
-                    topics=SimulatedTopics(),
+                    size=reader.size,
+                    reader=reader,
+                    admission=Admission("group", name, topics, reader.size),
+                    topics=topics,
                     transactions=None,
                     publisher=SimulatedPublisher(kafka, self, *publisher),
                     metrics=METRICS,

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from outbox_worker.relay import holds
+from outbox_worker.relay.batch_size import BatchSize
 from outbox_worker.relay.cohorts import Cohort, Cohorts, Run, Stand
 from outbox_worker.relay.reader import Batch
 from outbox_worker.relay.snapshot import NOTHING, Snapshot
 from outbox_worker.relay.topics import Closed, Topics
 from outbox_worker.relay.transaction import Rejected
 from outbox_worker.settings import LARGEST_EVENT
+from outbox_worker.stores.outbox import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,6 +32,7 @@ class Table:
     """Rows of three shards in id order; `missing` has no topic, `huge` is larger than any event."""
 
     def __init__(self, missing: int = 0, huge: int = 0, refused: int = 0) -> None:
+        self.size = BatchSize(Limits(CHUNK, 10**9))
         self.refused = refused
         self.sent: Counter[int] = Counter()
         self.rows: list[EventRow] = [
@@ -83,7 +86,8 @@ def flow(
         cohort = cohorts.next(NOW)
         if cohort is None:
             break
-        taken = holds.clear_way(cast("Topics", table), cohorts, cohort, table.read(cohort))
+        topics = cast("Topics", table)
+        taken = holds.clear_way(topics, table.size, cohorts, cohort, table.read(cohort))
         if taken is None:
             continue
         cohort, batch = taken
