@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from typing_extensions import override
 
-from outbox_worker import rights
+from outbox_worker import compression, rights
 from outbox_worker import settings as numbers
 from outbox_worker.errors import SettingsError, UnreachableError
 
@@ -36,9 +36,6 @@ CREATE_S: Final = 15.0
 
 GRACE_S: Final = 1.0
 """How much longer than the client itself its answer is waited for."""
-
-CODEC_NAMES: Final = frozenset({"compression.codec", "compression.type"})
-"""Two names of one librdkafka property."""
 
 OURS: Final = frozenset(
     {
@@ -141,7 +138,7 @@ def producer_config(settings: Settings, transactional_id: str) -> Config:
         "message.max.bytes": numbers.LARGEST_EVENT + 1_000_000,
         "topic.metadata.propagation.max.ms": 1_000,
         **client_config(settings),
-        **_compression(settings),
+        **compression.chosen(settings, read_properties(settings.kafka_properties)),
         "transactional.id": transactional_id,
         "transaction.timeout.ms": numbers.TRANSACTION_TIMEOUT_MS,
         "partitioner": "murmur2_random",
@@ -150,23 +147,6 @@ def producer_config(settings: Settings, transactional_id: str) -> Config:
         "queue.buffering.max.messages": 2 * max(settings.batch_rows, 100_000),
         "queue.buffering.max.kbytes": 2_097_151,
     }
-
-
-def _compression(settings: Settings) -> Config:
-    """The codec, where the user's file does not name one; `SettingsError` where both do.
-
-    Without one: not every client can read another codec as it comes, and some stop in silence.
-    """
-    named = CODEC_NAMES & read_properties(settings.kafka_properties).keys()
-    if not named:
-        return {"compression.type": settings.compression or "none"}
-    if settings.compression is None:
-        return {}
-    raise SettingsError(
-        f"OUTBOX_COMPRESSION is set, and OUTBOX_KAFKA_PROPERTIES {settings.kafka_properties} "
-        f"holds {', '.join(sorted(named))}",
-        "Name the codec in one of the two places",
-    )
 
 
 def group_config(settings: Settings, owner: str) -> Config:
@@ -337,7 +317,7 @@ def _refused(error: KafkaException) -> SettingsError:
 
 PRODUCER_ONLY: Final = frozenset(
     {
-        *CODEC_NAMES,
+        *compression.NAMES,
         "batch.num.messages",
         "batch.size",
         "compression.level",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from domain.events import EVENTS
-from outbox_worker import database, kafka, settings
+from outbox_worker import compression, database, kafka, settings
 from outbox_worker.errors import SettingsError, UnreachableError
 
 if TYPE_CHECKING:
@@ -177,10 +177,10 @@ def test_the_codec_is_none_unless_the_setting_or_the_file_names_another(
     if given is not None:
         monkeypatch.setenv("OUTBOX_COMPRESSION", given)
     config = kafka.producer_config(settings.load(), "id")
-    assert {n: config[n] for n in config.keys() & kafka.CODEC_NAMES} == codec
+    assert {n: config[n] for n in config.keys() & compression.NAMES} == codec
 
 
-@pytest.mark.parametrize("name", sorted(kafka.CODEC_NAMES))
+@pytest.mark.parametrize("name", sorted(compression.NAMES))
 def test_a_codec_in_both_places_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
 ) -> None:
