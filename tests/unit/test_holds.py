@@ -164,7 +164,7 @@ def test_what_a_topic_may_refuse_goes_apart_from_the_rest_while_it_holds_a_shard
     cohort = Cohort({shard: Stand(NOTHING, 0, 0) for shard in range(3)})
     cohorts = Cohorts([waits, cohort])
     batch = Batch(cohort, table.rows[:12], UPPER, 12)
-    taken = holds.clear_way(cast("Topics", table), cohorts, cohort, batch)
+    taken = holds.clear_way(cast("Topics", table), table.size, cohorts, cohort, batch)
     assert taken is not None
     rest, batch = taken
     assert rest.shards == {1}
