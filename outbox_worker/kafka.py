@@ -137,6 +137,9 @@ def producer_config(settings: Settings, transactional_id: str) -> Config:
         # Larger than any topic allows: the topic's own limit decides, and says so.
         "message.max.bytes": numbers.LARGEST_EVENT + 1_000_000,
         "topic.metadata.propagation.max.ms": 1_000,
+        # A topic that was deleted, or made again with fewer partitions, holds up the transaction
+        # until librdkafka looks: after 5 minutes by default, and every 10 s one comes to nothing.
+        "topic.metadata.refresh.interval.ms": numbers.METADATA_REFRESH_MS,
         **client_config(settings),
         **compression.chosen(settings, read_properties(settings.kafka_properties)),
         "transactional.id": transactional_id,
@@ -156,6 +159,7 @@ def group_config(settings: Settings, owner: str) -> Config:
     """
     return {
         "heartbeat.interval.ms": numbers.HEARTBEAT_MS,
+        "topic.metadata.refresh.interval.ms": 5 * numbers.METADATA_REFRESH_MS,
         **_without_producer(client_config(settings)),
         "client.id": owner,
         "group.id": settings.group,

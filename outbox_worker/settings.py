@@ -45,6 +45,9 @@ KAFKA_CALL_S: Final = 12.0
 RETRY_BACKOFF_MS: Final = 2
 """The default of 100 costs 100 ms whenever the coordinator still ends the transaction before."""
 
+METADATA_REFRESH_MS: Final = 2_000
+"""How soon a producer notices that a topic was deleted or made again: one small request each."""
+
 IDLE_POLL_MIN_S: Final = 0.002
 IDLE_POLL_MAX_S: Final = 0.020
 IDLE_POLL_GROWTH: Final = 1.5

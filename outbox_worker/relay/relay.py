@@ -187,7 +187,7 @@ class Relay:
     def _ask_again(self, reason: str, code: int) -> None:
         """Kafka knows where we stand; we no longer do."""
         log.info("asking_kafka", reason=reason)
-        self._parts.group.note_failure(code, reason)
+        self._parts.topics.note_failure(code, reason)
         self._known.clear()
         self._stored.clear()
         self._start_over()

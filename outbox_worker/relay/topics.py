@@ -11,15 +11,17 @@ from confluent_kafka import KafkaError, KafkaException
 
 from outbox_worker import kafka, rights
 from outbox_worker.relay.complaints import words
+from outbox_worker.relay.shapes import Shapes
 from outbox_worker.settings import ANCHOR_TOPIC
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
     from concurrent.futures import Future
 
     from confluent_kafka.admin import AdminClient
 
     from outbox_worker.relay.group import Group
+    from outbox_worker.relay.shapes import Shape
     from outbox_worker.settings import Settings, TopicShape
 
 MAKE_S: Final = 1.0
@@ -57,16 +59,33 @@ class Topics:
         self._group = group
         self._known: set[str] = set()
         self._doubted: set[str] = set()
+        self._shapes = Shapes(settings)
         self._admin: AdminClient | None = None
         self._orders: dict[str, Order] = {}
 
     def closed(self, names: Iterable[str]) -> dict[str, Closed]:
         """Those of `names` that take no event; `UnreachableError` where nobody answers."""
-        faults = {name: self._find(name) for name in set(names) - self._known}
+        wanted = set(names)
+        self._shapes.look(wanted)
+        faults = {name: self._find(name) for name in wanted - self._known}
         if faults:
             self._group.complaints.settle("topics")
         self._known.update(name for name, fault in faults.items() if fault is None)
         return {name: fault for name, fault in faults.items() if fault is not None}
+
+    @property
+    def shapes(self) -> Mapping[str, Shape]:
+        """By topic, as it was found last."""
+        return self._shapes.known
+
+    def note_failure(self, code: int, reason: str) -> None:
+        """A transaction came to nothing: a topic may have been deleted, so all are asked for anew.
+
+        librdkafka says of no topic that it lost partitions, only that something timed out.
+        """
+        self._known.clear()
+        self._shapes.hurry()
+        self._group.note_failure(code, reason)
 
     def blame(self, code: int, names: Collection[str]) -> bool:
         """Whether this error of a transaction may lie in one of `names`; they are asked for anew.

@@ -121,6 +121,9 @@ class SimulatedTopics:
     def closed(self, _names: Iterable[str]) -> dict[str, str]:
         return {}
 
+    def note_failure(self, _code: int, _reason: str) -> None:
+        """Topics are as they were."""
+
     def blame(self, _code: int, _names: Iterable[str]) -> bool:
         return False
 

@@ -1,0 +1,119 @@
+"""What the topics of events were when they were last looked at: deleted and made again, or wider.
+
+librdkafka goes on by itself with what it finds. A person hears of it here: keys that lie in other
+partitions from now on, events of before that are gone with their topic.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import structlog
+from confluent_kafka import KafkaException, TopicCollection
+
+from outbox_worker import kafka
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from concurrent.futures import Future
+
+    from confluent_kafka.admin import AdminClient
+    from confluent_kafka.admin._topic import TopicDescription
+
+    from outbox_worker.settings import Settings
+
+LOOK_S: Final = 5.0
+"""How often at most, while events come; at once after a transaction that failed."""
+
+NO_ID: Final = "AAAAAAAAAAAAAAAAAAAAAA"
+"""Sixteen bytes of zero, as librdkafka writes ids."""
+
+log = structlog.get_logger("relay")
+
+
+class Shape(NamedTuple):
+    """One life of a topic. Its id is new when it is made again; "" on brokers that have none."""
+
+    id: str
+    partitions: int
+
+
+class Shapes:
+    """Looks from time to time, in the background: events never wait for an answer."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Ask through a client of its own; nothing is asked before `look`."""
+        self._settings = settings
+        self._names: set[str] = set()
+        self._shapes: dict[str, Shape] = {}
+        self._admin: AdminClient | None = None
+        self._asked: dict[str, Future[TopicDescription]] = {}
+        self._look_at = self._give_up_at = 0.0
+
+    @property
+    def known(self) -> Mapping[str, Shape]:
+        """By topic what was found last; for any thread."""
+        return dict(self._shapes)
+
+    def hurry(self) -> None:
+        """Look with the next `look`."""
+        self._look_at = 0.0
+
+    def look(self, names: Iterable[str]) -> None:
+        """Take the answers that have come; ask for these and earlier names when it is time."""
+        self._names.update(names)
+        now = time.monotonic()
+        if self._asked and all(each.done() for each in self._asked.values()):
+            asked, self._asked = self._asked, {}
+            for name, answer in asked.items():
+                self._take(name, answer)
+        elif self._asked and now > self._give_up_at:
+            self._begin_anew()
+        if not self._asked and now >= self._look_at and self._names:
+            self._look_at = now + LOOK_S
+            self._give_up_at = now + kafka.METADATA_S + kafka.GRACE_S
+            self._admin = self._admin or kafka.make_admin(self._settings)
+            self._asked = self._admin.describe_topics(
+                TopicCollection(sorted(self._names)), request_timeout=kafka.METADATA_S
+            )
+
+    def _take(self, name: str, answer: Future[TopicDescription]) -> None:
+        try:
+            found = answer.result(0)
+        except KafkaException as error:
+            if error.args[0].code() < 0:
+                self._begin_anew()
+            return  # Of a topic that is not there, or not ours to see, `Topics` tells.
+        now = Shape(_text(found), len(found.partitions))
+        before = self._shapes.get(name)
+        self._shapes[name] = now
+        if before is None:
+            log.debug("topic_seen", topic=name, partitions=now.partitions)
+        elif before.id != now.id:
+            log.warning(
+                "topic_made_again",
+                topic=name,
+                partitions=now.partitions,
+                before=before.partitions,
+                meaning="what it held is gone; what was not yet published goes into the new topic",
+            )
+        elif before != now:
+            log.warning(
+                "partitions_changed",
+                topic=name,
+                partitions=now.partitions,
+                before=before.partitions,
+                meaning="keys lie in other partitions from now on; their order holds within each",
+            )
+
+    def _begin_anew(self) -> None:
+        """Ask through another client: one from before a restart of a broker may get no answer."""
+        self._admin = None
+        self._asked = {}
+
+
+def _text(found: TopicDescription) -> str:
+    """The id of a topic as text, "" where the broker has none (before Kafka 2.8)."""
+    text = str(found.topic_id)
+    return "" if text == NO_ID else text
