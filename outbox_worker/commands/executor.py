@@ -32,6 +32,7 @@ from outbox_worker.commands.outcome import (
     Tried,
     Unreached,
 )
+from outbox_worker.commands.rounds import Rounds
 from outbox_worker.stores import command as inbox
 
 if TYPE_CHECKING:
@@ -63,15 +64,15 @@ class Parts:
     attempts: int
     metrics: CommandMetrics
     patience: Patience = field(default_factory=Patience)
+    rounds: Rounds = field(default_factory=Rounds)
 
 
 class Executor:
-    """Executes commands one by one, going around their keys."""
+    """Executes commands one by one, going around their keys with the other threads."""
 
     def __init__(self, parts: Parts) -> None:
-        """Begin with the first key."""
+        """Begin where the others are."""
         self._parts = parts
-        self._after = ""
         self._idle = False
 
     def run_once(self, connection: Connection) -> Outcome:
@@ -82,19 +83,24 @@ class Executor:
         """
         began = time.monotonic()
         claimed: Claimed | None = None
+        rounds = self._parts.rounds
+        start = rounds.start()
         outcome: Outcome
         try:
             # A look without a transaction costs a third; what it locks it lets go at once.
-            if self._idle and inbox.claim_command(connection, self._after) is None:
+            if self._idle and inbox.claim_command(connection, *start) is None:
                 return Idle()
             with connection.transaction():
-                claimed = inbox.claim_command(connection, self._after)
+                claimed = inbox.claim_command(connection, *start)
+                if claimed is not None:
+                    rounds.claimed(start, claimed)
                 outcome = Idle() if claimed is None else self._execute(connection, claimed)
         except Exception as error:  # noqa: BLE001  whatever it is, the next command goes on
             outcome = self._undone(connection, claimed, error)
         self._idle = claimed is None
         if claimed is not None and not isinstance(outcome, Idle):
-            self._after = claimed.key
+            if isinstance(outcome, Succeeded | Rejected | Overtaken):
+                rounds.finished(claimed)
             self._count(claimed, outcome, time.monotonic() - began)
         return outcome
 

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 class Claimed(NamedTuple):
-    """A command that is locked for as long as the transaction lasts; `payload` is JSON."""
+    """A command that is locked for as long as the transaction lasts; `payload` is JSON.
+
+    `seq` is its number in the order of insertion, `last_seq` that of its key's last queued one.
+    """
 
     command_id: UUID
     type: str
@@ -24,6 +27,8 @@ class Claimed(NamedTuple):
     correlation_id: UUID | None
     failures: int
     submitted_at: datetime
+    seq: int
+    last_seq: int
 
 
 class Queued(NamedTuple):
@@ -35,9 +40,15 @@ class Queued(NamedTuple):
     seconds: float
 
 
-def claim_command(connection: Connection, after: str) -> Claimed | None:
-    """Lock the next command that can run, of a key behind `after` if there is one."""
-    row = connection.execute(sql.load("command/claim_command"), {"after": after}).fetchone()
+def claim_command(
+    connection: Connection, after: str, above: int = 0, upto: int = 0
+) -> Claimed | None:
+    """Lock the next command that can run, of a key behind `after` if there is one.
+
+    Of the key `after` itself those numbered from behind `above` up to `upto` come first.
+    """
+    parameters = {"after": after, "above": above, "upto": upto}
+    row = connection.execute(sql.load("command/claim_command"), parameters).fetchone()
     return None if row is None else Claimed(*row)
 
 

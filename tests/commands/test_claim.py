@@ -167,11 +167,77 @@ def test_two_of_a_key_never_run_at_once_also_when_the_earlier_one_is_committed_l
     assert wait_until(lambda: claim(sessions[2]), 10, "it runs no more") == earlier
 
 
-def costs(link: Connection, after: str) -> tuple[int, str]:
+def test_within_a_window_the_head_of_the_key_is_the_first_behind_what_is_finished(
+    connection: Connection, database: str, sessions: list[Connection]
+) -> None:
+    with connections.connect(database, application="slow") as slow, slow.transaction():
+        late = submit(slow)
+        first, second = submit(connection), submit(connection)
+        opened = inbox.claim_command(connection, "")
+        assert opened is not None
+        assert (opened.command_id, opened.last_seq) == (first, opened.seq + 1)
+        finish(connection, opened)
+    window = (opened.seq, opened.last_seq)
+    behind = submit(connection)
+    # In the window `second`, which was there before `late` was committed; then `late`, and
+    # only then what was inserted after that.
+    with connection.transaction(force_rollback=True):
+        found = inbox.claim_command(connection, "key", *window)
+        assert found is not None
+        assert found.command_id == second
+    assert inbox.postpone_command(connection, second, 3600, 1)
+    assert inbox.claim_command(connection, "key", *window) is None
+    assert inbox.postpone_command(connection, second, 0, 0)
+    finish(connection, found)
+    assert inbox.claim_command(sessions[0], "key", *window) == (late, *whole(connection, late))
+    assert claim(sessions[1]) is None
+    sessions[0].close()
+    assert wait_until(lambda: claim(sessions[2]), 10, "it runs no more") == late
+    finish(sessions[2], found._replace(command_id=late))
+    assert claim(sessions[2]) == behind
+
+
+WHOLE = """
+    SELECT type, key, actor, payload::text, correlation_id, failures, submitted_at, seq,
+           (SELECT max(seq) FROM outbox.command WHERE status = 'queued')
+    FROM outbox.command WHERE command_id = %s"""
+
+
+def whole(link: Connection, command_id: UUID) -> tuple[Any, ...]:
+    row = link.execute(WHOLE, (command_id,)).fetchone()
+    assert row is not None
+    return row
+
+
+FINISH_MOST = """
+    UPDATE outbox.command SET status = 'succeeded', result = '{}', finished_at = now()
+    WHERE seq < (SELECT max(seq) FROM outbox.command)"""
+
+
+def test_a_claim_in_a_window_does_not_walk_through_what_is_finished(
+    connection: Connection, database: str
+) -> None:
+    """An old snapshot keeps vacuum from the entries of finished commands."""
+    connection.execute("ALTER TABLE outbox.command SET (autovacuum_enabled = false)")
+    connection.execute(FILL.format(key=ONE_KEY, rows=QUEUED).encode())
+    with connections.connect(database, application="old") as old, old.transaction():
+        old.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        old.execute("SELECT count(*) FROM outbox.command")
+        connection.execute(FINISH_MOST)
+        found = inbox.claim_command(connection, "")
+        assert found is not None
+        pages, plan = costs(connection, "hot", found.seq - 1, found.last_seq)
+        assert pages < PAGES, plan
+        walked, _ = costs(connection, "hot")
+        assert walked > 10 * PAGES
+
+
+def costs(link: Connection, after: str, above: int = 0, upto: int = 0) -> tuple[int, str]:
     """Pages that a claim touches, and its plan."""
     order = b"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + sql.load("command/claim_command")
     with link.transaction(force_rollback=True):
-        row = link.execute(order, {"after": after}).fetchone()
+        given = {"after": after, "above": above, "upto": upto}
+        row = link.execute(order, given).fetchone()
     assert row is not None
     plan: dict[str, Any] = row[0][0]["Plan"]
     assert plan["Actual Rows"] == 1
