@@ -25,9 +25,6 @@ DEEP = 3_000
 MEGABYTE = 1_000_000
 
 WRONG = {
-    "no object": ("CreateClass", "[1, 2]", ""),
-    "a string": ("CreateClass", '"CreateClass"', ""),
-    "null": ("CreateClass", "null", ""),
     "a missing field": ("CreateClass", {"name": "7b"}, "course_codes"),
     "an unknown field": ("DeleteClass", {"class_id": str(uuid.uuid4()), "why": 1}, "why"),
     "a wrong type": ("CreateClass", {"name": 7, "course_codes": ["ENG5"]}, "name"),
@@ -128,6 +125,32 @@ def test_a_payload_that_is_copied_compressed_is_measured_by_its_text(
         connection.execute(
             "INSERT INTO outbox.command (type, key, actor, payload) "
             "SELECT 'CreateClass', 'k', 'a', payload FROM staged"
+        )
+
+
+@pytest.mark.parametrize(
+    ("payload", "said"),
+    [
+        ("[1, 2]", "an array"),
+        ('"CreateClass"', "a string"),
+        (json.dumps(json.dumps({"name": "7b"})), "a string"),
+        ("null", "null"),
+        ("7", "a number"),
+        ("true", "a boolean"),
+    ],
+)
+def test_what_is_no_object_is_refused_at_once(
+    connection: Connection, payload: str, said: str
+) -> None:
+    with pytest.raises(psycopg.DatabaseError, match=f"PAYLOAD_IS_NO_OBJECT.* {said}") as caught:
+        submit(connection, "CreateClass", payload)
+    assert caught.value.sqlstate == "OB003"
+    assert "payload => $3::text::jsonb" in (caught.value.diag.message_hint or "")
+    with pytest.raises(psycopg.errors.CheckViolation, match="command_payload_is_an_object"):
+        connection.execute(
+            "INSERT INTO outbox.command (type, key, actor, payload) "
+            "VALUES ('CreateClass', 'k', 'a', %s)",
+            (payload,),
         )
 
 

@@ -214,7 +214,7 @@ def test_a_service_needs_the_role_of_the_domain_and_no_other(
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             link.execute("UPDATE school.course SET name = 'English 8'")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            link.execute("SELECT FROM outbox.event")
+            link.execute("SELECT payload FROM outbox.event")
     assert len(events(connection)) == len(SETTING) + 6
 
 

@@ -109,60 +109,110 @@ BEGIN
     )', 'event_' || to_char(day, 'YYYYMMDD')) INTO found_one;
     RETURN found_one;
 END $_$;
-CREATE FUNCTION outbox.publish(topic text, key text, type text, payload bytea, event_id uuid DEFAULT NULL::uuid, idempotency_key text DEFAULT NULL::text, headers jsonb DEFAULT NULL::jsonb, content_type text DEFAULT 'application/json'::text) RETURNS uuid
+CREATE FUNCTION outbox.name_content() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    NEW.content_type := 'application/json';
+    IF NEW.payload IS NULL THEN
+        RETURN NEW;
+    END IF;
+    -- Blank, quotation mark, minus, digits, [, f, n, t, {.
+    IF pg_catalog.length(NEW.payload) = 0 OR pg_catalog.get_byte(NEW.payload, 0) NOT IN (
+        9, 10, 13, 32, 34, 45, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 91, 102, 110, 116, 123) THEN
+        NEW.content_type := 'application/octet-stream';
+        RETURN NEW;
+    END IF;
+    BEGIN
+        PERFORM pg_catalog.convert_from(NEW.payload, 'UTF8')::pg_catalog.json;
+    EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+        NEW.content_type := 'application/octet-stream';
+    END;
+    RETURN NEW;
+END $$;
+CREATE FUNCTION outbox.publish(topic text, key text, type text, payload jsonb, event_id uuid DEFAULT NULL::uuid, idempotency_key text DEFAULT NULL::text, headers jsonb DEFAULT NULL::jsonb, content_type text DEFAULT 'application/json'::text) RETURNS uuid
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+#variable_conflict use_variable
+DECLARE
+    is_twice boolean := jsonb_typeof(publish.payload) = 'string'
+        AND publish.payload #>> '{}' ~ '^\s*[[{]';
+BEGIN
+    IF is_twice THEN
+        BEGIN
+            PERFORM (publish.payload #>> '{}')::json;
+        EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+            is_twice := false;
+        END;
+    END IF;
+    IF is_twice THEN
+        RAISE EXCEPTION 'PAYLOAD_ENCODED_TWICE: the payload is a JSON string that holds JSON'
+            USING ERRCODE = 'OB002',
+                  DETAIL = 'The program made a text of its JSON, and the driver JSON of the text.',
+                  HINT = 'Give the driver the object itself, or the text with a cast, '
+                         'payload => $4::text::jsonb. A string that is meant goes out by publish_bytes.';
+    END IF;
+    RETURN outbox.publish_bytes(
+        publish.topic, publish.key, publish.type, convert_to(publish.payload::text, 'UTF8'),
+        publish.event_id, publish.idempotency_key, publish.headers,
+        coalesce(publish.content_type, 'application/json'));
+END $_$;
+CREATE FUNCTION outbox.publish_bytes(topic text, key text, type text, payload bytea, event_id uuid DEFAULT NULL::uuid, idempotency_key text DEFAULT NULL::text, headers jsonb DEFAULT NULL::jsonb, content_type text DEFAULT NULL::text, schema_id uuid DEFAULT NULL::uuid) RETURNS uuid
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 #variable_conflict use_variable
 DECLARE
-    id uuid := coalesce(publish.event_id, gen_random_uuid());
+    id uuid := coalesce(publish_bytes.event_id, gen_random_uuid());
     first_id uuid;
-    kept_headers jsonb := publish.headers;
+    kept_headers jsonb := nullif(publish_bytes.headers, 'null');
 BEGIN
-    IF publish.idempotency_key IS NOT NULL THEN
+    IF publish_bytes.idempotency_key IS NOT NULL THEN
         -- A racing transaction with the same key is waited for here: if it commits,
         -- its id is returned, if it rolls back, this one writes.
         LOOP
             INSERT INTO outbox.idempotency_key AS kept (topic, key, event_id)
-            VALUES (publish.topic, publish.idempotency_key, id)
+            VALUES (publish_bytes.topic, publish_bytes.idempotency_key, id)
             ON CONFLICT DO NOTHING;
             EXIT WHEN FOUND;
             SELECT kept.event_id INTO first_id FROM outbox.idempotency_key AS kept
-            WHERE kept.topic = publish.topic AND kept.key = publish.idempotency_key;
+            WHERE kept.topic = publish_bytes.topic AND kept.key = publish_bytes.idempotency_key;
             IF FOUND THEN
                 RETURN first_id;
             END IF;
             -- Purged between the two statements: the key is free again.
         END LOOP;
         kept_headers := coalesce(kept_headers, '{}'::jsonb)
-            || jsonb_build_object('idempotency-key', publish.idempotency_key);
+            || jsonb_build_object('idempotency-key', publish_bytes.idempotency_key);
+    END IF;
+    IF publish_bytes.schema_id IS NOT NULL THEN
+        kept_headers := coalesce(kept_headers, '{}'::jsonb)
+            || jsonb_build_object('__value_schema_id', publish_bytes.schema_id);
     END IF;
     INSERT INTO outbox.event (topic, key, type, payload, event_id, headers, content_type)
-    VALUES (publish.topic, publish.key, publish.type, publish.payload, id, kept_headers,
-            publish.content_type);
+    VALUES (publish_bytes.topic, publish_bytes.key, publish_bytes.type, publish_bytes.payload, id,
+            kept_headers, publish_bytes.content_type);
     RETURN id;
 END $$;
-CREATE FUNCTION outbox.publish(topic text, key text, type text, payload jsonb, event_id uuid DEFAULT NULL::uuid, idempotency_key text DEFAULT NULL::text, headers jsonb DEFAULT NULL::jsonb, content_type text DEFAULT 'application/json'::text) RETURNS uuid
-    LANGUAGE sql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $_$
-    SELECT outbox.publish($1, $2, $3, convert_to($4::text, 'UTF8'), $5, $6, $7, $8)
-$_$;
-CREATE FUNCTION outbox.publish(topic text, key text, type text, payload text, event_id uuid DEFAULT NULL::uuid, idempotency_key text DEFAULT NULL::text, headers jsonb DEFAULT NULL::jsonb, content_type text DEFAULT 'application/json'::text) RETURNS uuid
-    LANGUAGE sql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $_$
-    SELECT outbox.publish($1, $2, $3, $4::jsonb, $5, $6, $7, $8)
-$_$;
 CREATE FUNCTION outbox.submit(type text, key text, payload jsonb, actor text, command_id uuid DEFAULT NULL::uuid, correlation_id uuid DEFAULT NULL::uuid) RETURNS uuid
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
+    AS $_$
 #variable_conflict use_variable
 DECLARE
     id uuid := coalesce(submit.command_id, gen_random_uuid());
     kept outbox.command;
 BEGIN
+    IF jsonb_typeof(submit.payload) <> 'object' THEN
+        RAISE EXCEPTION 'PAYLOAD_IS_NO_OBJECT: the payload of a command is a JSON object, not %',
+            CASE jsonb_typeof(submit.payload)
+                WHEN 'string' THEN 'a string' WHEN 'array' THEN 'an array' WHEN 'null' THEN 'null'
+                ELSE 'a ' || jsonb_typeof(submit.payload) END
+            USING ERRCODE = 'OB003',
+                  HINT = 'Give the driver the object itself, or its text with a cast, '
+                         'payload => $3::text::jsonb: many drivers make a JSON string of a text.';
+    END IF;
     -- A racing transaction with the same id is waited for here.
     LOOP
         INSERT INTO outbox.command AS stored (command_id, type, key, actor, payload, correlation_id)
@@ -182,7 +232,7 @@ BEGIN
                   HINT = 'Draw a new command_id for each new request; repeat an id only to retry.';
     END IF;
     RETURN id;
-END $$;
+END $_$;
 CREATE TABLE school.batch (
     batch_id uuid NOT NULL,
     owner text NOT NULL,
@@ -456,7 +506,7 @@ END NOT NULL,
     type text NOT NULL,
     headers jsonb,
     payload bytea,
-    content_type text DEFAULT 'application/json'::text NOT NULL,
+    content_type text NOT NULL,
     horizon xid8 DEFAULT pg_snapshot_xmin(pg_current_snapshot()),
     CONSTRAINT event_content_type_is_not_empty CHECK ((content_type <> ''::text)),
     CONSTRAINT event_topic_is_a_kafka_topic CHECK (((topic !~ '[^a-zA-Z0-9._-]'::text) AND ((length(topic) >= 1) AND (length(topic) <= 249)) AND (topic <> ALL (ARRAY['.'::text, '..'::text])))),
@@ -478,7 +528,7 @@ END CONSTRAINT event_id_not_null NOT NULL,
     type text CONSTRAINT event_type_not_null NOT NULL,
     headers jsonb,
     payload bytea,
-    content_type text DEFAULT 'application/json'::text CONSTRAINT event_content_type_not_null NOT NULL,
+    content_type text CONSTRAINT event_content_type_not_null NOT NULL,
     horizon xid8 DEFAULT pg_snapshot_xmin(pg_current_snapshot()),
     CONSTRAINT event_content_type_is_not_empty CHECK ((content_type <> ''::text)),
     CONSTRAINT event_topic_is_a_kafka_topic CHECK (((topic !~ '[^a-zA-Z0-9._-]'::text) AND ((length(topic) >= 1) AND (length(topic) <= 249)) AND (topic <> ALL (ARRAY['.'::text, '..'::text])))),
@@ -577,6 +627,8 @@ CREATE TABLE school.batch_tally (
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='2000', autovacuum_vacuum_cost_delay='0');
 ALTER TABLE ONLY outbox.event ATTACH PARTITION outbox.event_default DEFAULT;
 ALTER TABLE outbox.command
+    ADD CONSTRAINT command_payload_is_an_object CHECK (((status <> 'queued'::text) OR (jsonb_typeof(payload) = 'object'::text))) NOT VALID;
+ALTER TABLE outbox.command
     ADD CONSTRAINT command_payload_is_at_most_4_mb CHECK (((status <> 'queued'::text) OR (octet_length((payload)::text) <= 4194304))) NOT VALID;
 ALTER TABLE ONLY outbox.command
     ADD CONSTRAINT command_pkey PRIMARY KEY (command_id);
@@ -599,9 +651,15 @@ ALTER TABLE outbox.event
 ALTER TABLE outbox.event
     ADD CONSTRAINT event_headers_of_cloudevents_are_attributes CHECK ((((headers)::text !~* '"ce_'::text) OR (NOT (headers @? '$.keyvalue()?(@."key" like_regex "^ce_" flag "i" && !((@."key" like_regex "^ce_[a-z0-9]{1,20}$" && @."value" != null) && @."value" != ""))'::jsonpath)))) NOT VALID;
 ALTER TABLE outbox.event
+    ADD CONSTRAINT event_headers_of_schemas_are_uuids CHECK ((((headers ->> '__key_schema_id'::text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'::text) AND ((headers ->> '__value_schema_id'::text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'::text))) NOT VALID;
+ALTER TABLE outbox.event
     ADD CONSTRAINT event_topic_is_not_internal CHECK ((topic <> ALL (ARRAY['outbox.shards'::text, '__consumer_offsets'::text, '__transaction_state'::text, '__share_group_state'::text, '__cluster_metadata'::text]))) NOT VALID;
+ALTER TABLE outbox.idempotency_key
+    ADD CONSTRAINT idempotency_key_is_short CHECK (((octet_length(key) >= 1) AND (octet_length(key) <= 2400))) NOT VALID;
 ALTER TABLE ONLY outbox.idempotency_key
     ADD CONSTRAINT idempotency_key_pkey PRIMARY KEY (topic, key);
+ALTER TABLE outbox.idempotency_key
+    ADD CONSTRAINT idempotency_key_topic_is_short CHECK ((octet_length(topic) <= 249)) NOT VALID;
 ALTER TABLE ONLY outbox.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (number);
 ALTER TABLE ONLY outbox."position"
@@ -655,6 +713,7 @@ CREATE UNIQUE INDEX slot_holds_a_text_once ON school.slot USING btree (batch_id,
 CREATE INDEX student_owner_idx ON school.student USING btree (owner, created_at DESC, student_id DESC);
 ALTER INDEX outbox.event_pkey ATTACH PARTITION outbox.event_default_pkey;
 ALTER INDEX outbox.event_xid_shard_idx ATTACH PARTITION outbox.event_default_xid_shard_idx;
+CREATE TRIGGER name_content BEFORE INSERT ON outbox.event FOR EACH ROW WHEN ((new.content_type IS NULL)) EXECUTE FUNCTION outbox.name_content();
 ALTER TABLE ONLY school.association
     ADD CONSTRAINT association_batch_exists FOREIGN KEY (batch_id) REFERENCES school.batch(batch_id);
 ALTER TABLE ONLY school.batch
@@ -681,12 +740,10 @@ REVOKE ALL ON FUNCTION outbox.drop_partition(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.drop_partition(day date) TO outbox_worker;
 REVOKE ALL ON FUNCTION outbox.has_unpublished(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.has_unpublished(day date) TO outbox_worker;
-REVOKE ALL ON FUNCTION outbox.publish(topic text, key text, type text, payload bytea, event_id uuid, idempotency_key text, headers jsonb, content_type text) FROM PUBLIC;
-GRANT ALL ON FUNCTION outbox.publish(topic text, key text, type text, payload bytea, event_id uuid, idempotency_key text, headers jsonb, content_type text) TO outbox_writer;
 REVOKE ALL ON FUNCTION outbox.publish(topic text, key text, type text, payload jsonb, event_id uuid, idempotency_key text, headers jsonb, content_type text) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.publish(topic text, key text, type text, payload jsonb, event_id uuid, idempotency_key text, headers jsonb, content_type text) TO outbox_writer;
-REVOKE ALL ON FUNCTION outbox.publish(topic text, key text, type text, payload text, event_id uuid, idempotency_key text, headers jsonb, content_type text) FROM PUBLIC;
-GRANT ALL ON FUNCTION outbox.publish(topic text, key text, type text, payload text, event_id uuid, idempotency_key text, headers jsonb, content_type text) TO outbox_writer;
+REVOKE ALL ON FUNCTION outbox.publish_bytes(topic text, key text, type text, payload bytea, event_id uuid, idempotency_key text, headers jsonb, content_type text, schema_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION outbox.publish_bytes(topic text, key text, type text, payload bytea, event_id uuid, idempotency_key text, headers jsonb, content_type text, schema_id uuid) TO outbox_writer;
 REVOKE ALL ON FUNCTION outbox.submit(type text, key text, payload jsonb, actor text, command_id uuid, correlation_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.submit(type text, key text, payload jsonb, actor text, command_id uuid, correlation_id uuid) TO outbox_writer;
 GRANT SELECT,INSERT,UPDATE ON TABLE school.batch TO outbox_domain;
@@ -732,13 +789,15 @@ GRANT UPDATE(retry_at) ON TABLE outbox.command TO outbox_worker;
 GRANT USAGE ON SEQUENCE outbox.event_id_seq TO outbox_writer;
 GRANT SELECT ON TABLE outbox.event TO outbox_reader;
 GRANT SELECT ON TABLE outbox.event TO outbox_worker;
-GRANT INSERT(event_id) ON TABLE outbox.event TO outbox_writer;
+GRANT SELECT(id) ON TABLE outbox.event TO outbox_writer;
+GRANT SELECT(created_at) ON TABLE outbox.event TO outbox_writer;
+GRANT SELECT(event_id),INSERT(event_id) ON TABLE outbox.event TO outbox_writer;
 GRANT INSERT(topic) ON TABLE outbox.event TO outbox_writer;
 GRANT INSERT(key) ON TABLE outbox.event TO outbox_writer;
 GRANT INSERT(type) ON TABLE outbox.event TO outbox_writer;
 GRANT INSERT(headers) ON TABLE outbox.event TO outbox_writer;
 GRANT INSERT(payload) ON TABLE outbox.event TO outbox_writer;
-GRANT INSERT(content_type) ON TABLE outbox.event TO outbox_writer;
+GRANT SELECT(content_type),INSERT(content_type) ON TABLE outbox.event TO outbox_writer;
 GRANT SELECT,DELETE ON TABLE outbox.event_default TO outbox_worker;
 GRANT SELECT,DELETE ON TABLE outbox.idempotency_key TO outbox_worker;
 GRANT SELECT ON TABLE outbox."position" TO outbox_reader;
