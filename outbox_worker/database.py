@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import psycopg
 from psycopg import conninfo, pq
 from psycopg.types.numeric import Int8BinaryLoader
 
+from outbox_worker import session
 from outbox_worker.errors import OutboxError, SettingsError, UnreachableError, WorkFailedError
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ XID8_OID: Final = 5069
 
 CONNECT_DEFAULTS: Final[Mapping[str, str | int]] = {
     "connect_timeout": 5,
-    "target_session_attrs": "read-write",
+    "target_session_attrs": "primary",
     "keepalives_idle": 5,
     "keepalives_interval": 2,
     "keepalives_count": 3,
@@ -29,19 +31,16 @@ CONNECT_DEFAULTS: Final[Mapping[str, str | int]] = {
 }
 """A worker talks to a primary; a peer that vanished is noticed in about ten seconds."""
 
-READER_OPTIONS: Final = " ".join(
-    f"-c {name}={value}"
-    for name, value in {
-        "enable_seqscan": "off",
-        "enable_bitmapscan": "off",
-        "enable_sort": "off",
-        "max_parallel_workers_per_gather": 0,
-        "jit": "off",
-        "plan_cache_mode": "force_generic_plan",
-        "work_mem": "64MB",
-        "statement_timeout": "60s",
-    }.items()
-)
+READER_OPTIONS: Final[Mapping[str, str]] = {
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_sort": "off",
+    "max_parallel_workers_per_gather": "0",
+    "jit": "off",
+    "plan_cache_mode": "force_generic_plan",
+    "work_mem": "64MB",
+    "statement_timeout": "60s",
+}
 """Plans decide everything in the reads: on an unanalysed table of 3 million rows the planner
 otherwise takes a sequential scan of 0.5 s for a poll that costs 0.3 ms over its index."""
 
@@ -68,33 +67,59 @@ NOWHERE: Final = "/nonexistent"
 """A folder without a socket: whoever connects there learns at once that nobody is there."""
 
 
-def connect(url: str, *, application: str, options: str = "") -> Connection:
-    """Open an autocommit connection to the primary.
+NO_OPTIONS: Final[Mapping[str, str]] = {}
 
-    `options` are further server settings (`-c name=value`). Raises
-    `SettingsError` where the URL cannot be read, or a part of it cannot be whatever the
-    server, and `UnreachableError` where no primary answers or it refuses us.
+REFUSED_BY_POOLER: Final = re.compile(r"unsupported startup parameter(?: in options)?: (\S+)")
+"""PgBouncer's words for a parameter of the connection that it does not know."""
+
+
+def connect(url: str, *, application: str, options: Mapping[str, str] = NO_OPTIONS) -> Connection:
+    """Open an autocommit connection to the primary, with the settings of `session.PINNED`.
+
+    `options` are further settings of the server, by name; they win over those, and both over
+    the URL's. Raises `SettingsError` where the URL cannot be read, a part of it cannot be
+    whatever the server, or what it leads to gives no sessions of our own, and
+    `UnreachableError` where no primary answers or it refuses us.
     """
+    connection = _open(url, application)
     try:
-        connection = psycopg.connect(**arguments(url, application=application, options=options))
+        prepare(connection, url, options)
+    except BaseException:
+        connection.close()
+        raise
+    connection.adapters.register_loader(XID8_OID, Int8BinaryLoader)
+    return connection
+
+
+def prepare(connection: Connection, url: str, options: Mapping[str, str]) -> None:
+    """Give an open connection to `url` the settings of a session of ours; raises as `connect`."""
+    application = connection.info.get_parameters().get("application_name", "")
+    try:
+        session.prepare(connection, options, partial(_open, url, application))
+    except psycopg.Error as error:
+        raise unreachable(error, url) from error
+
+
+def _open(url: str, application: str) -> Connection:
+    try:
+        return psycopg.connect(**arguments(url, application=application))
     except (psycopg.Error, UnicodeError) as error:
         wrong = _wrong_setting(error, url)
         if wrong is not None:
             # The cause repeats the value, which may be a piece of a password.
             raise wrong from None
         raise unreachable(error, url) from error
-    connection.adapters.register_loader(XID8_OID, Int8BinaryLoader)
-    return connection
 
 
-def arguments(url: str, *, application: str, options: str = "") -> dict[str, Any]:
+def arguments(url: str, *, application: str) -> dict[str, Any]:
     """What `psycopg.connect` takes to open such a connection; `SettingsError` as `connect`."""
     given = parse(url)
     return {
         **CONNECT_DEFAULTS,
         "application_name": application,
         **given,
-        "options": f"{given.get('options', '')} {options}".strip(),
+        # Those of the URL alone: where this is given, libpq does not look for PGOPTIONS.
+        "options": given.get("options", ""),
         "autocommit": True,
         "prepare_threshold": 0,
     }
@@ -117,6 +142,13 @@ def _wrong_setting(error: Exception, url: str) -> SettingsError | None:
 
     Never with a value: of a password that is not encoded libpq takes pieces for other parts.
     """
+    refused = REFUSED_BY_POOLER.search(str(error))
+    if refused is not None:
+        return SettingsError(
+            f"A pooler before the database does not take the parameter {refused[1]}",
+            "Take it out of OUTBOX_DATABASE_URL and out of the PG variables of the environment, "
+            "or have the pooler ignore it (ignore_startup_parameters of PgBouncer)",
+        )
     if _libpq_refuses({}):
         return SettingsError(
             "A PG variable of the environment has a value that cannot be: "

@@ -22,7 +22,7 @@ from outbox_worker.settings import KAFKA_CALL_S
 from outbox_worker.stores import scan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from confluent_kafka import Consumer, Message
     from psycopg import Copy
@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from outbox_worker.database import Connection
     from outbox_worker.settings import Settings
 
-SCAN_OPTIONS: Final = "-c enable_nestloop=off -c jit=off"
+SCAN_OPTIONS: Final[Mapping[str, str]] = {
+    "enable_nestloop": "off",
+    "jit": "off",
+}
 """All events meet all records: on a table that was never analysed the planner
 otherwise takes a nested loop, for hours."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -11,13 +11,19 @@ from outbox_worker import database, migrations, settings
 from outbox_worker.cli.options import settings_help
 from outbox_worker.maintenance import instance, partitions
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 NAME: Final = "outbox-worker migrate"
 
-OPTIONS: Final = f"{instance.OPTIONS} -c idle_in_transaction_session_timeout=60s"
+OPTIONS: Final[Mapping[str, str]] = {
+    **instance.OPTIONS,
+    "idle_in_transaction_session_timeout": "60s",
+}
 """Of a session whose machine or network is gone the server lets the locks go in seconds, of one
 that stands still in the middle of a migration within a minute."""
 
-LOCK_OPTIONS: Final = f"{OPTIONS} -c lock_timeout={migrations.LOCK_MS}ms"
+LOCK_OPTIONS: Final[Mapping[str, str]] = {**OPTIONS, "lock_timeout": f"{migrations.LOCK_MS}ms"}
 
 
 @click.command("migrate", epilog=settings_help())

@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 
 Known = TypeVar("Known")
 
-OPTIONS: Final = "-c lock_timeout=2s -c statement_timeout=20s -c jit=off -c enable_seqscan=off"
+OPTIONS: Final[Mapping[str, str]] = {
+    "lock_timeout": "2s",
+    "statement_timeout": "20s",
+    "jit": "off",
+    "enable_seqscan": "off",
+}
 """Over a backlog of millions a count takes seconds. Who asks where the workers stand is told so
 much within a minute, also while somebody keeps the table of events locked."""
 

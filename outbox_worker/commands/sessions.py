@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-import psycopg
 import structlog
 from psycopg_pool import ConnectionPool, PoolTimeout
 
@@ -13,22 +12,23 @@ from outbox_worker import database
 from outbox_worker.errors import UnreachableError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import psycopg
+
     from outbox_worker.database import Connection
 
 APPLICATION: Final = "outbox-worker commands"
 
-OPTIONS: Final = " ".join(
-    f"-c {name}={value}"
-    for name, value in {
-        "statement_timeout": "30s",
-        "lock_timeout": "200ms",
-        "idle_in_transaction_session_timeout": "60s",
-        "jit": "off",
-        "plan_cache_mode": "force_generic_plan",
-        "enable_seqscan": "off",
-        "enable_bitmapscan": "off",
-    }.items()
-)
+OPTIONS: Final[Mapping[str, str]] = {
+    "statement_timeout": "30s",
+    "lock_timeout": "200ms",
+    "idle_in_transaction_session_timeout": "60s",
+    "jit": "off",
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+}
 """A command holds up others for seconds at most, also where its process was frozen. Whoever waits
 for a lock occupies a thread, and to be tried again costs nothing: a handful of commands that a
 long transaction of a service blocks must not keep all others waiting. Plans are made once for
@@ -53,13 +53,13 @@ class Sessions:
         self._away = ""
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             kwargs={
-                **database.arguments(url, application=APPLICATION, options=OPTIONS),
+                **database.arguments(url, application=APPLICATION),
                 "cursor_factory": cursor_factory,
             },
             min_size=count,
             max_size=count,
             open=False,
-            configure=_configure,
+            configure=self._configure,
             check=ConnectionPool.check_connection,
             name="commands",
             timeout=WAIT_S,
@@ -106,7 +106,5 @@ class Sessions:
                 return reason.message
         return " ".join(str(error).split())
 
-
-def _configure(connection: Connection) -> None:
-    # Whatever the database's default is: rules that wait look again at what was written.
-    connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+    def _configure(self, connection: Connection) -> None:
+        database.prepare(connection, self._url, OPTIONS)

@@ -11,7 +11,7 @@ from outbox_worker.local.ports import wait_until_ready
 from outbox_worker.stores import demo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from uuid import UUID
 
     from outbox_worker.database import Connection
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 TEACHER: Final = "teacher-karin"
 
-WRITER: Final = "-c role=outbox_writer"
-READER: Final = "-c role=outbox_reader"
+WRITER: Final[Mapping[str, str]] = {"role": "outbox_writer"}
+READER: Final[Mapping[str, str]] = {"role": "outbox_reader"}
 """The roles that the schema brings for those who ask and for those who read."""
 
 RESULT_S: Final = 60.0
@@ -28,7 +28,7 @@ RESULT_S: Final = 60.0
 
 
 @contextmanager
-def connect(url: str, options: str = WRITER) -> Iterator[Connection]:
+def connect(url: str, options: Mapping[str, str] = WRITER) -> Iterator[Connection]:
     """A session of the service's own, in autocommit."""
     with database.connect(url, application="demo service", options=options) as connection:
         yield connection

@@ -22,7 +22,7 @@ from outbox_worker.settings import BACKOFF_MAX_S
 from outbox_worker.stores import command, lag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from prometheus_client import Gauge
 
@@ -41,7 +41,11 @@ UNKNOWN_AFTER_S: Final = 30.0
 """For so long a count may fail before its last result says nothing any more: a restart or a
 fail-over of Postgres is over by then. One that runs into its time-out has failed for longer."""
 
-OPTIONS: Final = "-c statement_timeout=60s -c jit=off -c enable_seqscan=off"
+OPTIONS: Final[Mapping[str, str]] = {
+    "statement_timeout": "60s",
+    "jit": "off",
+    "enable_seqscan": "off",
+}
 
 
 class Counted(NamedTuple):

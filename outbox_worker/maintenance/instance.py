@@ -16,6 +16,8 @@ from outbox_worker.settings import BACKOFF_MAX_S, BACKOFF_MIN_S
 from outbox_worker.stores import server
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from outbox_worker.database import Connection
 
 TAKEN_S: Final = 10.0
@@ -26,7 +28,11 @@ TAKEN_RETRY_S: Final = 0.5
 LOOK_S: Final = 1.0
 """How often it is asked whether the session is there: for so long another may come unnoticed."""
 
-OPTIONS: Final = "-c tcp_keepalives_idle=3 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
+OPTIONS: Final[Mapping[str, str]] = {
+    "tcp_keepalives_idle": "3",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+}
 """The server notices within `TAKEN_S` that the machine or the network of a session is gone, and
 lets its lock go. By itself it would take two hours (Linux, tcp(7), `tcp_keepalive_time`)."""
 

@@ -14,7 +14,7 @@ from outbox_worker import database
 from outbox_worker.maintenance.trouble import FAULTS, Trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from outbox_worker.database import Connection
     from outbox_worker.settings import Settings
@@ -28,20 +28,15 @@ ROWS: Final = 200
 ROUND_S: Final = 1.0
 """After so long a round ends although there is more: a worker that is told to stop gets to it."""
 
-OPTIONS: Final = " ".join(
-    f"-c {name}={value}"
-    for name, value in {
-        "lock_timeout": "5s",
-        "statement_timeout": "30s",
-        "jit": "off",
-        "default_transaction_isolation": "read\\ committed",
-        "enable_seqscan": "off",
-        "enable_bitmapscan": "off",
-    }.items()
-)
-"""Whatever the defaults of the database are: after a wait each statement looks again, and a few
-rows are found by their keys. The planner otherwise reads all batches where it was not told of late
-how many there are."""
+OPTIONS: Final[Mapping[str, str]] = {
+    "lock_timeout": "5s",
+    "statement_timeout": "30s",
+    "jit": "off",
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+}
+"""A few rows are found by their keys. The planner otherwise reads all batches
+where it was not told of late how many there are."""
 
 log = structlog.get_logger("overdue")
 

@@ -20,7 +20,7 @@ from outbox_worker.relay import evidence
 from outbox_worker.stores import idempotency, partition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import date
 
     from outbox_worker.database import Connection
@@ -30,19 +30,15 @@ Bound = TypeVar("Bound")
 CHUNK_ROWS: Final = 10_000
 """Rows of one DELETE: short transactions, so that nothing waits for them."""
 
-OPTIONS: Final = " ".join(
-    f"-c {name}={value}"
-    for name, value in {
-        "lock_timeout": "200ms",
-        "statement_timeout": "15min",
-        "jit": "off",
-        "enable_seqscan": "off",
-        "enable_bitmapscan": "off",
-        "enable_sort": "off",
-        "plan_cache_mode": "force_generic_plan",
-        "default_transaction_isolation": "read\\ committed",
-    }.items()
-)
+OPTIONS: Final[Mapping[str, str]] = {
+    "lock_timeout": "200ms",
+    "statement_timeout": "15min",
+    "jit": "off",
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_sort": "off",
+    "plan_cache_mode": "force_generic_plan",
+}
 """A drop asks for its lock briefly, for whoever writes meanwhile queues behind it, and is
 refused in another isolation level. The look before it walks, of a shard that nobody serves,
 the index of a whole day, in nobody's way: it may take minutes, but not for ever. Rows that go

@@ -16,24 +16,20 @@ from outbox_worker.stores import retention
 from outbox_worker.stores.retention import Parts, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from outbox_worker.database import Connection
     from outbox_worker.maintenance.sweep import Progress
 
-OPTIONS: Final = " ".join(
-    f"-c {name}={value}"
-    for name, value in {
-        "lock_timeout": "200ms",
-        "jit": "off",
-        "enable_seqscan": "off",
-        "plan_cache_mode": "force_generic_plan",
-        "default_transaction_isolation": "read\\ committed",
-    }.items()
-)
+OPTIONS: Final[Mapping[str, str]] = {
+    "lock_timeout": "200ms",
+    "jit": "off",
+    "enable_seqscan": "off",
+    "plan_cache_mode": "force_generic_plan",
+}
 """Every statement walks its index, also on tables that were never analysed; nobody queues
-behind us for long, nor we behind somebody; and whatever the default of the database is, a
-statement that follows a claim sees what others committed before it."""
+behind us for long, nor we behind somebody. As in all our sessions a statement that follows a
+claim sees what others committed before it."""
 
 CHUNK_BATCHES: Final = 100
 CHUNK_SLOTS: Final = 2_000

@@ -12,6 +12,8 @@ from outbox_worker.maintenance.trouble import FAULTS, Trouble
 from outbox_worker.stores import tally
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from outbox_worker.database import Connection
 
 INTERVAL_S: Final = 10.0
@@ -25,7 +27,11 @@ CHUNK_ROWS: Final = 20_000
 ROUND_S: Final = 1.0
 """After so long a round ends although there is more: a worker that is told to stop gets to it."""
 
-OPTIONS: Final = "-c lock_timeout=1s -c statement_timeout=30s -c jit=off"
+OPTIONS: Final[Mapping[str, str]] = {
+    "lock_timeout": "1s",
+    "statement_timeout": "30s",
+    "jit": "off",
+}
 
 
 def run_once(connection: Connection, *, least: int = LEAST_ROWS) -> int:

@@ -18,6 +18,8 @@ from outbox_worker.settings import MIRROR_INTERVAL_S
 from outbox_worker.stores import mirror
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from outbox_worker.database import Connection
     from outbox_worker.relay.relay import Relay
     from outbox_worker.relay.stored import Stored
@@ -28,7 +30,11 @@ PARTITIONS_INTERVAL_S: Final = 3_600.0
 
 PARTITIONS_RETRY_S: Final = 60.0
 
-OPTIONS: Final = "-c lock_timeout=1s -c statement_timeout=30s -c jit=off"
+OPTIONS: Final[Mapping[str, str]] = {
+    "lock_timeout": "1s",
+    "statement_timeout": "30s",
+    "jit": "off",
+}
 """Upkeep never makes a writer wait for long."""
 
 log = structlog.get_logger("upkeep")

@@ -21,7 +21,7 @@ from outbox_worker.errors import UnreachableError
 from outbox_worker.stores import tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from prometheus_client.metrics_core import Metric
 
@@ -31,7 +31,11 @@ if TYPE_CHECKING:
 ANSWER_S: Final = 1.0
 """How long a scrape waits for the database; Prometheus itself gives up after 10 s."""
 
-OPTIONS: Final = "-c statement_timeout=900ms -c lock_timeout=900ms -c jit=off"
+OPTIONS: Final[Mapping[str, str]] = {
+    "statement_timeout": "900ms",
+    "lock_timeout": "900ms",
+    "jit": "off",
+}
 
 log = structlog.get_logger("metrics")
 

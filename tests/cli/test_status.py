@@ -215,7 +215,7 @@ def test_a_count_that_takes_too_long_is_not_known(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OUTBOX_DATABASE_URL", database)
-    monkeypatch.setattr(cli, "OPTIONS", "-c statement_timeout=300ms")
+    monkeypatch.setattr(cli, "OPTIONS", {"statement_timeout": "300ms"})
     with psycopg.connect(database) as holder:
         holder.execute(LOCK.format("event").encode())
         done = CliRunner().invoke(cli.command, ["--json"])

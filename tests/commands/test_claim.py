@@ -16,7 +16,7 @@ from tests.commands.inbox import submit
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from uuid import UUID
 
     from outbox_worker.database import Connection
@@ -245,9 +245,9 @@ def costs(link: Connection, after: str, above: int = 0, upto: int = 0) -> tuple[
 
 
 @pytest.mark.parametrize("key", [ONE_KEY, MANY_KEYS], ids=["one key", "as many keys"])
-@pytest.mark.parametrize("options", ["", OPTIONS], ids=["any session", "the executor's session"])
+@pytest.mark.parametrize("options", [{}, OPTIONS], ids=["any session", "the executor's session"])
 def test_a_claim_costs_the_same_whatever_is_queued(
-    connection: Connection, database: str, key: str, options: str
+    connection: Connection, database: str, key: str, options: Mapping[str, str]
 ) -> None:
     connection.execute("ALTER TABLE outbox.command SET (autovacuum_enabled = false)")
     connection.execute(FILL.format(key=key, rows=QUEUED).encode())

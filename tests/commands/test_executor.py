@@ -217,7 +217,7 @@ def test_a_lock_that_is_not_had_in_time_costs_the_command_nothing(
     executor, _ = new_executor()
     run_all(executor, connection)
     command_id = submit(connection, "DeleteClass", {"class_id": str(school_class)})
-    options = "-c lock_timeout=100ms"
+    options = {"lock_timeout": "100ms"}
     with (
         connections.connect(database, application="other") as other,
         connections.connect(database, application="worker", options=options) as worker,

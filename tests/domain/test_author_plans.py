@@ -94,7 +94,7 @@ def seeded(migrated_database_url: str) -> str:
     return migrated_database_url
 
 
-def plan(url: str, name: str, options: str) -> str:
+def plan(url: str, name: str, options: Mapping[str, str]) -> str:
     """The plan of a statement in a session with these options."""
     with connections.connect(url, application="tests", options=options) as link:
         rows = link.execute(b"EXPLAIN (COSTS OFF) " + sql.load(name), CASES[name]).fetchall()
@@ -108,7 +108,7 @@ def scanned(found: str) -> list[str]:
 
 @pytest.mark.parametrize("name", sorted(CASES.keys() - OF_THE_WORKER))
 def test_a_statement_reads_no_table_as_a_whole_in_any_session(seeded: str, name: str) -> None:
-    found = plan(seeded, name, "")
+    found = plan(seeded, name, {})
     assert scanned(found) == [], found
 
 

@@ -117,10 +117,10 @@ CASES: Final[Mapping[str, Mapping[str, object]]] = {
     },
     "slot/wait_for_slot": {"batch_id": LARGE, "position": 700, **USE},
 }
-SESSIONS: Final[Mapping[str, str]] = {
+SESSIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "the executor's": OPTIONS,
-    "a service's": "",
-    "a service's after some time": "-c plan_cache_mode=force_generic_plan",
+    "a service's": {},
+    "a service's after some time": {"plan_cache_mode": "force_generic_plan"},
 }
 
 

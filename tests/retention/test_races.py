@@ -24,9 +24,11 @@ from tests.harness.waiting import patient
 from tests.retention.world import Silent, counted, number
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from outbox_worker.database import Connection
 
-COMMAND_OPTIONS: Final = f"{OPTIONS} -c deadlock_timeout=50ms"
+COMMAND_OPTIONS: Final[Mapping[str, str]] = {**OPTIONS, "deadlock_timeout": "50ms"}
 THREADS: Final = 4
 COMMANDS: Final = 250
 BATCHES: Final = 6

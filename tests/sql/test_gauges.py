@@ -117,7 +117,7 @@ def test_a_count_that_takes_too_long_is_unknown(
     gauges = lag_gauges(database, RelayMetrics(registry), Health(), unknown_after_s=0.1)
     gauges.run_once()
     with connection.transaction(), monkeypatch.context() as patch:
-        patch.setattr(gauges_module, "OPTIONS", "-c statement_timeout=100ms")
+        patch.setattr(gauges_module, "OPTIONS", {"statement_timeout": "100ms"})
         connection.execute("LOCK TABLE outbox.event IN ACCESS EXCLUSIVE MODE")
         gauges.run_once()
         assert is_unknown(registry)

@@ -16,14 +16,16 @@ from tests.harness.waiting import wait_until
 from tests.sql.old import count, insert, make_day, publish_all
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from outbox_worker.database import Connection
 
 WAITS_FOR: Final = """
     SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
     WHERE NOT granted AND application_name = 'dropper' AND relation = %s::text::regclass
 """
-MINUTES: Final = "-c lock_timeout=2min"
-AT_ONCE: Final = "-c lock_timeout=1s"
+MINUTES: Final[Mapping[str, str]] = {"lock_timeout": "2min"}
+AT_ONCE: Final[Mapping[str, str]] = {"lock_timeout": "1s"}
 LOCK_POSITIONS: Final = "LOCK TABLE outbox.position IN ACCESS EXCLUSIVE MODE"
 
 
@@ -57,7 +59,7 @@ def test_a_drop_in_a_transaction_that_sees_the_past_is_refused(
 
 @pytest.mark.parametrize("options", [purge.OPTIONS, retention.OPTIONS], ids=["events", "finished"])
 def test_the_sessions_of_a_purge_read_what_is_committed_whatever_the_default(
-    connection: Connection, database: str, options: str
+    connection: Connection, database: str, options: Mapping[str, str]
 ) -> None:
     repeat_reads(connection)
     with connections.connect(database, application="purge", options=options) as link:

@@ -50,8 +50,7 @@ def loaded(postgres: object) -> Iterator[Connection]:
             "now() + n %% 5 * interval '1 day' FROM generate_series(1, %s) AS n",
             (EVENTS,),
         )
-        options = f"{connections.READER_OPTIONS}"
-    with connections.connect(url, application="tests", options=options) as link:
+    with connections.connect(url, application="tests", options=connections.READER_OPTIONS) as link:
         yield link
     with psycopg.connect(postgres.url(), autocommit=True) as admin:
         admin.execute("DROP DATABASE plans WITH (FORCE)")

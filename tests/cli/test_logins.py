@@ -1,0 +1,82 @@
+"""The installed command under a login and an environment with values of their own."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+
+from tests.harness.logins import strange
+from tests.harness.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pytest
+
+    from outbox_worker.database import Connection
+    from tests.cli.conftest import Stage
+
+KEYS: Final = ("order-1", "заказ-1", "注文-1", "заказ-1")
+"""Two of them have no form in LATIN1."""
+
+SUBMIT: Final = """
+    SELECT outbox.submit(type => 'CreateClass', key => 'учитель', actor => 'учитель',
+                         payload => '{"name": "Класс", "course_codes": ["ENG5"]}')::text
+"""
+ENVIRONMENT: Final[Mapping[str, str]] = {
+    "PGCLIENTENCODING": "LATIN1",
+    "PGDATESTYLE": "SQL, DMY",
+    "PGTZ": "Asia/Kathmandu",
+    "PGOPTIONS": "-c statement_timeout=150ms -c IntervalStyle=sql_standard",
+}
+RESULTS: Final = "SELECT status FROM outbox.command"
+AGE: Final = "UPDATE outbox.command SET finished_at = finished_at - interval '20 days'"
+RESULT_S: Final = 40.0
+
+
+def all_succeeded(connection: Connection) -> bool:
+    return connection.execute(RESULTS).fetchall() == [("succeeded",)]
+
+
+def publish_and_execute(stage: Stage, connection: Connection) -> None:
+    """Let a worker do both, with keys and a name that have no form in LATIN1."""
+    with psycopg.connect(stage.url, client_encoding="UTF8", autocommit=True) as link:
+        stage.write_by(link, *KEYS)
+    assert connection.execute(SUBMIT).fetchone() is not None
+    worker = stage.worker(topic_prefix=f"{stage.name}.", create_topics="1:1")
+    wait_until(lambda: all_succeeded(connection), RESULT_S, "the command is executed")
+    wait_until(lambda: stage.waiting() == 0, RESULT_S, "all events are published")
+    assert worker.stop() == 0
+
+
+def done(stage: Stage, *arguments: str) -> str:
+    """What a command that has to work printed."""
+    ended = stage.command(*arguments)
+    assert ended.returncode == 0, (arguments, ended.stderr)
+    return ended.stdout
+
+
+def test_all_works_under_a_login_with_settings_of_its_own(
+    stage: Stage, connection: Connection
+) -> None:
+    stage.settings["database_url"] = strange(stage.url)
+    publish_and_execute(stage, connection)
+    found = json.loads(done(stage, "verify", "--json"))
+    assert (found["lost"], found["duplicated"], found["out_of_order"]) == (0, 0, 0)
+    done(stage, "status")
+    done(stage, "rebase")
+    done(stage, "migrate")
+    connection.execute(AGE)
+    purged = json.loads(done(stage, "purge", "--older-than-days", "10", "--json"))
+    assert purged["commands"] == 1
+
+
+def test_all_works_in_an_environment_with_settings_of_its_own(
+    stage: Stage, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    publish_and_execute(stage, connection)
+    done(stage, "status")
