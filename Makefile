@@ -17,7 +17,7 @@ RACES := tests/domain/test_contention.py tests/domain/test_author_races.py \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format contracts bench soak model races upgrade clean
+.PHONY: help setup demo test check format contracts bench soak model races drivers upgrade clean
 
 help: ## name the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -56,6 +56,9 @@ model: $(INSTALLED) ## the model of the positions on HISTORIES=100000 random his
 
 races: $(INSTALLED) ## what competes for slots and decisions, TIMES=10 as often as in a test run
 	@OUTBOX_TEST_TIMES=$(TIMES) $(RUN) -m pytest --timeout=0 $(RACES)
+
+drivers: $(INSTALLED) ## writers in JavaScript, Go, Java and Rust (ONLY="node go" for some), on a real Postgres
+	@$(RUN) -m tests.drivers $(ONLY)
 
 upgrade: ## move constraints.txt to the newest packages (then run the tests)
 	@$(find_python) && .ci/upgrade "$$python"

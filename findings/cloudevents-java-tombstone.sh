@@ -22,6 +22,7 @@ finish() {
   rm -rf "$work"
 }
 trap finish EXIT
+trap 'exit 143' INT TERM
 cd "$work"
 
 # One Kafka 4.1.0 in this folder, and a Python with confluent-kafka as the writer.

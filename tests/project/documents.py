@@ -8,7 +8,8 @@ How a block of README.md is marked decides what becomes of it:
 - `sql`         run on that database, each block in a transaction of its own;
 - `python`      run in the environment of `sh servers`;
 - `no-run` after one of these: only shown (it needs Docker, would not end, or runs the tests);
-- `text`, `json`, `yaml`, `properties`, `mermaid`: never run.
+- `text`, `json`, `yaml`, `properties`, `mermaid`: never run;
+- `javascript`, `go`, `java`, `rust`: run by `make drivers`, as parts of whole programs.
 
 Blocks run in the order of the page and see what those before them did.
 """
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RUNNABLE: Final = frozenset({"sh", "sql", "python"})
-SHOWN: Final = frozenset({"text", "json", "yaml", "properties", "mermaid"})
+SHOWN: Final = frozenset(
+    {"text", "json", "yaml", "properties", "mermaid", "javascript", "go", "java", "rust"}
+)
 WORDS: Final = frozenset({"servers", "no-run"})
 
 FENCE = re.compile(

@@ -1,0 +1,1 @@
+"""Writers in other languages: the programs whose middle parts stand in docs/writers.md."""
