@@ -10,6 +10,7 @@ import json
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
+from uuid import UUID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +31,10 @@ OURS: Final = frozenset(
 
 ATTRIBUTE: Final = re.compile("ce_[a-z0-9]{1,20}")
 """An attribute of CloudEvents: its SDKs refuse the whole event over any other name after `ce_`."""
+
+SCHEMA_IDS: Final = frozenset({"__key_schema_id", "__value_schema_id"})
+GUID_FOLLOWS: Final = b"\x01"
+"""Names, and first byte of the value, as in `confluent_kafka.schema_registry` (`SchemaId`)."""
 
 NAMES: Final = 1_024
 """How many names of headers are remembered: a service has a dozen."""
@@ -76,9 +81,21 @@ def _own_headers(text: str, event_id: str) -> list[Header]:
         for name, value in own.items()
         if value is not None and _may_stand(name)
     ]
+    if '_schema_id"' in text:
+        headers = [_with_schema(name, value) for name, value in headers]
     if own.get("idempotency-key") is None:
         headers.append(("idempotency-key", event_id))
     return headers
+
+
+def _with_schema(name: str, value: str | bytes | None) -> Header:
+    """The id of a schema in the form of Confluent's headers; any other header as it is."""
+    if name in SCHEMA_IDS and isinstance(value, str):
+        try:
+            return name, GUID_FOLLOWS + UUID(value).bytes
+        except ValueError:  # from before the constraint that asks for a UUID
+            return name, value
+    return name, value
 
 
 def _flat(text: str) -> dict[str, str | bool | None]:

@@ -117,3 +117,22 @@ def test_the_writers_idempotency_key_stands_for_the_events_id() -> None:
     found = headers(own='{"idempotency-key": "mine", "Idempotency-Key": "other"}')
     assert [value for name, value in found if name == "idempotency-key"] == ["mine"]
     assert ("Idempotency-Key", "other") in found
+
+
+GUID = "0193f1a2-0000-7000-8000-0123456789ab"
+
+
+@pytest.mark.parametrize("name", ["__key_schema_id", "__value_schema_id"])
+@pytest.mark.parametrize("more", ["", ', "deep": [1]'])
+def test_the_id_of_a_schema_goes_out_in_the_form_of_confluents_headers(
+    name: str, more: str
+) -> None:
+    """A byte 1 and the 16 bytes of the GUID: `SchemaId.guid_to_bytes` of confluent-kafka."""
+    expected = bytes.fromhex("01" + GUID.replace("-", ""))
+    found = own_headers(f'{{"{name}": "{GUID}", "tenant": "a", "x_schema_id": "b"{more}}}')
+    assert found.pop("deep", "[1]") == "[1]"
+    assert found == {name: expected, "tenant": "a", "x_schema_id": "b"}
+
+
+def test_what_is_no_guid_goes_out_as_it_stands() -> None:
+    assert own_headers('{"__value_schema_id": "seven"}') == {"__value_schema_id": "seven"}
