@@ -52,6 +52,12 @@ class UnreachableError(OutboxError):
     exit_code: ClassVar[int] = 3
 
 
+class BrokerLimitError(OutboxError):
+    """A broker that answers, and whose version or settings do not let the worker do its work."""
+
+    exit_code: ClassVar[int] = 3
+
+
 class SchemaVersionError(OutboxError):
     """The schema is older or newer than this program."""
 

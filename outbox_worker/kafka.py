@@ -160,7 +160,7 @@ def group_config(settings: Settings, owner: str) -> Config:
     return {
         "heartbeat.interval.ms": numbers.HEARTBEAT_MS,
         "topic.metadata.refresh.interval.ms": 5 * numbers.METADATA_REFRESH_MS,
-        **_without_producer(client_config(settings)),
+        **without_producer(client_config(settings)),
         "client.id": owner,
         "group.id": settings.group,
         "partition.assignment.strategy": "cooperative-sticky",
@@ -175,7 +175,7 @@ def group_config(settings: Settings, owner: str) -> Config:
 def reader_config(settings: Settings, *, group: str, isolation: str) -> Config:
     """A consumer outside the workers' group, or one that only asks for its offsets."""
     return {
-        **_without_producer(client_config(settings)),
+        **without_producer(client_config(settings)),
         "group.id": group,
         "enable.auto.commit": False,
         "auto.offset.reset": "earliest",
@@ -191,25 +191,6 @@ def make_producer(config: Config) -> Producer:
         raise _refused(error) from error
 
 
-def init_transactions(producer: Producer) -> None:
-    """Fence every older producer of its transactional id; `KafkaException`.
-
-    A producer that is not connected yet looks for its coordinator in vain, and librdkafka
-    looks again only 500 ms later. So it is asked something first that connects it: 40 ms
-    for both, 520 without.
-    """
-    producer.list_topics(numbers.ANCHOR_TOPIC, timeout=numbers.KAFKA_CALL_S)
-    producer.init_transactions(numbers.KAFKA_CALL_S)
-
-
-def fence(settings: Settings, owner: str) -> None:
-    """Abort what a worker that is gone left open; `KafkaException`, above all where Kafka is away.
-
-    Its producer is not closed: that waits for ever while the broker is away.
-    """
-    init_transactions(make_producer(producer_config(settings, owner)))
-
-
 def make_consumer(config: Config) -> Consumer:
     """A consumer; `SettingsError` where librdkafka refuses a property."""
     try:
@@ -221,7 +202,7 @@ def make_consumer(config: Config) -> Consumer:
 def make_admin(settings: Settings) -> AdminClient:
     """An admin client; `SettingsError` where librdkafka refuses a property."""
     try:
-        return AdminClient(_without_producer(client_config(settings)))
+        return AdminClient(without_producer(client_config(settings)))
     except KafkaException as error:
         raise _refused(error) from error
 
@@ -332,7 +313,7 @@ PRODUCER_ONLY: Final = frozenset(
 )
 
 
-def _without_producer(config: Config) -> Config:
+def without_producer(config: Config) -> Config:
     """One file serves all clients; a consumer would warn of what is a producer's."""
     return {name: value for name, value in config.items() if name not in PRODUCER_ONLY}
 

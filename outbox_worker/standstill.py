@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import KafkaError, KafkaException
 
-from outbox_worker import kafka
+from outbox_worker import brokers, kafka
 from outbox_worker.errors import WorkFailedError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def abort_open_transactions(settings: Settings, owners: Iterable[str]) -> None:
     """End what dead workers left open, so that topics can be read to their ends."""
     for owner in sorted(set(owners) - {""}):
         try:
-            kafka.fence(settings, owner)
+            brokers.fence(settings, owner)
         except KafkaException as error:
             raise kafka.unreachable(error.args[0]) from error
 

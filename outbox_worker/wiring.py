@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from outbox_worker import __version__, anchor, database, kafka, migrations
+from outbox_worker import __version__, anchor, brokers, database, kafka, migrations
 from outbox_worker.commands.executor import Executor
 from outbox_worker.commands.executor import Parts as ExecutorParts
 from outbox_worker.commands.loop import CommandLoop
@@ -68,6 +68,7 @@ def add_relay(daemon: Daemon, settings: Settings, owner: str) -> None:
         instance.take()
         daemon.add("instance", instance.run_once, instance.close, AFTERWARDS)
     anchor.ensure_topic(kafka.make_admin(settings))
+    brokers.require_fencing(settings)
     metrics = RelayMetrics(daemon.registry)
     relay = build_relay(settings, owner, metrics)
     relay_loop = RelayLoop(relay, daemon.health)

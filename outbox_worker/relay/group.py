@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 
-from outbox_worker import kafka, rights
+from outbox_worker import brokers, kafka, rights
 from outbox_worker.relay.anchor import Anchor
 from outbox_worker.relay.complaints import Complaints, words
 from outbox_worker.settings import ANCHOR_TOPIC
@@ -49,7 +49,8 @@ class Group:
 
     def __init__(self, config: kafka.Config) -> None:
         """Take librdkafka's configuration of the member."""
-        self._consumer: Consumer = kafka.make_consumer({**config, "error_cb": self._note_error})
+        self._config = {**config, "error_cb": self._note_error}
+        self._consumer: Consumer = kafka.make_consumer(self._config)
         self._anchor = Anchor(self._consumer)
         self._owned: set[int] = set()
         self._changes = Changes()
@@ -92,11 +93,14 @@ class Group:
     def poll(self, timeout: float) -> Changes:
         """Serve the group, waiting up to `timeout` seconds for something to happen.
 
-        `SettingsError` where the topic of the shards is gone, or has too few partitions or many.
+        `SettingsError` where the topic of the shards is gone, or has too few partitions or many,
+        `BrokerLimitError` where Kafka takes none of our session time-outs.
         """
         message = self._consumer.poll(timeout)
         fault = message.error() if message is not None else None
-        if fault is not None:
+        if fault is not None and fault.code() == KafkaError.INVALID_SESSION_TIMEOUT:
+            self._lengthen_session()
+        elif fault is not None:
             self._note_error(fault)
         elif "broker" in self.complaints and time.monotonic() >= self._ask_at:
             self._ask_whether_over()
@@ -135,6 +139,18 @@ class Group:
         """Leave the group, so that others need not wait for our session to end."""
         self._consumer.close()
         self._owned.clear()
+
+    def _lengthen_session(self) -> None:
+        """Join with a longer session, as another member: Kafka does not take one as short as ours.
+
+        It never let this one in, so that nothing is lost with it.
+        """
+        milliseconds = brokers.longer_session(self._config["session.timeout.ms"])
+        self._config["session.timeout.ms"] = milliseconds
+        self._consumer.close()
+        self._consumer = kafka.make_consumer(self._config)
+        self._anchor = Anchor(self._consumer)
+        self.join()
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         places = [TopicPartition(ANCHOR_TOPIC, each.partition, OFFSET_END) for each in partitions]

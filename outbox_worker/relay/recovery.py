@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from confluent_kafka import KafkaError, KafkaException
 
-from outbox_worker import kafka
+from outbox_worker import brokers, kafka
 from outbox_worker.relay.group import PositionReader
 from outbox_worker.relay.stored import Stored, from_offset
 from outbox_worker.settings import KAFKA_CALL_S
@@ -111,7 +111,7 @@ class Recovery:
         """
         for owner in sorted(owners):
             log.warning("takeover", owner=owner, shards=shards)
-            kafka.fence(self._settings, owner)
+            brokers.fence(self._settings, owner)
             self._metrics.takeovers.inc()
 
     def start_over(self) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from outbox_worker import kafka
+from outbox_worker import brokers, kafka
 from outbox_worker.relay.complaints import words
 from outbox_worker.relay.record import headers_of
 from outbox_worker.settings import KAFKA_CALL_S
@@ -162,8 +162,7 @@ class Transactions:
         failures: list[tuple[KafkaError, Record]] = []
         lost = [0]
         note = partial(_note_failure, failures, lost)
-        producer = kafka.make_producer({**self._config, "on_delivery": note})
-        kafka.init_transactions(producer)
+        producer = brokers.open_producer({**self._config, "on_delivery": note})
         self._producer, self._failures, self._lost = producer, failures, lost
 
     def produce(self, rows: Sequence[EventRow]) -> Outcome | None:

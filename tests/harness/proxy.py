@@ -77,6 +77,7 @@ class Proxy:
         self._delay_s = 0.0
         self._throttle = Throttle()
         self._budget: tuple[int, int] | None = None
+        self._rewritten: tuple[bytes, bytes] | None = None
         self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
         self.cuts = 0
         """Connections cut so far."""
@@ -129,6 +130,11 @@ class Proxy:
         self._throttle.turn(rate)
         self._wake()
 
+    def rewrite(self, said: bytes, heard: bytes) -> None:
+        """Have clients hear something else, as long, than the server said in one piece."""
+        assert len(said) == len(heard)
+        self._rewritten = said, heard
+
     def fall_silent(self) -> None:
         """Forward nothing and close nothing: neither side can tell."""
         self._silent = True
@@ -142,6 +148,7 @@ class Proxy:
                 link.budget = None
         self._delay_s = 0.0
         self._throttle.turn(None)
+        self._rewritten = None
         self._silent = False
         self._wake()
 
@@ -215,6 +222,8 @@ class Proxy:
             link.ending = True
             return
         target = link.other(source)
+        if self._rewritten is not None and source is link.sides[1]:
+            data = data.replace(*self._rewritten)
         with self._lock:
             budget = link.budget
             if budget is not None:

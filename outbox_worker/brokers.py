@@ -1,0 +1,142 @@
+"""What a broker allows: learned from its answers, for its settings are mostly not ours to read."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from typing_extensions import override
+
+from outbox_worker import kafka
+from outbox_worker.errors import BrokerLimitError
+from outbox_worker.settings import ANCHOR_TOPIC, KAFKA_CALL_S
+
+if TYPE_CHECKING:
+    from confluent_kafka import Producer
+
+    from outbox_worker.settings import Settings
+
+SHORTER_MS: Final = (5_000, 2_000, 1_000)
+"""Time-outs of a transaction where the broker does not take ours; batches shrink to fit."""
+
+LONGER_MS: Final = (10_000, 30_000, 60_000)
+"""Sessions where the broker does not take ours; a dead worker is noticed that much later."""
+
+FENCES: Final = 3
+"""The version of TxnOffsetCommit from which on a broker checks member and generation (KIP-447)."""
+
+OFFERED: Final = re.compile(r"ApiKey TxnOffsetCommit \(28\) Versions -?\d+\.\.(-?\d+)")
+
+log = structlog.get_logger("worker")
+
+
+def require_fencing(settings: Settings) -> None:
+    """See that the broker refuses positions of a worker that is no member any more.
+
+    Kafka before 2.5 does not, and librdkafka sends it the positions all the same: of two owners
+    of a shard both would publish. Raises `BrokerLimitError`, and `UnreachableError` where nobody
+    answers.
+    """
+    offers = _Offers()
+    logger = logging.getLogger("librdkafka.offers")
+    logger.propagate = False
+    logger.setLevel(logging.DEBUG)
+    logger.addHandler(offers)
+    # librdkafka knows what a broker offers and says it nowhere else.
+    ours = {"debug": "feature", "log_level": 7, "logger": logger}
+    admin = AdminClient(kafka.without_producer({**kafka.client_config(settings), **ours}))
+    try:
+        admin.list_topics(ANCHOR_TOPIC, timeout=kafka.METADATA_S)
+    except KafkaException as error:
+        raise kafka.unreachable(error.args[0], ANCHOR_TOPIC) from error
+    admin.poll(0)
+    if not offers.highest:
+        log.warning(
+            "broker_versions_unknown", meaning="nobody saw whether this is Kafka 2.5 or newer"
+        )
+    elif min(offers.highest) < FENCES:
+        raise BrokerLimitError(
+            "Kafka is older than 2.5: it takes positions also from a worker that lost its shards "
+            f"(TxnOffsetCommit version {min(offers.highest)}, not {FENCES}), so that events could "
+            "be published twice",
+            "Run the worker with brokers of Kafka 2.5 or newer",
+        )
+
+
+def open_producer(config: kafka.Config) -> Producer:
+    """A transactional producer that has fenced every older one of its id; `KafkaException`.
+
+    With a shorter time-out than the one wanted where the broker's transaction.max.timeout.ms is
+    below that; `BrokerLimitError` where it takes none of ours.
+    """
+    wanted: int = config["transaction.timeout.ms"]
+    for milliseconds in (wanted, *(each for each in SHORTER_MS if each < wanted)):
+        producer = kafka.make_producer({**config, "transaction.timeout.ms": milliseconds})
+        try:
+            _init_transactions(producer)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.INVALID_TRANSACTION_TIMEOUT:
+                raise
+            continue
+        if milliseconds != wanted:
+            log.warning("transactions_shorter", milliseconds=milliseconds, wanted=wanted)
+        return producer
+    raise BrokerLimitError(
+        f"Kafka's transaction.max.timeout.ms is below {milliseconds} ms, the least that the "
+        f"worker tries ({wanted} ms is what it wants)",
+        f"Set transaction.max.timeout.ms of the brokers to {wanted} or more",
+    )
+
+
+def longer_session(milliseconds: int) -> int:
+    """The session to ask for after one of so many was refused; `BrokerLimitError` after the last.
+
+    The broker's group.min.session.timeout.ms is above it, or its maximum below.
+    """
+    longer = next((each for each in LONGER_MS if each > milliseconds), None)
+    if longer is None:
+        raise BrokerLimitError(
+            f"Kafka takes none of the worker's sessions of 6000 to {milliseconds} ms: "
+            "group.min.session.timeout.ms is above them, or group.max.session.timeout.ms below",
+            "Set group.min.session.timeout.ms of the brokers to 6000 (Kafka's default) or less, "
+            "and group.max.session.timeout.ms to more",
+        )
+    log.warning("session_longer", milliseconds=longer, wanted=milliseconds)
+    return longer
+
+
+def fence(settings: Settings, owner: str) -> None:
+    """Abort what a worker that is gone left open; `KafkaException`, above all where Kafka is away.
+
+    Its producer is not closed: that waits for ever while the broker is away.
+    """
+    open_producer(kafka.producer_config(settings, owner))
+
+
+def _init_transactions(producer: Producer) -> None:
+    """Fence.
+
+    A producer that is not connected yet looks for its coordinator in vain, and librdkafka
+    looks again only 500 ms later. So it is asked something first that connects it: 40 ms
+    for both, 520 without.
+    """
+    producer.list_topics(ANCHOR_TOPIC, timeout=KAFKA_CALL_S)
+    producer.init_transactions(KAFKA_CALL_S)
+
+
+class _Offers(logging.Handler):
+    """The highest version of TxnOffsetCommit of each broker that librdkafka speaks of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.highest: list[int] = []
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        found = OFFERED.search(record.getMessage())
+        if found:
+            self.highest.append(int(found[1]))
