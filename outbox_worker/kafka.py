@@ -74,6 +74,10 @@ OURS: Final = frozenset(
 """Properties that the guarantee rests on, or that are settings of their own."""
 
 
+OF_PROGRAMS: Final = ("logger", "default.topic.config", "on_commit", "on_delivery")
+"""Properties of confluent-kafka that are objects of a program, as those that end in `_cb` are."""
+
+
 def read_properties(path: Path | None) -> Config:
     """The user's further properties; `SettingsError` names a line or a property that cannot be."""
     if path is None:
@@ -102,6 +106,11 @@ def read_properties(path: Path | None) -> Config:
             raise SettingsError(
                 f"OUTBOX_KAFKA_PROPERTIES {path}, line {number}: {name} may not be set",
                 "The guarantee rests on it, or it has a setting of its own; take the line out",
+            )
+        if name in OF_PROGRAMS or name.endswith("_cb"):
+            raise SettingsError(
+                f"OUTBOX_KAFKA_PROPERTIES {path}, line {number}: {name} is no text",
+                "It takes a part of a program; take the line out",
             )
         found[name] = value
     return found

@@ -166,8 +166,7 @@ class Scan:
         if message.error() is not None:
             return each.end  # The end of the partition, behind what is left of our range.
         if is_first and each.first > 0:
-            _, milliseconds = message.timestamp()
-            self.scanned.may_lack(each.topic, datetime.fromtimestamp(milliseconds / 1_000, UTC))
+            self.scanned.may_lack(each.topic, _moment_of(message))
         if offset < each.end:
             event_id = event_id_of(message)
             self.scanned.records += 1
@@ -210,6 +209,15 @@ class Scan:
                 continue  # Without the right to ask, the topic counts as one that keeps all.
             if "compact" in (policy or ""):
                 self.scanned.may_lack(order.name, EVER)
+
+
+def _moment_of(message: Message) -> datetime:
+    """The time of a record; `EVER` where no calendar has it, as of a producer that counts in us."""
+    _, milliseconds = message.timestamp()
+    try:
+        return datetime.fromtimestamp(milliseconds / 1_000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return EVER
 
 
 def event_id_of(message: Message) -> uuid.UUID | None:

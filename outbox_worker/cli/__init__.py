@@ -63,9 +63,7 @@ def group() -> None:
 
 def main() -> None:
     """The console script: run a command, end with the exit code of the contract."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # What a terminal has no character for, and half a surrogate pair, is shown escaped.
-        sys.stdout.reconfigure(errors="backslashreplace")
+    _prepare_output()
     try:
         code = group.main(standalone_mode=False)
         if sys.stdout is not None:
@@ -89,6 +87,15 @@ def main() -> None:
         _fail(error)
     else:
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _prepare_output() -> None:
+    if sys.stderr is None:
+        # Closed by whoever started us: logs and bars go nowhere, and the work goes on.
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What a terminal has no character for, and half a surrogate pair, is shown escaped.
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _give_up_output() -> None:

@@ -69,7 +69,8 @@ def command(since: datetime | None, *, execute: bool) -> None:
         rebase = Rebase(found, link, progress)
         if execute:
             rebase.execute(since, lambda plan: _show(plan, console))
-            console.print(f"done: group {found.group} has new positions; start its workers")
+            done = f"done: group {found.group} has new positions; start its workers"
+            console.print(done, markup=False)
         else:
             _show(rebase.plan(since), console)
             console.print("nothing is changed; to do it: outbox-worker rebase --execute")

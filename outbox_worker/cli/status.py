@@ -81,7 +81,8 @@ def command(*, as_json: bool) -> None:
     console.print(_as_table(seen.shards, found.group, room), _commands_as_table(seen.queued))
     _show_long_names(seen.shards, room, console)
     if seen.lost:
-        console.print(f"{evidence.in_words(seen.lost)}. Stop the workers, then {evidence.WAY_OUT}")
+        way_out = f"Stop the workers, then {evidence.WAY_OUT}"
+        console.print(f"{evidence.in_words(seen.lost)}. {way_out}", markup=False)
     if seen.absent:
         console.print(
             f"Not known: {', '.join(seen.absent)}. It took longer than 20 s, or a table is locked "

@@ -237,3 +237,27 @@ def test_a_moment_at_the_ends_of_the_calendar_can_be_given(stage: Stage, since: 
     done = stage.command("rebase", "--since", since)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [("status", 0), ("verify", 2), ("run", 2), ("tail orders", 2)]
+)
+def test_a_standard_error_that_is_closed_changes_no_exit_code(
+    arguments: str, code: int, database: str
+) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f"{COMMAND} {arguments} 2>&-"],
+        check=False,
+        capture_output=True,
+        env=environment({"database_url": database}),
+        timeout=patient(60),
+    )
+    assert done.returncode == code
+    assert bool(done.stdout) is (code == 0)
+
+
+def test_a_group_whose_name_looks_like_markup(stage: Stage) -> None:
+    for command in (("status",), ("rebase", "--execute")):
+        done = stage.command(*command, group="[/red]")
+        assert done.returncode == 0, done.stderr
+        assert "[/red]" in done.stdout

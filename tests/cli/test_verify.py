@@ -122,6 +122,22 @@ def test_verify_does_not_count_as_lost_what_the_topic_dropped(stage: Stage, poli
         assert verify(stage, 0)["lost"] == 0
 
 
+def test_verify_reads_records_whose_time_no_calendar_has(stage: Stage) -> None:
+    topic = f"{stage.name}.odd"
+    stage.create_topics({topic: 1}, **{"message.timestamp.after.max.ms": str(2**63 - 1)})
+    stage.topics = [topic]
+    (first,) = stage.write("a")
+    producer = Producer({"bootstrap.servers": stage.bootstrap, "log_level": 0})
+    for _ in range(2):
+        # Microseconds in place of milliseconds: the year 55,000 or so.
+        producer.produce(topic, b"{}", "a", 0, timestamp=1_700_000_000_000_000)
+    producer.produce(topic, b"{}", "a", 0, headers=[("ce_id", first)])
+    assert producer.flush(patient(20)) == 0
+    drop_records(stage, topic, 1)
+    found = verify(stage, 0)
+    assert (found["found"], found["records_without_id"]) == (1, 1)
+
+
 def drop_records(stage: Stage, topic: str, before: int) -> None:
     """Delete the records of partition 0 below an offset, as retention would."""
     from confluent_kafka import TopicPartition  # noqa: PLC0415

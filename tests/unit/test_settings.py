@@ -147,6 +147,14 @@ def test_a_line_without_a_value_is_named(tmp_path: Path) -> None:
         kafka.read_properties(path)
 
 
+@pytest.mark.parametrize("name", ["error_cb", "throttle_cb", "logger", "default.topic.config"])
+def test_a_property_that_takes_a_part_of_a_program_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "kafka.properties"
+    path.write_text(f"client.rack=r1\n{name}=print\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match=rf"line 2: {name} is no text"):
+        kafka.read_properties(path)
+
+
 def test_a_property_that_librdkafka_does_not_know_is_named() -> None:
     with pytest.raises(SettingsError, match=r"no\.such\.property"):
         kafka.make_producer({"bootstrap.servers": "127.0.0.1:1", "no.such.property": "1"})
