@@ -31,19 +31,20 @@ LEAST: Final = 64_000
 
 TRANSACTION_S: Final = TRANSACTION_TIMEOUT_MS / 1_000
 
-LOST_S: Final = 0.8 * TRANSACTION_S
-"""A transaction that fails later than that failed for want of time, whatever the error is called:
-the client's time-out of a record, the coordinator's of the transaction, or that we are fenced."""
+LOST: Final = 0.8
+"""Of the time of a transaction. One that fails later than that failed for want of time, whatever
+the error is called: the client's time-out of a record, the coordinator's of the transaction, or
+that we are fenced."""
 
-SLOW_S: Final = TRANSACTION_S / 2
-"""What a batch should take at most."""
+SLOW: Final = 0.5
+"""Of that time, what a batch should take at most."""
 
-QUICK_S: Final = TRANSACTION_S / 4
-"""One that took no longer may be followed by one twice as large."""
+QUICK: Final = 0.25
+"""One that took no more of it may be followed by one twice as large."""
 
 BLIND: Final = 16
 """By so much a batch shrinks of which nothing arrived in its time. 8 MB become 500 kB, which
-100 kB/s carry in `SLOW_S`; to halve would take four more time-outs to get there."""
+100 kB/s carry in time; to halve would take four more time-outs to get there."""
 
 ALONE: Final = 2
 """So many times an event has to fail alone before it is named: the first may be an accident."""
@@ -74,9 +75,10 @@ class _TooSlow:
 class BatchSize:
     """The bound of the next batch: that of the settings, or less while transactions time out."""
 
-    def __init__(self, most: Limits) -> None:
-        """`most` is what the settings allow."""
+    def __init__(self, most: Limits, transaction_s: float = TRANSACTION_S) -> None:
+        """`most` is what the settings allow, `transaction_s` how long a transaction may last."""
         self._most = most
+        self._lasts = transaction_s
         self._full = 2 * max(most.bytes, RECORD_BYTES * most.rows)
         self._bytes: int | None = None
         self._slow: dict[int, _TooSlow] = {}
@@ -98,18 +100,19 @@ class BatchSize:
         if self._slow:
             events = {row[0] for row in rows}
             self._slow = {n: each for n, each in self._slow.items() if each.event not in events}
-        if seconds > SLOW_S:
+        share = seconds / self._lasts
+        if share > SLOW:
             size = weight(rows)
-            self._shrink(int(size * SLOW_S / seconds), size, seconds)
-        elif self._bytes is not None and seconds <= QUICK_S and 4 * weight(rows) >= self._bytes:
+            self._shrink(int(size * SLOW / share), size, seconds)
+        elif self._bytes is not None and share <= QUICK and 4 * weight(rows) >= self._bytes:
             self._grow(self._bytes * 2)
 
     def failed(self, rows: Sequence[EventRow], seconds: float, delivered: int) -> None:
         """A transaction with these rows failed after so long; so many of them had arrived."""
         size = weight(rows)
-        if seconds < LOST_S or size <= LEAST:
+        if seconds < LOST * self._lasts or size <= LEAST:
             return
-        arrived = size * delivered / len(rows) * SLOW_S / TRANSACTION_S
+        arrived = size * delivered / len(rows) * SLOW
         self._shrink(int(min(arrived, size / 2) if delivered else size / BLIND), size, seconds)
         if len(rows) == 1:
             self._note_alone(rows[0])
@@ -124,7 +127,7 @@ class BatchSize:
             for each in self._slow.values()
             if each.tries >= ALONE and now < each.rests_until
         }
-        return {row[0]: _closed(row) for row in rows if row[0] in resting}
+        return {row[0]: self._closed(row) for row in rows if row[0] in resting}
 
     def _note_alone(self, row: EventRow) -> None:
         known = self._slow.get(row[2])
@@ -142,7 +145,7 @@ class BatchSize:
                 bytes=size,
                 seconds=round(seconds, 1),
                 next_bytes=wanted,
-                reason=f"a transaction has {TRANSACTION_S:g} s, and this one took most of it "
+                reason=f"a transaction has {self._lasts:g} s, and this one took most of it "
                 "or failed for want of time",
                 way_out="Look at the link to the brokers and at quotas of this client; batches "
                 "grow back by themselves as it gets better. If it is always so thin, set "
@@ -156,11 +159,10 @@ class BatchSize:
             self._bytes = None
             log.info("batches_grown", bytes=self._most.bytes)
 
-
-def _closed(row: EventRow) -> Closed:
-    return Closed(
-        f"the event has {SIZE(row):,} bytes and alone does not reach Kafka within the "
-        f"{TRANSACTION_S:g} s that a transaction may last",
-        f"Look at the link to the brokers, at quotas of this client and at the leaders of topic "
-        f"{TOPIC(row)}; it is tried again, at most {LONGEST_REST_S / 60:g} minutes apart",
-    )
+    def _closed(self, row: EventRow) -> Closed:
+        return Closed(
+            f"the event has {SIZE(row):,} bytes and alone does not reach Kafka within the "
+            f"{self._lasts:g} s that a transaction may last",
+            f"Look at the link to the brokers, at quotas of this client and at the leaders of "
+            f"topic {TOPIC(row)}; it is tried again, at most {LONGEST_REST_S / 60:g} minutes apart",
+        )

@@ -74,7 +74,7 @@ def test_it_does_not_grow_by_batches_that_do_not_fill_it_or_take_long() -> None:
     size.failed(batch(size, 1_000), TIMED_OUT_S, 0)
     shrunk = size.limits
     size.committed(rows(1, 10), 0.1)
-    size.committed(batch(size, 1_000), batch_size.QUICK_S + 0.1)
+    size.committed(batch(size, 1_000), batch_size.TRANSACTION_S * batch_size.QUICK + 0.1)
     assert size.limits == shrunk
 
 
@@ -123,3 +123,11 @@ def test_an_event_that_fails_alone_twice_rests_and_flows_after_its_commit(
     assert not size.too_slow(alone)
     size.failed(alone, TIMED_OUT_S, 0)
     assert not size.too_slow(alone), "it begins anew"
+
+
+def test_time_is_counted_in_that_of_a_transaction_whatever_the_broker_allows() -> None:
+    size, found = BatchSize(MOST, transaction_s=4.0), batch(BatchSize(MOST), 1_000)
+    size.failed(found, 3.0, 0)
+    assert size.limits == MOST
+    size.failed(found, 3.3, 0)
+    assert weight(batch(size, 1_000)) <= weight(found) / batch_size.BLIND
