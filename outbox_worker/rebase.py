@@ -158,14 +158,14 @@ class Rebase:
         )
         try:
             rebase.reset_purged(self._connection)
-            rebase.mark_unpublished(self._connection)
+            rebase.mark_unpublished(self._connection, is_foreign=is_foreign)
             rebase.mark_published(self._connection, snapshot, is_foreign=is_foreign)
         except psycopg.errors.InsufficientPrivilege as error:
             raise UnreachableError(
                 "The database refuses to change xids of events: "
                 f"{error.diag.message_primary}; nothing was changed",
                 "Run rebase as the owner of the schema outbox (who ran `migrate`), or let the "
-                "owner run: GRANT UPDATE (xid) ON outbox.event TO this user",
+                "owner run: GRANT UPDATE (xid, horizon) ON outbox.event TO this user",
             ) from error
         pairs = rebase.list_witnesses(self._connection)
         mirrored = positions.of_mirror(self._connection)

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from outbox_worker import __version__, anchor, brokers, database, kafka, migrations
+from outbox_worker import (
+    __version__,
+    anchor,
+    brokers,
+    database,
+    kafka,
+    migrations,
+    switchover,
+)
 from outbox_worker.commands.executor import Executor
 from outbox_worker.commands.executor import Parts as ExecutorParts
 from outbox_worker.commands.loop import CommandLoop
@@ -52,6 +60,7 @@ def build_daemon(settings: Settings, role: Role) -> Daemon:
     daemon = Daemon(settings)
     with database.connect(url, application="outbox-worker start") as connection:
         migrations.check(connection)
+        switchover.see_that_numbers_go_on(connection)
     if role != "commands":
         add_relay(daemon, settings, owner)
     if role != "relay":

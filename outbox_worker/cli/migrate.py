@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from outbox_worker import database, migrations, settings
+from outbox_worker import database, migrations, settings, switchover
 from outbox_worker.cli.options import settings_help
 from outbox_worker.maintenance import instance, partitions
 
@@ -31,14 +31,18 @@ def command() -> None:
     """Make or update the schema in the database, and the partitions of the next days.
 
     Run it before the first worker starts and with every new release; twenty at
-    once are harmless. Where others keep a table locked it lets writers pass, and
-    gives up after a minute; so it does where another one migrates for as long.
+    once are harmless. After a switch-over by logical replication it sets the sequences.
+    Where others keep a table locked it lets writers pass, and gives up after a minute; so
+    it does where another one migrates for as long.
     """
     url = settings.load().need_database()
     with database.connect(url, application=NAME, options=OPTIONS) as connection:
         done = migrations.apply(connection, say=partial(click.echo, err=True))
+        set_now = switchover.catch_up(connection)
     for name in done:
         click.echo(f"applied {name}")
+    for each in set_now:
+        click.echo(switchover.in_words(each))
     with database.connect(url, application=NAME, options=LOCK_OPTIONS) as connection:
         make = partial(partitions.run_once, connection)
         made = migrations.PATIENCE.until_free("The table of events", make)

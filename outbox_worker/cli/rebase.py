@@ -10,7 +10,7 @@ from rich import progress as bars
 from rich.console import Console
 from rich.table import Table
 
-from outbox_worker import database, logs, migrations, settings
+from outbox_worker import database, logs, migrations, settings, switchover
 from outbox_worker.cli.options import settings_help
 from outbox_worker.scan import SCAN_OPTIONS
 
@@ -68,6 +68,9 @@ def command(since: datetime | None, *, execute: bool) -> None:
         )
         rebase = Rebase(found, link, progress)
         if execute:
+            switchover.see_that_nobody_replicates(link)
+            for each in switchover.catch_up(link):
+                console.print(switchover.in_words(each))
             rebase.execute(since, lambda plan: _show(plan, console))
             done = f"done: group {found.group} has new positions; start its workers"
             console.print(done, markup=False)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from outbox_worker import database
-from outbox_worker.errors import UnreachableError
+from outbox_worker import database, switchover
+from outbox_worker.errors import HistoryLostError, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,10 +101,17 @@ class Sessions:
         """Of a pool that only says how long it waited, the server is asked itself."""
         if isinstance(error, PoolTimeout):
             try:
-                database.connect(self._url, application=APPLICATION).close()
-            except UnreachableError as reason:
-                return reason.message
+                with database.connect(self._url, application=APPLICATION) as link:
+                    switchover.see_that_numbers_go_on(link)
+            except (UnreachableError, HistoryLostError) as reason:
+                return str(reason)
         return " ".join(str(error).split())
 
     def _configure(self, connection: Connection) -> None:
         database.prepare(connection, self._url, OPTIONS)
+        try:
+            # It may lead to another server than the one before.
+            switchover.see_that_numbers_go_on(connection)
+        except HistoryLostError:
+            connection.close()
+            raise

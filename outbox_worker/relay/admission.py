@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from outbox_worker import switchover
 from outbox_worker.errors import HistoryLostError, SettingsError
 from outbox_worker.relay import evidence, history, holds
 from outbox_worker.relay.cohorts import Cohort, Stand
@@ -71,7 +72,8 @@ class Admission:
     def examine(self, reader: TableReader, known: Mapping[int, Stored | None]) -> list[Entry]:
         """Entries for all shards of `known`.
 
-        Raises `HistoryLostError` where the table has lost what was published,
+        Raises `HistoryLostError` where the table has lost what was published, or is another
+        server's (see `switchover`),
         `SettingsError` where another group publishes it.
         """
         connection = reader.connection
@@ -86,6 +88,8 @@ class Admission:
                     "nothing is published",
                     f"Stop writing if you can, then {evidence.WAY_OUT}",
                 )
+        switchover.see_that_events_are_ours(connection)
+        switchover.see_that_numbers_go_on(connection)
         entries, left = [], reader.limits
         for shard, stored in held.items():
             entry = self._entry(connection, shard, stored, table, left)

@@ -204,9 +204,10 @@ class Relay:
         self._ahead = None
 
     def _refuse(self, error: HistoryLostError) -> None:
-        """Publish nothing, stay alive, look again from time to time from outside the group."""
-        if self._refusal is None:
+        """Publish nothing, stay alive, look again from time to time, say each way out once."""
+        if self._refusal is None or self._refusal.way_out != error.way_out:
             log.error("history_lost", error=error.message, way_out=error.way_out)
+        if self._refusal is None:
             self._parts.group.leave()
         self._refusal = error
         self._drop(range(SHARDS))

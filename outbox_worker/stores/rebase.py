@@ -78,9 +78,10 @@ def count_judged(connection: Connection) -> dict[tuple[int, str], int]:
     return {(shard, why): events for shard, why, events in rows}
 
 
-def mark_unpublished(connection: Connection) -> int:
+def mark_unpublished(connection: Connection, *, is_foreign: bool) -> int:
     """Make the unpublished events new; how many those were."""
-    return connection.execute(sql.load("rebase/mark_unpublished")).rowcount
+    parameters = {"is_foreign": is_foreign}
+    return connection.execute(sql.load("rebase/mark_unpublished"), parameters).rowcount
 
 
 def reset_purged(connection: Connection) -> None:

@@ -168,7 +168,7 @@ def test_rebase_names_the_right_that_is_missing(
     name = stage.url.rpartition("/")[2]
     done = stage.command("rebase", "--execute", database_url=postgres.url(name, user=role))
     assert done.returncode == 3, done.stderr
-    assert "GRANT UPDATE (xid)" in done.stderr
+    assert "GRANT UPDATE (xid, horizon)" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 READ_ROWS: Final = (
     "SELECT id, event_id::text, shard, topic, key, payload, xid::text::bigint, "
-    "horizon::text::bigint FROM outbox.event ORDER BY id"
+    "coalesce(horizon, '0')::text::bigint FROM outbox.event ORDER BY id"
 )
 
 SHARDS: Final = frozenset(range(16))

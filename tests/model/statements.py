@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from unittest import mock
 
 from outbox_worker.relay import crowd, publisher, relay, renewal
-from outbox_worker.stores import mirror, outbox, server
+from outbox_worker.stores import mirror, outbox, server, switchover
 from outbox_worker.stores.mirror import Mirrored
+from outbox_worker.stores.switchover import Foreign
 from tests.model.world import draw_xid, identity
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ def simulated() -> Iterator[None]:
         mock.patch.object(outbox, "find_witness", find_witness),
         mock.patch.object(server, "read_identity", identity),
         mock.patch.object(server, "draw_xid", draw_xid),
+        mock.patch.object(switchover, "find_foreign", return_value=Foreign(False, None)),
+        mock.patch.object(switchover, "list_behind", return_value=[]),
         mock.patch.object(relay, "MARK_S", 0.0),
         mock.patch.object(crowd, "AGAIN_S", 0.0),
         mock.patch.object(renewal, "LOOK_S", 0.0),

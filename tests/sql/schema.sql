@@ -25,6 +25,37 @@ BEGIN
                    'FOR VALUES FROM (%L) TO (%L)', name, lower, upper);
     RETURN true;
 END $$;
+CREATE FUNCTION outbox.catch_up() RETURNS TABLE(name text, reached bigint, highest bigint)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    behind record;
+    late record;
+BEGIN
+    FOR behind IN SELECT * FROM outbox.sequence AS s WHERE s.reached < s.highest LOOP
+        -- What a writer draws between the look and this stays below: it is never set back.
+        PERFORM setval(behind.name::regclass, behind.highest + 1000);
+        IF behind.name = 'outbox.event_id_seq' THEN
+            FOR late IN SELECT e.id, e.created_at FROM outbox.event AS e
+                WHERE e.id <= behind.reached AND e.created_at > (
+                    SELECT max(o.created_at) FROM outbox.event AS o WHERE o.id > behind.reached)
+                ORDER BY e.id LOOP
+                UPDATE outbox.event AS e SET id = nextval('outbox.event_id_seq')
+                WHERE e.id = late.id AND e.created_at = late.created_at;
+            END LOOP;
+        ELSIF behind.name = 'outbox.command_seq_seq' THEN
+            FOR late IN SELECT c.command_id FROM outbox.command AS c
+                WHERE c.status = 'queued' AND c.seq <= behind.reached AND c.submitted_at > (
+                    SELECT max(o.submitted_at) FROM outbox.command AS o
+                    WHERE o.status = 'queued' AND o.seq > behind.reached)
+                ORDER BY c.seq LOOP
+                UPDATE outbox.command AS c SET seq = DEFAULT WHERE c.command_id = late.command_id;
+            END LOOP;
+        END IF;
+        RETURN QUERY SELECT behind.name, behind.reached, behind.highest;
+    END LOOP;
+END $$;
 CREATE FUNCTION outbox.drop_partition(day date) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -614,6 +645,39 @@ CREATE TABLE outbox.purged (
     xid xid8 NOT NULL,
     CONSTRAINT purged_one_check CHECK (one)
 );
+CREATE VIEW outbox.sequence AS
+ SELECT 'outbox.event_id_seq'::text AS name,
+        CASE
+            WHEN event_id_seq.is_called THEN event_id_seq.last_value
+            ELSE (0)::bigint
+        END AS reached,
+    GREATEST(( SELECT max(event.id) AS max
+           FROM outbox.event), ( SELECT purged.id
+           FROM outbox.purged), ( SELECT GREATEST(max("position".cursor), max("position".floor)) AS "greatest"
+           FROM outbox."position"), (0)::bigint) AS highest
+   FROM outbox.event_id_seq
+UNION ALL
+ SELECT 'outbox.command_seq_seq'::text AS name,
+        CASE
+            WHEN command_seq_seq.is_called THEN command_seq_seq.last_value
+            ELSE (0)::bigint
+        END AS reached,
+    COALESCE(( SELECT max(command.seq) AS max
+           FROM outbox.command
+          WHERE (command.status = 'queued'::text)), (0)::bigint) AS highest
+   FROM outbox.command_seq_seq
+UNION ALL
+ SELECT 'school.arrival_seq'::text AS name,
+        CASE
+            WHEN arrival_seq.is_called THEN arrival_seq.last_value
+            ELSE (0)::bigint
+        END AS reached,
+    GREATEST(( SELECT max(content.arrival) AS max
+           FROM school.content
+          WHERE (content.status = 'pending'::text)), ( SELECT max(failure.arrival) AS max
+           FROM school.failure
+          WHERE (failure.status = 'pending'::text)), (0)::bigint) AS highest
+   FROM school.arrival_seq;
 CREATE TABLE school.batch_gate (
     batch_id uuid NOT NULL
 );
@@ -736,6 +800,7 @@ GRANT USAGE ON SCHEMA outbox TO outbox_reader;
 GRANT USAGE ON SCHEMA school TO outbox_domain;
 REVOKE ALL ON FUNCTION outbox.add_partition(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.add_partition(day date) TO outbox_worker;
+REVOKE ALL ON FUNCTION outbox.catch_up() FROM PUBLIC;
 REVOKE ALL ON FUNCTION outbox.drop_partition(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.drop_partition(day date) TO outbox_worker;
 REVOKE ALL ON FUNCTION outbox.has_unpublished(day date) FROM PUBLIC;
@@ -808,6 +873,8 @@ GRANT SELECT ON TABLE outbox.migration TO outbox_reader;
 GRANT SELECT ON TABLE outbox.migration TO outbox_worker;
 GRANT SELECT ON TABLE outbox.purged TO outbox_reader;
 GRANT SELECT,INSERT,UPDATE ON TABLE outbox.purged TO outbox_worker;
+GRANT SELECT ON TABLE outbox.sequence TO outbox_reader;
+GRANT SELECT ON TABLE outbox.sequence TO outbox_worker;
 GRANT SELECT,INSERT,UPDATE ON TABLE school.batch_gate TO outbox_domain;
 GRANT SELECT,INSERT ON TABLE school.batch_tally TO outbox_domain;
 GRANT DELETE ON TABLE school.batch_tally TO outbox_worker;

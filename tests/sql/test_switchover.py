@@ -1,0 +1,112 @@
+"""Sequences that a switch-over left behind are found, set, and what was numbered wrongly moves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from outbox_worker import switchover
+from outbox_worker.errors import HistoryLostError
+
+if TYPE_CHECKING:
+    from outbox_worker.database import Connection
+
+SEQUENCES: Final = {
+    "outbox.event_id_seq": "INSERT INTO outbox.event (topic, key, type) VALUES ('t', %s, 'v')",
+    "outbox.command_seq_seq": (
+        "INSERT INTO outbox.command (type, key, actor, payload) VALUES (%s, 'k', 'a', '{}')"
+    ),
+    "school.arrival_seq": """
+        INSERT INTO school.content (batch_id, text_storage_id, status, file_upload_id,
+                                    original_file_name, file_size_bytes, correlation_id)
+        VALUES (gen_random_uuid(), %s, 'pending', 'f', 'n', 1, gen_random_uuid())""",
+}
+IDS: Final = "SELECT key FROM outbox.event ORDER BY id"
+QUEUE: Final = "SELECT type FROM outbox.command ORDER BY seq"
+ARRIVALS: Final = "SELECT text_storage_id FROM school.content ORDER BY arrival"
+OF_SCHEMAS: Final = """
+    SELECT oid::regclass::text FROM pg_class WHERE relkind = 'S' AND relnamespace IN (
+        'outbox'::regnamespace, 'school'::regnamespace, 'domain'::regnamespace) ORDER BY 1"""
+
+
+def write(link: Connection, *names: str) -> None:
+    for name in names:
+        for statement in SEQUENCES.values():
+            link.execute(statement.encode(), (name,))
+
+
+def leave_behind(link: Connection, name: str) -> None:
+    """As a new server has it: rows, and a sequence that gave out nothing."""
+    link.execute("SELECT setval(%s, 1, false)", (name,))
+
+
+def order(link: Connection, statement: str) -> list[str]:
+    return [row[0] for row in link.execute(statement.encode()).fetchall()]
+
+
+def test_every_sequence_is_watched(connection: Connection) -> None:
+    watched = [row[0] for row in connection.execute("SELECT name FROM outbox.sequence").fetchall()]
+    assert sorted(watched) == order(connection, OF_SCHEMAS)
+
+
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_a_sequence_that_is_behind_is_refused_until_it_is_set(
+    connection: Connection, name: str
+) -> None:
+    switchover.see_that_numbers_go_on(connection)
+    write(connection, *"abc")
+    switchover.see_that_numbers_go_on(connection)
+    leave_behind(connection, name)
+    with pytest.raises(HistoryLostError, match=f"{name} stands at 0, .* up to 3") as caught:
+        switchover.see_that_numbers_go_on(connection)
+    assert "outbox-worker migrate" in caught.value.way_out
+    (done,) = switchover.catch_up(connection)
+    assert done == (name, 0, 3)
+    switchover.see_that_numbers_go_on(connection)
+    assert switchover.catch_up(connection) == []
+    write(connection, "d")
+    for statement in (IDS, QUEUE, ARRIVALS):
+        assert order(connection, statement) == [*"abcd"]
+
+
+def test_what_was_written_under_numbers_of_old_rows_comes_after_them(
+    connection: Connection,
+) -> None:
+    write(connection, *"abcde")
+    for name in SEQUENCES:
+        leave_behind(connection, name)
+    write(connection, *"xy")
+    assert order(connection, IDS) != [*"abcdexy"]
+    assert {each.name for each in switchover.catch_up(connection)} == SEQUENCES.keys()
+    write(connection, "z")
+    for statement in (IDS, QUEUE):
+        assert order(connection, statement) == [*"abcdexyz"]
+
+
+def test_old_rows_keep_their_numbers(connection: Connection) -> None:
+    write(connection, *"abcde")
+    connection.execute("SELECT setval('outbox.event_id_seq', 2)")
+    switchover.catch_up(connection)
+    assert order(connection, IDS) == [*"abcde"]
+    assert connection.execute("SELECT max(id) FROM outbox.event").fetchone() == (5,)
+
+
+def test_numbers_of_events_that_were_purged_are_not_given_out_again(
+    connection: Connection,
+) -> None:
+    connection.execute("INSERT INTO outbox.purged (id, xid) VALUES (70, '5')")
+    with pytest.raises(HistoryLostError, match="up to 70"):
+        switchover.see_that_numbers_go_on(connection)
+    switchover.catch_up(connection)
+    write(connection, "a")
+    assert connection.execute("SELECT min(id) > 70 FROM outbox.event").fetchone() == (True,)
+
+
+def test_events_of_transactions_to_come_are_another_servers(connection: Connection) -> None:
+    write(connection, "a")
+    switchover.see_that_events_are_ours(connection)
+    connection.execute("UPDATE outbox.event SET xid = '99999999'")
+    with pytest.raises(HistoryLostError, match="not begun yet") as caught:
+        switchover.see_that_events_are_ours(connection)
+    assert "rebase --execute" in caught.value.way_out
