@@ -10,7 +10,7 @@ import threading
 import time
 import uuid
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
@@ -45,6 +45,11 @@ STABLE_S: Final = 30.0
 
 STALLED_S: Final = 30.0
 """Time without a record after which the broker counts as away."""
+
+HELD_UP: Final = timedelta(hours=1)
+"""A record's time is mostly that of the insert. Before the oldest one that a topic kept, events may
+have been that were written later: it came out of a transaction that was open for long, or its shard
+was held. What was written within this time after it may be gone too, and does not count as lost."""
 
 ASK_AGAIN_S: Final = 0.1
 FETCH: Final = 2_000
@@ -166,7 +171,7 @@ class Scan:
         if message.error() is not None:
             return each.end  # The end of the partition, behind what is left of our range.
         if is_first and each.first > 0:
-            self.scanned.may_lack(each.topic, _moment_of(message))
+            self.scanned.may_lack(each.topic, _dropped_before(message))
         if offset < each.end:
             event_id = event_id_of(message)
             self.scanned.records += 1
@@ -211,11 +216,14 @@ class Scan:
                 self.scanned.may_lack(order.name, EVER)
 
 
-def _moment_of(message: Message) -> datetime:
-    """The time of a record; `EVER` where no calendar has it, as of a producer that counts in us."""
+def _dropped_before(message: Message) -> datetime:
+    """What is older may be gone where this is the first record that a topic kept.
+
+    `EVER` where no calendar has its time, as of a producer that counts in us.
+    """
     _, milliseconds = message.timestamp()
     try:
-        return datetime.fromtimestamp(milliseconds / 1_000, UTC)
+        return datetime.fromtimestamp(milliseconds / 1_000, UTC) + HELD_UP
     except (ValueError, OverflowError, OSError):
         return EVER
 

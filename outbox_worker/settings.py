@@ -87,6 +87,7 @@ OF_A_TOPIC: Final = re.compile(r"[A-Za-z0-9._-]*")
 Role = Literal["relay", "commands", "all"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
+Timestamp = Literal["insert", "publish"]
 
 
 class TopicShape(BaseModel, frozen=True):
@@ -154,6 +155,10 @@ class Settings(BaseSettings):
             "or none, which every client reads without a further package"
         ),
     ] = None
+    timestamp: Annotated[
+        Timestamp,
+        Field(description="time of a record: when the event was written, or when it goes out"),
+    ] = "insert"
     http_address: Annotated[
         str, Field(description="metrics and health, host:port; empty = off")
     ] = "127.0.0.1:9464"

@@ -114,7 +114,8 @@ def add_commands(daemon: Daemon, settings: Settings) -> None:
 def build_relay(settings: Settings, owner: str, metrics: RelayMetrics) -> Relay:
     """A relay with its clients; none of them has been used yet."""
     group = Group(kafka.group_config(settings, owner))
-    transactions = Transactions(kafka.producer_config(settings, owner), settings.source)
+    config = kafka.producer_config(settings, owner)
+    transactions = Transactions(config, settings.source, settings.timestamp)
     recovery = Recovery(settings, transactions, owner, metrics)
     size = BatchSize(Limits(settings.batch_rows, settings.batch_bytes))
     topics = Topics(settings, group)

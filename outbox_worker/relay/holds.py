@@ -208,6 +208,12 @@ def way_out_of(code: int, topic: str) -> str:
     """What lets a topic take a record that it refused with this error."""
     if code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
         return rights.to_publish(topic)
+    if code == KafkaError.INVALID_TIMESTAMP:
+        return (
+            "The time of the insert, which is that of the record, is too old or too far ahead for "
+            "the topic: set OUTBOX_TIMESTAMP=publish, or raise its message.timestamp.before.max.ms "
+            "or message.timestamp.after.max.ms"
+        )
     if code in TOO_LARGE:
         return (
             "Let the topic take larger records: kafka-configs.sh --bootstrap-server BROKER:9092 "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 from uuid import UUID
@@ -35,6 +36,9 @@ ATTRIBUTE: Final = re.compile("ce_[a-z0-9]{1,20}")
 SCHEMA_IDS: Final = frozenset({"__key_schema_id", "__value_schema_id"})
 GUID_FOLLOWS: Final = b"\x01"
 """Names, and first byte of the value, as in `confluent_kafka.schema_registry` (`SchemaId`)."""
+
+SECONDS: Final = 256
+"""How many seconds of `created_at` are remembered."""
 
 NAMES: Final = 1_024
 """How many names of headers are remembered: a service has a dozen."""
@@ -67,6 +71,16 @@ def headers_of(row: EventRow, source: Header) -> list[Header]:
     else:
         headers.extend(_own_headers(own, event_id))
     return headers
+
+
+def written_ms(created_at: str) -> int:
+    """The time of the insert as Kafka wants it: milliseconds since 1970, from `created_at`."""
+    return _second_ms(created_at[:19]) + int(created_at[20:23])
+
+
+@lru_cache(SECONDS)
+def _second_ms(second: str) -> int:
+    return int(datetime.fromisoformat(f"{second}+00:00").timestamp()) * 1_000
 
 
 def _own_headers(text: str, event_id: str) -> list[Header]:

@@ -18,7 +18,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from outbox_worker import brokers, kafka
 from outbox_worker.relay.complaints import words
-from outbox_worker.relay.record import headers_of
+from outbox_worker.relay.record import headers_of, written_ms
 from outbox_worker.settings import KAFKA_CALL_S
 from outbox_worker.stores.outbox import TOPIC
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from confluent_kafka import Message, TopicPartition
 
+    from outbox_worker.settings import Timestamp
     from outbox_worker.stores.outbox import EventRow
 
 STATE_CODES = frozenset(
@@ -139,10 +140,11 @@ class Transactions:
     once, but `produce` and `finish` of one transaction may run on different ones.
     """
 
-    def __init__(self, config: kafka.Config, source: str) -> None:
-        """Take librdkafka's configuration and the CloudEvents source of the records."""
+    def __init__(self, config: kafka.Config, source: str, timestamp: Timestamp = "insert") -> None:
+        """Take librdkafka's configuration, and the records' CloudEvents source and time."""
         self._config = config
         self._source = ("ce_source", source)
+        self._time_of = written_ms if timestamp == "insert" else _now
         self._producer: Producer | None = None
         self._failures: list[tuple[KafkaError, Record]] = []
         self._lost = [0]
@@ -175,9 +177,15 @@ class Transactions:
         row = None
         try:
             producer.begin_transaction()
-            source, produce = self._source, producer.produce
+            source, produce, time_of = self._source, producer.produce, self._time_of
+            written, stamp = "", 0
             for row in rows:
-                produce(row[4], row[10], row[5], headers=headers_of(row, source))
+                # In a backlog many events share their millisecond: that is then worked out once.
+                if row[8][:23] != written:
+                    written = row[8][:23]
+                    stamp = time_of(written)
+                headers = headers_of(row, source)
+                produce(row[4], row[10], row[5], headers=headers, timestamp=stamp)
             producer.poll(0)
         except (KafkaException, SystemError) as error:
             fault = _fault_of(error)
@@ -276,6 +284,11 @@ class Transactions:
         if self._rows and fault.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
             return Rejected(words(fault), fault.code(), frozenset(map(TOPIC, self._rows)))
         return None
+
+
+def _now(_created_at: str) -> int:
+    """Librdkafka's word for the time at which it is given the record."""
+    return 0
 
 
 def _note_failure(

@@ -24,7 +24,7 @@ JOIN_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One record as a subscriber got it; `at` is monotonic seconds."""
+    """One record as a subscriber got it; `at` is monotonic seconds, `time_ms` Kafka's time."""
 
     topic: str
     partition: int
@@ -34,6 +34,7 @@ class Received:
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...] = field(repr=False)
     at: float = field(repr=False)
+    time_ms: int = field(default=0, repr=False)
 
 
 def _received(message: Message, at: float) -> Received:
@@ -48,6 +49,7 @@ def _received(message: Message, at: float) -> Received:
         value=None if value is None else _bytes(value),
         headers=headers,
         at=at,
+        time_ms=message.timestamp()[1],
     )
 
 

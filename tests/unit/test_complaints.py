@@ -76,6 +76,7 @@ def test_each_error_has_the_way_out_that_fits(code: int, words: str) -> None:
         (KafkaError.TOPIC_AUTHORIZATION_FAILED, "--operation Write --topic orders"),
         (KafkaError.MSG_SIZE_TOO_LARGE, "--topic orders --add-config max.message.bytes"),
         (KafkaError.INVALID_RECORD, "compacted"),
+        (KafkaError.INVALID_TIMESTAMP, "OUTBOX_TIMESTAMP=publish"),
     ],
 )
 def test_each_refusal_of_a_record_has_the_way_out_that_fits(code: int, words: str) -> None:

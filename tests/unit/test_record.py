@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outbox_worker.relay.record import Header, headers_of
+from outbox_worker.relay.record import Header, headers_of, written_ms
 
 SOURCE: Header = ("ce_source", "/school")
 MOMENT = "2026-01-02T03:04:05.000006Z"
@@ -136,3 +137,10 @@ def test_the_id_of_a_schema_goes_out_in_the_form_of_confluents_headers(
 
 def test_what_is_no_guid_goes_out_as_it_stands() -> None:
     assert own_headers('{"__value_schema_id": "seven"}') == {"__value_schema_id": "seven"}
+
+
+@given(st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31)))  # noqa: DTZ001  made UTC below
+def test_the_time_of_the_insert_is_in_whole_milliseconds(moment: datetime) -> None:
+    text = moment.isoformat(timespec="microseconds") + "Z"
+    since = moment.replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    assert written_ms(text) == since // timedelta(milliseconds=1)
