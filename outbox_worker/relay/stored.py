@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import TopicPartition
 
-from outbox_worker.relay.codec import decode, encode
+from outbox_worker.relay.codec import UnreadablePositionError, decode, encode
 from outbox_worker.settings import ANCHOR_TOPIC
 from outbox_worker.stores.mirror import Written
 
 if TYPE_CHECKING:
     from outbox_worker.relay.position import Position
     from outbox_worker.stores.mirror import Mirrored
+
+COUNTED: Final = "3"
+"""The form in which a group keeps a position: the counter, a colon, the position as the codec
+writes it. A program that does not know it refuses it as of another version."""
+
+END: Final = 0
+"""The offset of every position. It is the end of a partition that is always empty, so that no tool
+shows a lag of the workers' group; what waits, only the table can say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +39,20 @@ def from_offset(place: TopicPartition) -> Stored | None:
     """
     if place.offset < 0:
         return None
-    return Stored(place.offset, decode(place.metadata or ""))
+    text = place.metadata or ""
+    if not text.startswith(COUNTED):
+        # Of a version whose offsets were the counters.
+        return Stored(place.offset, decode(text))
+    batch, colon, position = text[len(COUNTED) :].partition(":")
+    if not (colon and batch.isdecimal()):
+        raise UnreadablePositionError(text)
+    return Stored(int(batch), decode(position))
 
 
 def as_offset(shard: int, stored: Stored, *, is_new: bool = False) -> TopicPartition:
     """What a group keeps; `PositionTooLargeError`. For `is_new` see `encode`."""
-    text = encode(stored.position, is_new=is_new)
-    return TopicPartition(ANCHOR_TOPIC, shard, stored.batch, text)
+    text = f"{COUNTED}{stored.batch}:{encode(stored.position, is_new=is_new)}"
+    return TopicPartition(ANCHOR_TOPIC, shard, END, text)
 
 
 def from_mirror(row: Mirrored) -> Stored:

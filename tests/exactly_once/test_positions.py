@@ -74,6 +74,50 @@ def test_positions_that_no_worker_wrote_are_refused_until_rebase(
     scene.prove()
 
 
+def test_the_group_shows_no_lag(scene: Scene) -> None:
+    with scene.workload():
+        scene.workers(2)
+        scene.await_more(300)
+    scene.prove()
+    offsets = committed(scene)
+    assert set(offsets) == set(range(16))
+    config = {"bootstrap.servers": scene.bootstrap, "group.id": "nobody"}
+    with closing(Consumer(config)) as consumer:
+        for shard, offset in offsets.items():
+            place = TopicPartition(ANCHOR_TOPIC, shard)
+            _, end = consumer.get_watermark_offsets(place, timeout=ADMIN_S)
+            assert end - offset == 0
+
+
+def test_positions_whose_offsets_are_the_counters_are_read(scene: Scene) -> None:
+    """As the first versions wrote them."""
+    with scene.workload():
+        scene.workers(2)
+        scene.await_more(300)
+    scene.await_caught_up()
+    scene.stop_all()
+    wait_until(lambda: not members(scene), 60, "the group is empty")
+    with connections.connect(scene.url, application="tests") as link:
+        rows = mirror.list_positions(link)
+    config = {"bootstrap.servers": scene.bootstrap, "group.id": scene.name}
+    with closing(Consumer(config)) as consumer:
+        places = [TopicPartition(ANCHOR_TOPIC, row.shard, row.batch, row.position) for row in rows]
+        consumer.commit(offsets=places, asynchronous=False)
+    assert max(committed(scene).values()) > 1
+    with scene.workload(seed=2):
+        scene.workers(2)
+        scene.await_more(200)
+    scene.prove()
+    assert set(committed(scene).values()) <= {0} | {row.batch for row in rows}
+
+
+def committed(scene: Scene) -> dict[int, int]:
+    """By shard, the offset that the group keeps."""
+    order = [ConsumerGroupTopicPartitions(scene.name)]
+    found = scene.admin.list_consumer_group_offsets(order)[scene.name].result(ADMIN_S)
+    return {place.partition: place.offset for place in found.topic_partitions}
+
+
 def members(scene: Scene) -> int:
     """How many members the group has."""
     future = scene.admin.describe_consumer_groups([scene.name])[scene.name]
