@@ -10,7 +10,7 @@ import psycopg
 from psycopg import conninfo, pq
 from psycopg.types.numeric import Int8BinaryLoader
 
-from outbox_worker import session
+from outbox_worker import credentials, session
 from outbox_worker.errors import OutboxError, SettingsError, UnreachableError, WorkFailedError
 
 if TYPE_CHECKING:
@@ -82,28 +82,31 @@ def connect(url: str, *, application: str, options: Mapping[str, str] = NO_OPTIO
     `UnreachableError` where no primary answers or it refuses us.
     """
     connection = _open(url, application)
-    try:
-        prepare(connection, url, options)
-    except BaseException:
-        connection.close()
-        raise
+    prepare(connection, url, options)
     connection.adapters.register_loader(XID8_OID, Int8BinaryLoader)
     return connection
 
 
 def prepare(connection: Connection, url: str, options: Mapping[str, str]) -> None:
-    """Give an open connection to `url` the settings of a session of ours; raises as `connect`."""
+    """Give an open connection to `url` the settings of a session of ours.
+
+    Where that does not work it is closed; raises as `connect`.
+    """
     application = connection.info.get_parameters().get("application_name", "")
     try:
         session.prepare(connection, options, partial(_open, url, application))
-    except psycopg.Error as error:
-        raise unreachable(error, url) from error
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, psycopg.Error):
+            raise unreachable(error, url) from error
+        raise
 
 
 def _open(url: str, application: str) -> Connection:
     try:
         return psycopg.connect(**arguments(url, application=application))
     except (psycopg.Error, UnicodeError) as error:
+        forget_password(url)
         wrong = _wrong_setting(error, url)
         if wrong is not None:
             # The cause repeats the value, which may be a piece of a password.
@@ -112,8 +115,13 @@ def _open(url: str, application: str) -> Connection:
 
 
 def arguments(url: str, *, application: str) -> dict[str, Any]:
-    """What `psycopg.connect` takes to open such a connection; `SettingsError` as `connect`."""
+    """What `psycopg.connect` takes to open such a connection; raises as `connect`.
+
+    The command for a password is asked, if there is one: what is returned is of this moment.
+    """
     given = parse(url)
+    if command := _password_command(url):
+        given["password"] = credentials.source(command).password()
     return {
         **CONNECT_DEFAULTS,
         "application_name": application,
@@ -123,6 +131,16 @@ def arguments(url: str, *, application: str) -> dict[str, Any]:
         "autocommit": True,
         "prepare_threshold": 0,
     }
+
+
+def forget_password(url: str) -> None:
+    """No connection came of the password that a command printed: ask it again for the next."""
+    if command := _password_command(url):
+        credentials.source(command).forget()
+
+
+def _password_command(url: str) -> str:
+    return url.password_command if isinstance(url, credentials.DatabaseUrl) else ""
 
 
 def parse(url: str) -> dict[str, Any]:

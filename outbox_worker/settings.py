@@ -8,6 +8,8 @@ them (source: design of the relay, measured on Apache Kafka 4.1).
 from __future__ import annotations
 
 import re
+import shlex
+import shutil
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
@@ -15,6 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from outbox_worker.credentials import DatabaseUrl
 from outbox_worker.errors import SettingsError
 
 SHARDS: Final = 16
@@ -114,6 +117,10 @@ class Settings(BaseSettings):
             description="any libpq URL or key=value string of the primary (several hosts are fine)"
         ),
     ] = SecretStr("")
+    database_password_command: Annotated[
+        str,
+        Field(description="command that prints the password for a new connection (tokens)"),
+    ] = ""
     kafka_bootstrap_servers: Annotated[str, Field(description="host:port[,host:port]")] = ""
     kafka_properties: Annotated[
         Path | None,
@@ -183,6 +190,15 @@ class Settings(BaseSettings):
         Field(ge=0, le=1, description="score from which it then takes the suggested student"),
     ] = 0.7
 
+    @field_validator("database_password_command")
+    @classmethod
+    def _can_be_run(cls, value: str) -> str:
+        words = shlex.split(value)
+        if value and not (words and shutil.which(words[0])):
+            message = "begins with no program that can be run"
+            raise ValueError(message)
+        return value
+
     @field_validator("kafka_properties", "compression", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
@@ -239,15 +255,15 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return self
 
-    def need_database(self) -> str:
-        """The database URL; `SettingsError` where it is not set."""
+    def need_database(self) -> DatabaseUrl:
+        """The database URL, with the command for its password; `SettingsError` where it is none."""
         url = self.database_url.get_secret_value()
         if not url:
             message = "OUTBOX_DATABASE_URL is not set"
             raise SettingsError(
                 message, "Set it to a libpq URL, for example postgresql://user@host:5432/database"
             )
-        return url
+        return DatabaseUrl(url, self.database_password_command)
 
     def need_kafka(self) -> str:
         """The bootstrap servers; `SettingsError` where they are not set."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -52,10 +53,8 @@ class Sessions:
         self._lock = threading.Lock()
         self._away = ""
         self._pool: ConnectionPool[Connection] = ConnectionPool(
-            kwargs={
-                **database.arguments(url, application=APPLICATION),
-                "cursor_factory": cursor_factory,
-            },
+            # Asked for each connection: a password may be good for minutes.
+            kwargs=partial(self._arguments, cursor_factory),
             min_size=count,
             max_size=count,
             open=False,
@@ -106,6 +105,10 @@ class Sessions:
             except (UnreachableError, HistoryLostError) as reason:
                 return str(reason)
         return " ".join(str(error).split())
+
+    def _arguments(self, cursor_factory: type[psycopg.Cursor[Any]]) -> dict[str, Any]:
+        given = database.arguments(self._url, application=APPLICATION)
+        return {**given, "cursor_factory": cursor_factory}
 
     def _configure(self, connection: Connection) -> None:
         database.prepare(connection, self._url, OPTIONS)
