@@ -35,7 +35,7 @@ class Report:
     def total(self) -> TopicVerdict:
         """All topics together."""
         columns = list(zip(*(topic[1:] for topic in self.topics), strict=True))
-        return TopicVerdict("all", *([sum(column) for column in columns] or [0] * 8))
+        return TopicVerdict("all", *([sum(column) for column in columns] or [0] * 9))
 
     @property
     def is_clean(self) -> bool:

@@ -26,6 +26,8 @@ class TopicVerdict(NamedTuple):
     duplicated: int
     out_of_order: int
     strangers: int
+    written_twice: int = 0
+    """Events whose id an earlier one of the topic has: the writer's doing."""
 
 
 class Reach(NamedTuple):

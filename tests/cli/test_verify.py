@@ -60,6 +60,40 @@ def test_verify_finds_an_event_that_is_in_the_topic_twice(stage: Stage) -> None:
     assert (found["duplicated"], found["out_of_order"], found["lost"]) == (1, 0, 0)
 
 
+WRITE_AGAIN = """
+    INSERT INTO outbox.event (topic, key, type, payload, event_id)
+    VALUES (%s, 'a', 'order.placed', '{}', %s)"""
+
+
+def write_again(stage: Stage, event_id: str) -> None:
+    """Another event with the id of one that is there, as only a writer can."""
+    with psycopg.connect(stage.url) as link:
+        link.execute(WRITE_AGAIN, (stage.topics[0], event_id))
+    stage.await_all_ended()
+
+
+def test_verify_tells_what_the_writer_wrote_twice_from_what_was_sent_twice(stage: Stage) -> None:
+    first, second = stage.write("a", "a")
+    stage.await_all_ended()
+    write_again(stage, first)
+    send(stage, ("a", first), ("a", second), ("a", first))
+    found = verify(stage, 0)
+    assert (found["written_twice"], found["duplicated"], found["out_of_order"]) == (1, 0, 0)
+    assert (found["found"], found["lost"], found["waiting"]) == (3, 0, 0)
+    assert "1 events were written with an event_id" in stage.command("verify").stdout
+    send(stage, ("a", first))
+    found = verify(stage, 1)
+    assert (found["written_twice"], found["duplicated"]) == (1, 1)
+
+
+def test_verify_misses_the_second_of_two_events_with_one_id(stage: Stage) -> None:
+    (first,) = stage.write("a")
+    write_again(stage, first)
+    send(stage, ("a", first))
+    found = verify(stage, 0)
+    assert (found["written_twice"], found["found"], found["waiting"]) == (1, 1, 1)
+
+
 def test_verify_finds_an_event_before_an_earlier_one_of_its_key(stage: Stage) -> None:
     first, other = stage.write("a", "b")
     stage.await_all_ended()
