@@ -115,7 +115,7 @@ def build_relay(settings: Settings, owner: str, metrics: RelayMetrics) -> Relay:
     """A relay with its clients; none of them has been used yet."""
     group = Group(kafka.group_config(settings, owner))
     config = kafka.producer_config(settings, owner)
-    transactions = Transactions(config, settings.source, settings.timestamp)
+    transactions = Transactions(config, settings.source, settings.timestamp, group.leaders)
     recovery = Recovery(settings, transactions, owner, metrics)
     size = BatchSize(Limits(settings.batch_rows, settings.batch_bytes))
     topics = Topics(settings, group)

@@ -55,6 +55,10 @@ QUICK: Final[Mapping[str, str]] = {
 """What spares seconds at the start of a broker and of a group, and nothing else."""
 
 
+SECOND: Final[Mapping[str, str]] = {"process.roles": "broker", "node.id": "2"}
+"""What makes a node one more broker of the cluster that it joins."""
+
+
 class KafkaServer:
     """One broker with its data in a directory of its own, which goes with it.
 
@@ -69,28 +73,32 @@ class KafkaServer:
         settings: Mapping[str, str] | None = None,
         proxied_port: int | None = None,
         as_it_comes: bool = False,
+        joins: KafkaServer | None = None,
     ) -> None:
         """Take further broker settings; nothing runs before `start`.
 
-        `as_it_comes` leaves all to Kafka's defaults but what one node needs.
+        `as_it_comes` leaves all to Kafka's defaults but what one node needs. One that `joins`
+        another is the second node of its cluster, a broker and no controller.
         """
         jars.need_java()
         self._jars = jars.fetch()
         self.directory = Path(tempfile.mkdtemp(prefix="outbox-kafka-"))
         self.port = free_port()
         self.behind_proxy = free_port()
-        controller = free_port()
+        self.cluster: str = joins.cluster if joins else _new_cluster()
+        self.controller: int = joins.controller if joins else free_port()
         self._settings = {
             **NEEDED,
-            "listeners": f"INSIDE://{HOST}:{self.port},BEHIND://{HOST}:{self.behind_proxy},"
-            f"CONTROLLER://{HOST}:{controller}",
+            "listeners": f"INSIDE://{HOST}:{self.port},BEHIND://{HOST}:{self.behind_proxy}"
+            + ("" if joins else f",CONTROLLER://{HOST}:{self.controller}"),
             "advertised.listeners": f"INSIDE://{HOST}:{self.port},"
             f"BEHIND://{HOST}:{proxied_port or self.behind_proxy}",
             "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,INSIDE:PLAINTEXT,"
             "BEHIND:PLAINTEXT",
-            "controller.quorum.voters": f"1@{HOST}:{controller}",
+            "controller.quorum.voters": f"1@{HOST}:{self.controller}",
             "log.dirs": str(self.directory / "data"),
             **({} if as_it_comes else QUICK),
+            **(SECOND if joins else {}),
             **(settings or {}),
         }
         self._process: subprocess.Popen[bytes] | None = None
@@ -170,11 +178,10 @@ class KafkaServer:
     def _format(self) -> None:
         lines = (f"{name}={value}\n" for name, value in self._settings.items())
         self._config().write_text("".join(lines))
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         done = subprocess.run(
             [
                 *self._java("-XX:TieredStopAtLevel=1", "-Xshare:auto"),
-                *("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}"),
+                *("kafka.tools.StorageTool", "format", f"--cluster-id={self.cluster}"),
                 *("--config", str(self._config())),
             ],
             check=False,
@@ -206,3 +213,8 @@ class KafkaServer:
             process.kill()
             process.wait()
         self._guard.forget(process.pid)
+
+
+def _new_cluster() -> str:
+    """The id of a cluster that there has not been before."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")

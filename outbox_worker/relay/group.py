@@ -16,6 +16,7 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, To
 from outbox_worker import brokers, kafka, rights
 from outbox_worker.relay.anchor import Anchor
 from outbox_worker.relay.complaints import Complaints, words
+from outbox_worker.relay.leaders import Leaders
 from outbox_worker.settings import ANCHOR_TOPIC
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class Group:
         self._ask_at = 0.0
         self.complaints = Complaints(config["group.id"])
         """What is wrong with Kafka, as the member notices it and as others of the relay do."""
+        self.leaders = Leaders()
+        """Which partitions of events' topics have no leader, as metadata said last."""
 
     @property
     def owned(self) -> frozenset[int]:
@@ -130,9 +133,17 @@ class Group:
         return member if generation >= 0 else None
 
     def topic_fault(self, topic: str) -> KafkaError | None:
-        """Why `topic` takes no events, None where it does; `KafkaException` without an answer."""
-        found = self._consumer.list_topics(topic, timeout=kafka.METADATA_S)
-        fault: KafkaError | None = found.topics[topic].error
+        """Why `topic` takes no events, None where it does; `KafkaException` without an answer.
+
+        `leaders` knows afterwards which of its partitions have none.
+        """
+        found = self._consumer.list_topics(topic, timeout=kafka.METADATA_S).topics[topic]
+        fault: KafkaError | None = found.error
+        if fault is None:
+            parts = found.partitions
+            self.leaders.note(topic, len(parts), [n for n in parts if parts[n].leader < 0])
+        else:
+            self.leaders.forget(topic)
         return fault
 
     def close(self) -> None:

@@ -66,13 +66,14 @@ log = structlog.get_logger("relay")
 def obstacles(topics: Topics, size: BatchSize, rows: Sequence[EventRow]) -> dict[int, Closed]:
     """By id, why events cannot go out: their topics take none, or they are too large for any.
 
-    Or they are so large that a transaction does not last as long as they need.
+    Or they are so large that a transaction does not last as long as they need, or the partition
+    that they belong to has no leader.
     """
     closed = topics.closed(set(map(TOPIC, rows)))
     found = {row[0]: closed[TOPIC(row)] for row in rows if TOPIC(row) in closed} if closed else {}
     if max(map(SIZE, rows), default=0) > LARGEST_EVENT:
         found |= {row[0]: _too_large(row) for row in rows if SIZE(row) > LARGEST_EVENT}
-    return found | size.too_slow(rows)
+    return found | size.too_slow(rows) | topics.leaderless(rows)
 
 
 def clear_way(

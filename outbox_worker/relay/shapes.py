@@ -18,13 +18,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from concurrent.futures import Future
 
+    from confluent_kafka import Node
     from confluent_kafka.admin import AdminClient
     from confluent_kafka.admin._topic import TopicDescription
 
+    from outbox_worker.relay.leaders import Leaders
     from outbox_worker.settings import Settings
 
 LOOK_S: Final = 5.0
 """How often at most, while events come; at once after a transaction that failed."""
+
+LEADERLESS_S: Final = 1.0
+"""The same while a partition has no leader."""
 
 NO_ID: Final = "AAAAAAAAAAAAAAAAAAAAAA"
 """Sixteen bytes of zero, as librdkafka writes ids."""
@@ -42,9 +47,13 @@ class Shape(NamedTuple):
 class Shapes:
     """Looks from time to time, in the background: events never wait for an answer."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Ask through a client of its own; nothing is asked before `look`."""
+    def __init__(self, settings: Settings, leaders: Leaders) -> None:
+        """Ask through a client of its own; nothing is asked before `look`.
+
+        `leaders` is told of partitions that have none.
+        """
         self._settings = settings
+        self._leaders = leaders
         self._names: set[str] = set()
         self._shapes: dict[str, Shape] = {}
         self._admin: AdminClient | None = None
@@ -71,7 +80,7 @@ class Shapes:
         elif self._asked and now > self._give_up_at:
             self._begin_anew()
         if not self._asked and now >= self._look_at and self._names:
-            self._look_at = now + LOOK_S
+            self._look_at = now + (LEADERLESS_S if self._leaders.are_lacking else LOOK_S)
             self._give_up_at = now + kafka.METADATA_S + kafka.GRACE_S
             self._admin = self._admin or kafka.make_admin(self._settings)
             self._asked = self._admin.describe_topics(
@@ -85,6 +94,8 @@ class Shapes:
             if error.args[0].code() < 0:
                 self._begin_anew()
             return  # Of a topic that is not there, or not ours to see, `Topics` tells.
+        missing = [each.id for each in found.partitions if _is_nobody(each.leader)]
+        self._leaders.note(name, len(found.partitions), missing)
         now = Shape(_text(found), len(found.partitions))
         before = self._shapes.get(name)
         self._shapes[name] = now
@@ -111,6 +122,11 @@ class Shapes:
         """Ask through another client: one from before a restart of a broker may get no answer."""
         self._admin = None
         self._asked = {}
+
+
+def _is_nobody(leader: Node | None) -> bool:
+    """Whether a partition has no leader, of which the declared type does not tell."""
+    return leader is None
 
 
 def _text(found: TopicDescription) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from outbox_worker.relay.group import Group
     from outbox_worker.relay.shapes import Shape
     from outbox_worker.settings import Settings, TopicShape
+    from outbox_worker.stores.outbox import EventRow
 
 MAKE_S: Final = 1.0
 """How long a new topic is waited for; one that takes longer is asked for again, as a missing one
@@ -59,7 +60,7 @@ class Topics:
         self._group = group
         self._known: set[str] = set()
         self._doubted: set[str] = set()
-        self._shapes = Shapes(settings)
+        self._shapes = Shapes(settings, group.leaders)
         self._admin: AdminClient | None = None
         self._orders: dict[str, Order] = {}
 
@@ -72,6 +73,19 @@ class Topics:
             self._group.complaints.settle("topics")
         self._known.update(name for name, fault in faults.items() if fault is None)
         return {name: fault for name, fault in faults.items() if fault is not None}
+
+    def leaderless(self, rows: Iterable[EventRow]) -> dict[int, Closed]:
+        """By id the events whose partition has no leader; to be asked after `closed`."""
+        if not self._group.leaders.are_lacking:
+            return {}
+        return {
+            event: Closed(
+                f"LEADER_NOT_AVAILABLE: no leader for partitions {partitions} of the topic",
+                "Start a broker that holds a replica of the partition again (kafka-topics.sh "
+                "--bootstrap-server BROKER:9092 --describe --unavailable-partitions names them)",
+            )
+            for event, partitions in self._group.leaders.blocked(rows).items()
+        }
 
     @property
     def shapes(self) -> Mapping[str, Shape]:

@@ -18,6 +18,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from outbox_worker import brokers, kafka
 from outbox_worker.relay.complaints import words
+from outbox_worker.relay.leaders import Leaders
 from outbox_worker.relay.record import headers_of, written_ms
 from outbox_worker.settings import KAFKA_CALL_S
 from outbox_worker.stores.outbox import TOPIC
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from confluent_kafka import Message, TopicPartition
 
+    from outbox_worker.relay.record import Header
     from outbox_worker.settings import Timestamp
     from outbox_worker.stores.outbox import EventRow
 
@@ -140,9 +142,19 @@ class Transactions:
     once, but `produce` and `finish` of one transaction may run on different ones.
     """
 
-    def __init__(self, config: kafka.Config, source: str, timestamp: Timestamp = "insert") -> None:
-        """Take librdkafka's configuration, and the records' CloudEvents source and time."""
+    def __init__(
+        self,
+        config: kafka.Config,
+        source: str,
+        timestamp: Timestamp = "insert",
+        leaders: Leaders | None = None,
+    ) -> None:
+        """Take librdkafka's configuration, and the records' CloudEvents source and time.
+
+        Events without a key keep clear of the partitions that `leaders` names.
+        """
         self._config = config
+        self._leaders = Leaders() if leaders is None else leaders
         self._source = ("ce_source", source)
         self._time_of = written_ms if timestamp == "insert" else _now
         self._producer: Producer | None = None
@@ -178,6 +190,8 @@ class Transactions:
         try:
             producer.begin_transaction()
             source, produce, time_of = self._source, producer.produce, self._time_of
+            if self._leaders.are_lacking:
+                produce = self._produce_around
             written, stamp = "", 0
             for row in rows:
                 # In a backlog many events share their millisecond: that is then worked out once.
@@ -197,6 +211,18 @@ class Transactions:
                 raise
             return self._spoiled(producer, row, error)
         return None
+
+    def _produce_around(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: str | None,
+        headers: list[Header],
+        timestamp: int,
+    ) -> None:
+        """Produce to a partition that has a leader, while others have none."""
+        place = self._leaders.place(topic, key)
+        self._require().produce(topic, value, key, place, headers=headers, timestamp=timestamp)
 
     def finish(self, offsets: list[TopicPartition], member: bytes) -> Outcome:
         """Put the positions in and commit. Blocks, mostly at most the transaction time-out."""

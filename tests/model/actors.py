@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from outbox_worker.relay.stored import Stored
     from outbox_worker.relay.topics import Topics
     from outbox_worker.relay.transaction import Outcome
+    from outbox_worker.stores.outbox import EventRow
     from tests.model.world import Kafka, Postgres, Row
 
 METRICS = RelayMetrics(CollectorRegistry())
@@ -119,6 +120,9 @@ class SimulatedTopics:
     """All topics are there."""
 
     def closed(self, _names: Iterable[str]) -> dict[str, str]:
+        return {}
+
+    def leaderless(self, _rows: Iterable[EventRow]) -> dict[int, str]:
         return {}
 
     def note_failure(self, _code: int, _reason: str) -> None:

@@ -53,6 +53,9 @@ class Table:
     def closed(self, names: Iterable[str]) -> dict[str, Closed]:
         return {name: Closed("missing", "make it") for name in names if name == "gone"}
 
+    def leaderless(self, _rows: Iterable[EventRow]) -> dict[int, Closed]:
+        return {}
+
     def read(self, cohort: Cohort) -> Batch:
         """As `TableReader.read` does for a backlog."""
         most = min(cohort.rows or CHUNK, CHUNK)

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from outbox_worker import kafka
 from outbox_worker.errors import UnreachableError
 from outbox_worker.relay.complaints import Complaints
+from outbox_worker.relay.leaders import Leaders
 from outbox_worker.relay.topics import Topics
 from outbox_worker.settings import Settings
 
@@ -26,6 +27,7 @@ class Member:
 
     def __init__(self) -> None:
         self.complaints = Complaints("group")
+        self.leaders = Leaders()
         self.is_away = False
         self.asked: list[str] = []
 

@@ -1,0 +1,52 @@
+"""Which events keep out of a transaction while partitions have no leader, and where others go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from outbox_worker.relay.leaders import ANY, Leaders, partition_of
+
+if TYPE_CHECKING:
+    from outbox_worker.stores.outbox import EventRow
+
+KEYS = [f"key-{n}" for n in range(50)]
+
+
+def row(number: int, topic: str, key: str | None) -> EventRow:
+    return (number, 5, 0, f"{number:012x}", topic, key, "type", "text/plain", "", None, b"1", 1)
+
+
+def test_only_keys_of_a_partition_without_a_leader_are_blocked() -> None:
+    leaders = Leaders()
+    leaders.note("orders", 4, {2})
+    rows = [row(n, topic, key) for n, key in enumerate(KEYS) for topic in ("orders", "notes")]
+    blocked = leaders.blocked(rows[::2])
+    dead = {n for n, key in enumerate(KEYS) if partition_of(key.encode(), 4) == 2}
+    assert dead
+    assert blocked == {n: [2] for n in dead}
+    assert leaders.blocked(rows[1::2]) == {}
+
+
+def test_an_event_without_a_key_goes_where_a_leader_is() -> None:
+    leaders = Leaders()
+    leaders.note("orders", 3, {0, 2})
+    assert leaders.blocked([row(1, "orders", None)]) == {}
+    assert {leaders.place("orders", None) for _ in range(20)} == {1}
+    assert leaders.place("orders", "key") == ANY
+    assert leaders.place("notes", None) == ANY
+
+
+def test_an_event_without_a_key_waits_where_no_partition_has_a_leader() -> None:
+    leaders = Leaders()
+    leaders.note("orders", 2, {0, 1})
+    assert leaders.blocked([row(1, "orders", None)]) == {1: [0, 1]}
+
+
+def test_nothing_is_lacking_once_the_leaders_are_back_or_the_topic_is_gone() -> None:
+    leaders = Leaders()
+    leaders.note("orders", 2, {0})
+    leaders.note("notes", 2, {1})
+    assert leaders.are_lacking
+    leaders.note("orders", 2, ())
+    leaders.forget("notes")
+    assert not leaders.are_lacking
