@@ -129,6 +129,44 @@ def test_no_module_of_the_product_holds_mutable_state() -> None:
     assert held == [], "a constant is a tuple, a frozenset, or annotated Final[Mapping[...]]"
 
 
+def closes_producer(node: ast.AST) -> bool:
+    """Whether it closes a producer, by its method or at the end of a block."""
+    match node:
+        case ast.Call(func=ast.Attribute(attr="close", value=closed)):
+            return (
+                re.search(r"(?:\b|_)producer(?:\(.*\))?$", ast.unparse(closed), re.IGNORECASE)
+                is not None
+            )
+        case ast.withitem(context_expr=entered):
+            return re.search(r"producer\b", ast.unparse(entered), re.IGNORECASE) is not None
+        case _:
+            return False
+
+
+@pytest.mark.parametrize(
+    ("line", "closed"),
+    [
+        ("self._producer.close()", True),
+        ("kafka.make_producer(config).close()", True),
+        ("with Producer(config) as made: pass", True),
+        ("with closing(old_producer): pass", True),
+        ("self.close()", False),
+        ("producer.purge(blocking=False)", False),
+    ],
+)
+def test_closing_a_producer_is_seen(line: str, *, closed: bool) -> None:
+    assert any(map(closes_producer, ast.walk(ast.parse(line)))) is closed
+
+
+def test_no_producer_is_closed() -> None:
+    found = [
+        name(path)
+        for path in files(".py")
+        if in_product(path) and any(map(closes_producer, ast.walk(parse(path))))
+    ]
+    assert found == [], "close() of a producer waits without bound while a broker is away"
+
+
 @pytest.mark.parametrize(
     "rule", [REGISTRY, MACHINE_PATH], ids=["registry address", "path of one machine"]
 )
