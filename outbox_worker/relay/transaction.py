@@ -1,3 +1,4 @@
+# long: one transaction and every way that it can end, which belong together
 """One batch, one Kafka transaction: the records and the positions, both or neither.
 
     begin -> produce each -> send_offsets_to_transaction -> commit
@@ -159,7 +160,7 @@ class Transactions:
         self._time_of = written_ms if timestamp == "insert" else _now
         self._producer: Producer | None = None
         self._failures: list[tuple[KafkaError, Record]] = []
-        self._lost = [0]
+        self._lost = [0, 0]
         self._rows: Sequence[EventRow] = ()
         self.delivered = 0
         """Of a transaction that failed, how many of its records the brokers had taken by then."""
@@ -174,7 +175,7 @@ class Transactions:
         """Make the producer and fence every older one of this id; `KafkaException`."""
         # A list of its own: what is still heard of one that was given up is not this one's.
         failures: list[tuple[KafkaError, Record]] = []
-        lost = [0]
+        lost = [0, 0]
         note = partial(_note_failure, failures, lost)
         producer = brokers.open_producer({**self._config, "on_delivery": note})
         self._producer, self._failures, self._lost = producer, failures, lost
@@ -183,7 +184,7 @@ class Transactions:
         """Begin, and hand all records to librdkafka; an outcome only where that failed."""
         producer = self._require()
         self._failures.clear()
-        self._lost[0] = 0
+        self._lost[:] = 0, 0
         self._rows, self.delivered = rows, 0
         self._began = time.perf_counter()
         row = None
@@ -268,7 +269,7 @@ class Transactions:
             self._discard(producer)
             return Discarded(reason, code)
         try:
-            producer.abort_transaction(KAFKA_CALL_S)
+            self._undo(producer)
         except (KafkaException, SystemError) as error:
             # Where the right on a topic was refused, librdkafka (2.16) aborts a transaction that
             # the broker may never have heard of, and is told that there is none.
@@ -285,11 +286,25 @@ class Transactions:
         reason = f"{type(error).__name__}: {error}"
         topics, records = frozenset({TOPIC(row)}), frozenset({_record_of(row)})
         try:
-            producer.abort_transaction(KAFKA_CALL_S)
+            self._undo(producer)
         except (KafkaException, SystemError) as failure:
             self._discard(producer)
             return Discarded(f"{reason}; abort: {_fault_of(failure).str()}", topics=topics)
         return Rejected(reason, NO_RECORD, topics, records)
+
+    def _undo(self, producer: Producer) -> None:
+        """Abort; where a record may still be on its way, go on with a new producer.
+
+        librdkafka (2.16) would go on with the same epoch and sequence numbers: a request that
+        comes late, inside the next transaction, is committed with it, and the records that have
+        the same numbers there are taken for copies and lost.
+        """
+        producer.abort_transaction(KAFKA_CALL_S)
+        if self._lost[1] and self._producer is producer:
+            noted = tuple(self._failures)
+            self.open()
+            self._failures.extend(noted)
+            producer.purge(blocking=False)
 
     def _discard(self, producer: Producer) -> None:
         """Let go of `producer`, unless it was given up and another is in its place."""
@@ -326,6 +341,7 @@ def _note_failure(
     if error is None:
         return
     lost[0] += 1
+    lost[1] += error.code() in STATE_CODES
     if error.code() not in STATE_CODES:
         record = (message.topic() or "", _bytes(message.key()), _bytes(message.value()))
         failures.append((error, record))

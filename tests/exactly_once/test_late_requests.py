@@ -1,0 +1,99 @@
+"""A request that a broker gets late: its transaction was aborted, and another has begun."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from outbox_worker.local.kafka import KafkaServer
+from outbox_worker.local.ports import HOST, free_port
+from outbox_worker.relay.transaction import Transactions
+from tests.harness.proxy import Proxy
+from tests.harness.waiting import wait_until
+
+if TYPE_CHECKING:
+    from outbox_worker.kafka import Config
+    from outbox_worker.stores.outbox import EventRow
+
+pytestmark = pytest.mark.slow
+
+ADMIN_S: Final = 60.0
+REQUEST_S: Final = 2.0
+TOPIC: Final = "late"
+
+
+def row(number: int, payload: bytes) -> EventRow:
+    return (number, 5, 0, f"{number:012x}", TOPIC, "k", "type", "text/plain", "", None, payload, 1)
+
+
+def committed(bootstrap: str, until: bytes) -> list[bytes]:
+    """What a reader of committed records finds, up to this one."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "late"})
+    consumer.assign([TopicPartition(TOPIC, 0, 0)])
+    found: list[bytes] = []
+
+    def read() -> bool:
+        message = consumer.poll(0.5)
+        if message is not None and message.error() is None:
+            found.append(bytes(message.value() or b""))
+        return until in found
+
+    wait_until(read, ADMIN_S, "the last record is read")
+    consumer.close()
+    return found
+
+
+def transact(transactions: Transactions, number: int, payload: bytes) -> None:
+    """One record in a transaction, as the relay does it, without positions."""
+    assert transactions.produce([row(number, payload)]) is None
+    producer = transactions._producer
+    assert producer is not None
+    producer.commit_transaction(ADMIN_S)
+
+
+def test_a_record_that_comes_late_is_not_read_and_costs_no_other(own_kafka: KafkaServer) -> None:
+    Producer(
+        {"bootstrap.servers": own_kafka.bootstrap, "transactional.id": "first"}
+    ).init_transactions(ADMIN_S)  # The topic of transactions is made, on the first broker.
+    port = free_port()
+    config: Config = {
+        "bootstrap.servers": f"{HOST}:{own_kafka.behind_proxy}",
+        "transactional.id": "late",
+        "retry.backoff.ms": 2,
+        "linger.ms": 0,
+        "transaction.timeout.ms": 30_000,
+        "socket.timeout.ms": int(REQUEST_S * 1_000),
+        "delivery.report.only.error": True,
+    }
+    with (
+        KafkaServer(joins=own_kafka, proxied_port=port) as second,
+        Proxy((HOST, second.behind_proxy), port=port) as proxy,
+    ):
+        admin = AdminClient({"bootstrap.servers": own_kafka.bootstrap})
+        wait_until(
+            lambda: len(admin.list_topics(timeout=ADMIN_S).brokers) == 2, ADMIN_S, "both are there"
+        )
+        order = NewTopic(TOPIC, num_partitions=1, replica_assignment=[[2]])
+        admin.create_topics([order])[TOPIC].result(ADMIN_S)
+        transactions = Transactions(config, "/test")
+        transactions.open()
+        transact(transactions, 1, b"before")
+        proxy.fall_silent()
+        assert transactions.produce([row(2, b"late")]) is None
+        producer = transactions._producer
+        assert producer is not None
+        # The request runs out of its time, and the record waits to be sent once more.
+        producer.flush(REQUEST_S + 1)
+        transactions._undo(producer)
+        assert transactions.produce([row(3, b"next")]) is None
+        proxy.heal()
+        producer = transactions._producer
+        assert producer is not None
+        producer.commit_transaction(ADMIN_S)
+        transact(transactions, 4, b"last")
+        assert committed(own_kafka.bootstrap, b"last") == [b"before", b"next", b"last"]
+        transactions.close()
