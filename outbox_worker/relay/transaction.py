@@ -25,7 +25,7 @@ from outbox_worker.settings import KAFKA_CALL_S
 from outbox_worker.stores.outbox import TOPIC
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from confluent_kafka import Message, TopicPartition
 
@@ -190,7 +190,8 @@ class Transactions:
         row = None
         try:
             producer.begin_transaction()
-            source, produce, time_of = self._source, producer.produce, self._time_of
+            source, time_of = self._source, self._time_of
+            produce: Callable[..., None] = producer.produce
             if self._leaders.are_lacking:
                 produce = self._produce_around
             written, stamp = "", 0
