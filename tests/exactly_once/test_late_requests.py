@@ -96,4 +96,3 @@ def test_a_record_that_comes_late_is_not_read_and_costs_no_other(own_kafka: Kafk
         producer.commit_transaction(ADMIN_S)
         transact(transactions, 4, b"last")
         assert committed(own_kafka.bootstrap, b"last") == [b"before", b"next", b"last"]
-        transactions.close()
