@@ -17,7 +17,7 @@ RACES := tests/domain/test_contention.py tests/domain/test_author_races.py \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format contracts bench soak model races drivers upgrade clean
+.PHONY: help setup demo test check format contracts bench soak model races drivers matrix upgrade clean
 
 help: ## name the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -59,6 +59,9 @@ races: $(INSTALLED) ## what competes for slots and decisions, TIMES=10 as often 
 
 drivers: $(INSTALLED) ## writers in JavaScript, Go, Java and Rust (ONLY="node go" for some), on a real Postgres
 	@$(RUN) -m tests.drivers $(ONLY)
+
+matrix: $(INSTALLED) ## a short story on each Postgres and Kafka that can be had; writes docs/compatibility.md
+	@$(RUN) -m tests.matrix --write
 
 upgrade: ## move constraints.txt to the newest packages (then run the tests)
 	@$(find_python) && .ci/upgrade "$$python"

@@ -15,12 +15,12 @@ from outbox_worker.errors import UnreachableError
 VERSION: Final = "4.1.0"
 """Apache Kafka as in docker-compose.yml: the broker that the guarantee was proven on."""
 
-POM: Final = f"""<project>
+POM: Final = """<project>
 <modelVersion>4.0.0</modelVersion>
 <groupId>local</groupId><artifactId>kafka</artifactId><version>1</version>
 <dependencies>
 <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId>
-<version>{VERSION}</version></dependency>
+<version>{version}</version></dependency>
 <dependency><groupId>org.apache.logging.log4j</groupId><artifactId>log4j-slf4j-impl</artifactId>
 <version>2.17.2</version></dependency>
 </dependencies></project>
@@ -73,20 +73,20 @@ def _java_version() -> int | None:
     return int(found[1]) if found else None
 
 
-def fetch() -> Path:
-    """The directory of the jars; fetched first where it is missing, which takes seconds.
+def fetch(version: str = VERSION) -> Path:
+    """The directory of the jars of a release of Kafka; fetched first where it is missing (seconds).
 
     Two programs at once do no harm: each fetches into a directory of its own, and
     the first to end puts it in its place.
     """
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    place = Path(home) / "outbox-worker" / f"kafka-{VERSION}"
+    place = Path(home) / "outbox-worker" / f"kafka-{version}"
     if place.is_dir():
         return place
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix="fetching-") as scratch:
         jars = Path(scratch) / "jars"
-        (Path(scratch) / "pom.xml").write_text(POM)
+        (Path(scratch) / "pom.xml").write_text(POM.format(version=version))
         order = ["mvn", "-q", "-B", "dependency:copy-dependencies", f"-DoutputDirectory={jars}"]
         done = subprocess.run(
             order,
@@ -98,7 +98,7 @@ def fetch() -> Path:
         )
         if done.returncode or not jars.is_dir():
             words = done.stdout.decode(errors="replace")[-2000:]
-            raise UnreachableError(f"Maven did not fetch Kafka {VERSION}: {words}", INSTALL)
+            raise UnreachableError(f"Maven did not fetch Kafka {version}: {words}", INSTALL)
         try:
             jars.rename(place)
         except OSError:

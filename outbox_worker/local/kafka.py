@@ -74,14 +74,15 @@ class KafkaServer:
         proxied_port: int | None = None,
         as_it_comes: bool = False,
         joins: KafkaServer | None = None,
+        version: str = VERSION,
     ) -> None:
-        """Take further broker settings; nothing runs before `start`.
+        """Take further broker settings and a release; nothing runs before `start`.
 
         `as_it_comes` leaves all to Kafka's defaults but what one node needs. One that `joins`
         another is the second node of its cluster, a broker and no controller.
         """
         jars.need_java()
-        self._jars = jars.fetch()
+        self._jars = jars.fetch(version)
         self.directory = Path(tempfile.mkdtemp(prefix="outbox-kafka-"))
         self.port = free_port()
         self.behind_proxy = free_port()

@@ -16,6 +16,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Self
 
+from psycopg import pq
+
 from outbox_worker.errors import UnreachableError
 from outbox_worker.local.guard import Guard
 from outbox_worker.local.ports import HOST, free_port, wait_until_ready
@@ -184,8 +186,7 @@ class PostgresServer:
     def _is_ready(self) -> bool:
         if self._process is not None and self._process.poll() is not None:
             raise UnreachableError(f"The local Postgres ended:\n{self.log_text()[-2000:]}")
-        order = [str(self.binary("pg_isready")), "-q", f"-h{HOST}", f"-p{self.port}"]
-        return subprocess.run(order, check=False).returncode == 0
+        return pq.PGconn.ping(self.url().encode()) == pq.Ping.OK
 
     def _run(self, program: str, *arguments: str) -> None:
         done = subprocess.run(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 TARGETS = frozenset(
     {"help", "setup", "demo", "test", "check", "format", "contracts", "bench", "soak", "model"}
-    | {"races", "drivers", "upgrade", "clean"}
+    | {"races", "drivers", "matrix", "upgrade", "clean"}
 )
 # All that the Makefile and .ci/run need before there is an environment.
 TOOLS = (

@@ -1,0 +1,142 @@
+"""`python -m tests.matrix [--write]`: a short story on each version of Postgres and of Kafka.
+
+Each Postgres with the Kafka of the tests, then each Kafka with the Postgres of the tests.
+What cannot be had on this machine is named, and counts as not tried.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import click
+import confluent_kafka
+import psycopg
+
+from outbox_worker.errors import UnreachableError
+from outbox_worker.local import jars
+from outbox_worker.local.kafka import KafkaServer
+from outbox_worker.local.postgres import PostgresServer
+from outbox_worker.migrations import OLDEST_SERVER
+from tests.harness.workers import ROOT
+from tests.matrix.servers import KAFKAS, Binaries, postgres_servers
+from tests.matrix.smoke import is_refused, play
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PAGE: Final = ROOT / "docs" / "compatibility.md"
+SHORT: Final = 300
+
+HEAD: Final = """# Compatibility
+
+Written by `make matrix`, which is no part of `make test`, on {date} with psycopg {psycopg} and
+confluent-kafka {kafka} (librdkafka {librdkafka}). On each server: `migrate`; two workers beside
+writers, events and commands, one worker killed; `rebase --execute`, and on; nothing lost, repeated
+or out of order at a subscriber; `tail`, `status`, `verify`, `purge`. The oldest Postgres is 15.
+
+| server | from | result |
+|---|---|---|
+"""
+
+
+class Line(NamedTuple):
+    """One server and what came of it; `is_good` is None where it was not tried."""
+
+    server: str
+    origin: str
+    result: str
+    is_good: bool | None
+
+
+@click.command()
+@click.option("--write", is_flag=True, help="put the results into docs/compatibility.md")
+@click.option("--only", metavar="WORD", default="", help="servers whose name or origin has it")
+def main(only: str, *, write: bool) -> None:
+    """Try each version; exit code 1 where one fails, or where nothing could be tried."""
+    jars.need_java()
+    lines: list[Line] = []
+    for job in [*_postgres_jobs(only), *_kafka_jobs(only)]:
+        began = time.monotonic()
+        line = job()
+        lines.append(line)
+        click.echo(
+            f"{line.server} ({line.origin}): {line.result} [{time.monotonic() - began:.0f} s]"
+        )
+    if write:
+        rows = "".join(f"| {each.server} | {each.origin} | {each.result} |\n" for each in lines)
+        PAGE.write_text(
+            HEAD.format(
+                date=f"{datetime.now(UTC):%Y-%m-%d}",
+                psycopg=psycopg.__version__,
+                kafka=confluent_kafka.__version__,
+                librdkafka=confluent_kafka.libversion()[0],
+            )
+            + rows
+        )
+    tried = [each.is_good for each in lines if each.is_good is not None]
+    sys.exit(0 if tried and all(tried) else 1)
+
+
+def _postgres_jobs(only: str) -> list[Callable[[], Line]]:
+    return [
+        partial(_postgres, each) for each in postgres_servers() if only in f"Postgres {each.origin}"
+    ]
+
+
+def _kafka_jobs(only: str) -> list[Callable[[], Line]]:
+    return [partial(_kafka, each) for each in KAFKAS if only in f"Kafka {each}"]
+
+
+def _postgres(each: Binaries) -> Line:
+    if each.path is None:
+        return Line("Postgres", each.origin, f"not tried: {each.missing}", None)
+    name = "Postgres"
+    try:
+        with PostgresServer(binaries=each.path) as server:
+            with psycopg.connect(server.url()) as link:
+                number = link.info.server_version
+            name = f"Postgres {number // 10_000}.{number % 10_000}"
+            if number < OLDEST_SERVER * 10_000:
+                refused = is_refused(server)
+                words = "refused as too old" if refused else "FAILED: was not refused"
+                return Line(name, each.origin, words, refused)
+            with KafkaServer() as broker:
+                return _told(name, each.origin, server, broker)
+    except (UnreachableError, psycopg.Error) as error:
+        return Line(name, each.origin, f"FAILED: {_short(error)}", is_good=False)
+
+
+def _kafka(version: str) -> Line:
+    name, origin = f"Kafka {version}", "Maven org.apache.kafka:kafka_2.13"
+    try:
+        jars.fetch(version)
+    except UnreachableError as error:
+        return Line(name, origin, f"not tried: {_short(error)}", None)
+    try:
+        with PostgresServer() as server, KafkaServer(version=version) as broker:
+            return _told(name, origin, server, broker)
+    except UnreachableError as error:
+        return Line(name, origin, f"FAILED: {_short(error)}", is_good=False)
+
+
+def _told(name: str, origin: str, server: PostgresServer, broker: KafkaServer) -> Line:
+    folder = Path(tempfile.mkdtemp(prefix="outbox-matrix-"))
+    try:
+        events = play(server, broker.bootstrap, folder)
+    except AssertionError as error:
+        return Line(name, origin, f"FAILED: {_short(error)}; logs: {folder.name}", is_good=False)
+    return Line(name, origin, f"works ({events:,} events)", is_good=True)
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:SHORT]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""The same short story on every server: everything the program does, and a killed worker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+
+from tests.cli.conftest import run_command
+from tests.harness.databases import make_empty_database
+from tests.harness.scene import Scene
+from tests.harness.waiting import wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from outbox_worker.local.postgres import PostgresServer
+
+EVENTS: Final = 300
+COMMANDS: Final = 5
+TOO_OLD: Final = 3
+"""The exit code of a command that met a server older than the oldest."""
+
+SUBMIT: Final = """
+    SELECT outbox.submit('CreateClass', 'teacher', '{"name": "9A", "course_codes": ["ENG5"]}',
+                         'teacher')"""
+COUNT_SUCCEEDED: Final = "SELECT count(*) FROM outbox.command WHERE status = 'succeeded'"
+
+
+def play(server: PostgresServer, bootstrap: str, folder: Path) -> int:
+    """Migrate, run, kill, rebase, look, verify, purge; how many events were carried.
+
+    `AssertionError` where anything is not as it must be.
+    """
+    url = server.url(make_empty_database(server))
+    with Scene(url, bootstrap, folder) as scene:
+        scene.settings["topic_prefix"] = f"{scene.name}."
+        scene.listen_to({f"{scene.name}.class.created.v1": 2})
+        scene.run("migrate")
+        with scene.workload():
+            first, _ = scene.workers(2)
+            scene.await_more(EVENTS)
+            with psycopg.connect(url, autocommit=True) as link:
+                for _ in range(COMMANDS):
+                    link.execute(SUBMIT)
+                first.kill()
+                scene.await_more(EVENTS)
+                wait_until(
+                    lambda: link.execute(COUNT_SUCCEEDED).fetchone() == (COMMANDS,),
+                    60,
+                    "the commands are executed",
+                )
+        scene.await_caught_up()
+        scene.stop_all()
+        scene.run("rebase", "--execute")
+        with scene.workload(seed=2):
+            scene.workers(1)
+            scene.await_more(EVENTS)
+        rows = scene.prove()
+        tail = scene.run("tail", scene.topics[0], "--from-beginning", "--max", "3")
+        assert tail.count("\n") >= 3, tail
+        for command in (["status"], ["status", "--json"], ["verify"]):
+            scene.run(*command)
+        scene.run("purge", "--older-than-days", "1", "--class-type", "all")
+    return len(rows)
+
+
+def is_refused(server: PostgresServer) -> bool:
+    """Whether `migrate` names the server as too old, in one message with its exit code."""
+    done = run_command("migrate", database_url=server.url())
+    return done.returncode == TOO_OLD and "or newer" in done.stderr
