@@ -18,8 +18,10 @@ from confluent_kafka.admin._config import ConfigResource
 
 from outbox_worker import kafka
 from outbox_worker.errors import UnreachableError, WorkFailedError
+from outbox_worker.relay.shapes import topic_ids
 from outbox_worker.settings import KAFKA_CALL_S
 from outbox_worker.stores import scan
+from outbox_worker.stores.topic import list_topics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -74,11 +76,15 @@ class Range:
 
 @dataclass(slots=True)
 class Scanned:
-    """What a scan saw. Events older than a topic's `horizons` may have left it (retention)."""
+    """What a scan saw. Events older than a topic's `horizons` may have left it (retention).
+
+    `made_again` has the topics that were deleted and made again, and about when.
+    """
 
     records: int = 0
     without_id: int = 0
     horizons: dict[str, datetime] = field(default_factory=dict)
+    made_again: dict[str, datetime] = field(default_factory=dict)
 
     def may_lack(self, topic: str, before: datetime) -> None:
         """The topic has dropped records that are older than this."""
@@ -125,6 +131,7 @@ class Scan:
     ) -> Scanned:
         """Read `ranges` into the temporary table `found`; `advance` hears of offsets passed."""
         self._note_compacted()
+        self._note_made_again(connection)
         now = datetime.now(UTC)
         for each in ranges:
             if each.first > 0 and each.first == each.end:
@@ -199,6 +206,21 @@ class Scan:
         except KafkaException as error:
             raise kafka.unreachable(error.args[0]) from error
         return first, end
+
+    def _note_made_again(self, connection: Connection) -> None:
+        """A topic that was deleted and made again holds nothing of before.
+
+        Workers keep its id, and see within seconds that it is another one. Where it is another
+        than they saw last, that was after the last of them looked.
+        """
+        kept = {each.topic: each for each in list_topics(connection)}
+        names = {place.topic for place in self._places} & kept.keys()
+        now = datetime.now(UTC)
+        for name, id_ in topic_ids(self._admin, names).items():
+            again = now if id_ != kept[name].topic_id else kept[name].made_again_at
+            if again is not None:
+                self.scanned.made_again[name] = again
+                self.scanned.may_lack(name, again)
 
     def _note_compacted(self) -> None:
         """A compacted topic may have dropped any event but the last of its key."""

@@ -7,7 +7,7 @@ published meanwhile is found without being covered, and counts as found.
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from outbox_worker import positions
@@ -17,6 +17,7 @@ from outbox_worker.stores.verify import Reach, TopicVerdict, judge_topics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
 
     from outbox_worker.database import Connection
     from outbox_worker.relay.stored import Stored
@@ -25,11 +26,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a comparison found, by topic, and records that carry no event."""
+    """What a comparison found, by topic, and records that carry no event.
+
+    `made_again` has the topics that were deleted and made again, and about when: events from
+    before count as no longer in the topic.
+    """
 
     topics: list[TopicVerdict]
     records: int
     without_id: int
+    made_again: Mapping[str, datetime] = field(default_factory=dict)
 
     @property
     def total(self) -> TopicVerdict:
@@ -61,7 +67,7 @@ def run_once(
         with connection.transaction():
             scanned = scan.copy_into(connection, ranges, advance)
             verdicts = judge_topics(connection, reach, scanned.horizons)
-    return Report(verdicts, scanned.records, scanned.without_id)
+    return Report(verdicts, scanned.records, scanned.without_id, scanned.made_again)
 
 
 def as_json(report: Report) -> Mapping[str, object]:
@@ -70,6 +76,7 @@ def as_json(report: Report) -> Mapping[str, object]:
         **{name: value for name, value in report.total._asdict().items() if name != "topic"},
         "records": report.records,
         "records_without_id": report.without_id,
+        "made_again": {name: when.isoformat() for name, when in report.made_again.items()},
         "topics": {topic.topic: _counts(topic) for topic in report.topics},
     }
 

@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
 
 from outbox_worker import database, logs, migrations, settings, verify
 from outbox_worker.cli.options import settings_help
@@ -68,6 +69,9 @@ def show(report: Report, console: Console) -> None:
             table.add_section()
         table.add_row(topic.topic, *map(str, topic[1:]))
     console.print(table)
+    for name, when in report.made_again.items():
+        text = f"topic {name} was made again about {when:%Y-%m-%d %H:%M:%S} UTC: it holds no event "
+        console.print(Text(f"{text}that was published before, and none of these counts as lost"))
     if report.without_id:
         console.print(f"{report.without_id} records without ce_id were not looked at")
     if report.total.written_twice:

@@ -1,4 +1,4 @@
-"""What a worker does beside the relay: the mirror, and partitions ahead."""
+"""What a worker does beside the relay: the mirror, the ids of topics, partitions ahead."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from outbox_worker.maintenance import partitions
 from outbox_worker.maintenance.trouble import FAULTS, Trouble
 from outbox_worker.relay.stored import as_row
 from outbox_worker.settings import MIRROR_INTERVAL_S
-from outbox_worker.stores import mirror
+from outbox_worker.stores import mirror, topic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +50,7 @@ class Upkeep:
         self._relay = relay
         self._connection: Connection | None = None
         self._kept: dict[int, Stored] = {}
+        self._ids: dict[str, str] = {}
         self._partitions_at = 0.0
         self._trouble = Trouble("positions and partitions")
 
@@ -59,6 +60,7 @@ class Upkeep:
         try:
             connection = self._connect()
             self._mirror(connection)
+            self._keep_topics(connection)
             if now >= self._partitions_at:
                 self._partitions_at = now + PARTITIONS_RETRY_S
                 if self._make_partitions(connection):
@@ -101,6 +103,14 @@ class Upkeep:
         if changed:
             mirror.write_positions(connection, self._settings.group, self._owner, changed)
         self._kept = dict(now)
+
+    def _keep_topics(self, connection: Connection) -> None:
+        """Write the ids of topics that are new to us, so that `verify` tells one made again."""
+        now = {name: shape.id for name, shape in self._relay.shapes.items() if shape.id}
+        changed = {name: id_ for name, id_ in now.items() if self._ids.get(name) != id_}
+        if changed:
+            topic.write_topics(connection, changed)
+        self._ids = now
 
     def _make_partitions(self, connection: Connection) -> bool:
         """Make those that are missing; whether the table could be had."""

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from outbox_worker.relay.lookups import Lookups
     from outbox_worker.relay.publisher import Publisher
     from outbox_worker.relay.reader import Batch, TableReader
+    from outbox_worker.relay.shapes import Shape
     from outbox_worker.relay.stored import Stored
     from outbox_worker.relay.topics import Topics
     from outbox_worker.relay.transaction import Transactions
@@ -85,15 +86,13 @@ class Relay:
         self._cohorts = Cohorts()
         self._floors = FloorHistory()
         self._highest = self._marked = 0
-        self._mark_at = 0.0
+        self._mark_at = self._wait = self._recheck_at = 0.0
         self._stored: dict[int, Stored] = {}
         self._known: dict[int, Stored | None] = {}
         self._ahead: tuple[Cohort, Batch] | None = None
         self._crowd, self._renewal = Crowd(), Renewal()
         self._complaints = parts.group.complaints
-        self._wait = 0.0
         self._refusal: HistoryLostError | None = None
-        self._recheck_at = 0.0
 
     @property
     def refusal(self) -> HistoryLostError | None:
@@ -110,16 +109,17 @@ class Relay:
         """Shards that are ours, and whose position is not known yet."""
         return self._parts.group.owned - self._stored.keys()
 
+    @property
+    def shapes(self) -> Mapping[str, Shape]:
+        """By topic, as it was found last."""
+        return self._parts.topics.shapes
+
     def troubles(self) -> dict[str, str]:
         """By neighbour (database, broker, group) what is wrong, empty where nothing is."""
         parts = self._parts
-        refusal = str(self._refusal) if self._refusal else ""
         member = "" if parts.group.is_member else "not a member of the group yet"
-        return {
-            "database": parts.reader.trouble,
-            "broker": self._complaints.text,
-            "group": refusal or member,
-        }
+        group = str(self._refusal) if self._refusal else member
+        return {"database": parts.reader.trouble, "broker": self._complaints.text, "group": group}
 
     def start(self) -> None:
         """Ask for a share of the shards."""

@@ -7,6 +7,7 @@ partitions from now on, events of before that are gone with their topic.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
@@ -15,7 +16,7 @@ from confluent_kafka import KafkaException, TopicCollection
 from outbox_worker import kafka
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from concurrent.futures import Future
 
     from confluent_kafka import Node
@@ -96,7 +97,7 @@ class Shapes:
             return  # Of a topic that is not there, or not ours to see, `Topics` tells.
         missing = [each.id for each in found.partitions if _is_nobody(each.leader)]
         self._leaders.note(name, len(found.partitions), missing)
-        now = Shape(_text(found), len(found.partitions))
+        now = Shape(_id_of(found), len(found.partitions))
         before = self._shapes.get(name)
         self._shapes[name] = now
         if before is None:
@@ -129,7 +130,20 @@ def _is_nobody(leader: Node | None) -> bool:
     return leader is None
 
 
-def _text(found: TopicDescription) -> str:
+def topic_ids(admin: AdminClient, topics: Collection[str]) -> dict[str, str]:
+    """By topic the id of its present life, of those of which the broker tells one."""
+    if not topics:
+        return {}
+    asked = admin.describe_topics(TopicCollection(sorted(topics)), request_timeout=kafka.METADATA_S)
+    found = {}
+    for name, answer in asked.items():
+        # One that is not there, or not ours to see, has none.
+        with suppress(KafkaException, TimeoutError):
+            found[name] = _id_of(answer.result(kafka.METADATA_S + kafka.GRACE_S))
+    return {name: id_ for name, id_ in found.items() if id_}
+
+
+def _id_of(topic: TopicDescription) -> str:
     """The id of a topic as text, "" where the broker has none (before Kafka 2.8)."""
-    text = str(found.topic_id)
+    text = str(topic.topic_id)
     return "" if text == NO_ID else text

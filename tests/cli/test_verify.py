@@ -43,6 +43,38 @@ def test_verify_is_clean_beside_a_worker_that_published_all(stage: Stage) -> Non
     assert "nothing is lost" in done.stdout
 
 
+TOPIC_IDS = "SELECT topic_id, made_again_at IS NOT NULL FROM outbox.topic WHERE topic = %s"
+
+
+def test_verify_says_that_a_topic_was_made_again(stage: Stage) -> None:
+    topic = stage.topics[0]
+
+    def known() -> tuple[str, bool] | None:
+        with psycopg.connect(stage.url) as link:
+            row = link.execute(TOPIC_IDS, (topic,)).fetchone()
+            return row and (row[0], row[1])
+
+    stage.write(*"abc")
+    worker = stage.worker()
+    before = wait_until(known, 30, "the worker has kept the id of the topic")
+    assert worker.stop() == 0
+    stage.admin.delete_topics([topic])[topic].result(patient(20))
+    wait_until(lambda: not stage.partitions_of(topic), 30, "the topic is gone")
+    stage.create_topics({topic: 3})
+    # No worker has seen it yet.
+    for code in (0, 0):
+        found = verify(stage, code)
+        assert (found["gone"], found["lost"]) == (3, 0)
+        assert list(found["made_again"]) == [topic]
+        assert f"topic {topic} was made again" in stage.command("verify").stdout
+        # The second time one has, and has published into it.
+        stage.write("d")
+        stage.workers(1)
+        wait_until(lambda: (now := known()) and now != before and now[1], 30, "it is noticed")
+        wait_until(lambda: stage.waiting() == 0, 30, "all is published")
+    assert verify(stage, 0)["found"] == 2
+
+
 def test_verify_of_an_empty_table_is_clean(stage: Stage) -> None:
     assert verify(stage, 0)["events"] == 0
 

@@ -678,6 +678,11 @@ UNION ALL
            FROM school.failure
           WHERE (failure.status = 'pending'::text)), (0)::bigint) AS highest
    FROM school.arrival_seq;
+CREATE TABLE outbox.topic (
+    topic text NOT NULL,
+    topic_id text NOT NULL,
+    made_again_at timestamp with time zone
+);
 CREATE TABLE school.batch_gate (
     batch_id uuid NOT NULL
 );
@@ -730,6 +735,8 @@ ALTER TABLE ONLY outbox."position"
     ADD CONSTRAINT position_pkey PRIMARY KEY (shard);
 ALTER TABLE ONLY outbox.purged
     ADD CONSTRAINT purged_pkey PRIMARY KEY (one);
+ALTER TABLE ONLY outbox.topic
+    ADD CONSTRAINT topic_pkey PRIMARY KEY (topic);
 ALTER TABLE ONLY school.association
     ADD CONSTRAINT association_pkey PRIMARY KEY (batch_id, essay_id);
 ALTER TABLE ONLY school.batch_gate
@@ -875,6 +882,8 @@ GRANT SELECT ON TABLE outbox.purged TO outbox_reader;
 GRANT SELECT,INSERT,UPDATE ON TABLE outbox.purged TO outbox_worker;
 GRANT SELECT ON TABLE outbox.sequence TO outbox_reader;
 GRANT SELECT ON TABLE outbox.sequence TO outbox_worker;
+GRANT SELECT ON TABLE outbox.topic TO outbox_reader;
+GRANT SELECT,INSERT,UPDATE ON TABLE outbox.topic TO outbox_worker;
 GRANT SELECT,INSERT,UPDATE ON TABLE school.batch_gate TO outbox_domain;
 GRANT SELECT,INSERT ON TABLE school.batch_tally TO outbox_domain;
 GRANT DELETE ON TABLE school.batch_tally TO outbox_worker;
