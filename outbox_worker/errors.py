@@ -58,6 +58,12 @@ class BrokerLimitError(OutboxError):
     exit_code: ClassVar[int] = 3
 
 
+class StuckError(OutboxError):
+    """Calls of a client library did not return, again and again: only a new process helps."""
+
+    exit_code: ClassVar[int] = 3
+
+
 class SchemaVersionError(OutboxError):
     """The schema is older or newer than this program."""
 

@@ -10,10 +10,16 @@ from __future__ import annotations
 import queue
 import threading
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+
+from outbox_worker.errors import StuckError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+MOST_LEFT: Final = 8
+"""Calls that may hang at once: each keeps a thread, and mostly a producer with threads, buffers
+and connections of its own."""
 
 Given = ParamSpec("Given")
 Answer = TypeVar("Answer")
@@ -25,6 +31,7 @@ class Caller:
     def __init__(self, name: str) -> None:
         """Start the thread; `name` shows in stack dumps."""
         self._name = name
+        self._left: list[threading.Thread] = []
         self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
         self._start()
 
@@ -37,8 +44,19 @@ class Caller:
         return future
 
     def leave(self) -> None:
-        """Leave a call behind that does not end; a new thread makes the next ones."""
+        """Leave a call behind that does not end; a new thread makes the next ones.
+
+        `StuckError` where too many are left behind that still did not end.
+        """
         self.close()
+        self._left = [each for each in (*self._left, self._thread) if each.is_alive()]
+        if len(self._left) > MOST_LEFT:
+            raise StuckError(
+                f"{len(self._left)} calls to Kafka ({self._name}) did not return, whatever time "
+                "they were given",
+                "Start the worker again, as a supervisor does by itself: nothing is lost. See the "
+                "brokers: a coordinator that is gone for good is the usual cause",
+            )
         self._start()
 
     def close(self) -> None:
@@ -48,7 +66,8 @@ class Caller:
     def _start(self) -> None:
         self._calls = queue.SimpleQueue()
         arguments = (self._calls,)
-        threading.Thread(target=_work, args=arguments, name=self._name, daemon=True).start()
+        self._thread = threading.Thread(target=_work, args=arguments, name=self._name, daemon=True)
+        self._thread.start()
 
 
 def _work(calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]) -> None:
