@@ -29,6 +29,14 @@ LONGER_MS: Final = (10_000, 30_000, 60_000)
 FENCES: Final = 3
 """The version of TxnOffsetCommit from which on a broker checks member and generation (KIP-447)."""
 
+UNDECIDED: Final = frozenset(
+    {
+        KafkaError._TIMED_OUT,  # noqa: SLF001  librdkafka's own code
+        KafkaError.CONCURRENT_TRANSACTIONS,
+    }
+)
+"""What librdkafka says of an id of which the last transaction does not end."""
+
 OFFERED: Final = re.compile(r"ApiKey TxnOffsetCommit \(28\) Versions -?\d+\.\.(-?\d+)")
 
 log = structlog.get_logger("worker")
@@ -67,17 +75,25 @@ def require_fencing(settings: Settings) -> None:
         )
 
 
-def open_producer(config: kafka.Config) -> Producer:
+class UndecidedError(KafkaException):
+    """Brokers answer, but none lets a producer of this id begin.
+
+    Its last one left something open that they cannot end, or this id's coordinator is away.
+    """
+
+
+def open_producer(config: kafka.Config, seconds: float = KAFKA_CALL_S) -> Producer:
     """A transactional producer that has fenced every older one of its id; `KafkaException`.
 
-    With a shorter time-out than the one wanted where the broker's transaction.max.timeout.ms is
-    below that; `BrokerLimitError` where it takes none of ours.
+    `UndecidedError` where that is not allowed within `seconds`. With a shorter time-out than the
+    one wanted where the broker's transaction.max.timeout.ms is below that; `BrokerLimitError`
+    where it takes none of ours.
     """
     wanted: int = config["transaction.timeout.ms"]
     for milliseconds in (wanted, *(each for each in SHORTER_MS if each < wanted)):
         producer = kafka.make_producer({**config, "transaction.timeout.ms": milliseconds})
         try:
-            _init_transactions(producer)
+            _init_transactions(producer, seconds)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.INVALID_TRANSACTION_TIMEOUT:
                 raise
@@ -117,7 +133,7 @@ def fence(settings: Settings, owner: str) -> None:
     open_producer(kafka.producer_config(settings, owner))
 
 
-def _init_transactions(producer: Producer) -> None:
+def _init_transactions(producer: Producer, seconds: float) -> None:
     """Fence.
 
     A producer that is not connected yet looks for its coordinator in vain, and librdkafka
@@ -125,7 +141,12 @@ def _init_transactions(producer: Producer) -> None:
     for both, 520 without.
     """
     producer.list_topics(ANCHOR_TOPIC, timeout=KAFKA_CALL_S)
-    producer.init_transactions(KAFKA_CALL_S)
+    try:
+        producer.init_transactions(seconds)
+    except KafkaException as error:
+        if error.args[0].code() in UNDECIDED:
+            raise UndecidedError(error.args[0]) from error
+        raise
 
 
 class _Offers(logging.Handler):

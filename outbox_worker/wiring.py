@@ -116,7 +116,7 @@ def build_relay(settings: Settings, owner: str, metrics: RelayMetrics) -> Relay:
     group = Group(kafka.group_config(settings, owner))
     config = kafka.producer_config(settings, owner)
     transactions = Transactions(config, settings.source, settings.timestamp, group.leaders)
-    recovery = Recovery(settings, transactions, owner, metrics)
+    recovery = Recovery(settings, transactions, metrics)
     size = BatchSize(Limits(settings.batch_rows, settings.batch_bytes))
     topics = Topics(settings, group)
     return Relay(
@@ -125,7 +125,7 @@ def build_relay(settings: Settings, owner: str, metrics: RelayMetrics) -> Relay:
             lookups=Lookups(recovery),
             size=size,
             reader=TableReader(settings.need_database(), size, metrics),
-            admission=Admission(settings.group, owner, topics, size),
+            admission=Admission(settings.group, lambda: transactions.ids.now, topics, size),
             topics=topics,
             transactions=transactions,
             publisher=Publisher(transactions, group, size, metrics),

@@ -22,7 +22,7 @@ from outbox_worker.stores import mirror, outbox
 from outbox_worker.stores.outbox import Gap
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from outbox_worker.database import Connection
     from outbox_worker.relay.batch_size import BatchSize
@@ -60,8 +60,10 @@ class Entry:
 class Admission:
     """Checks positions for one group and one owner."""
 
-    def __init__(self, group: str, owner: str, topics: Topics, size: BatchSize) -> None:
-        """`owner` is our transactional id."""
+    def __init__(
+        self, group: str, owner: Callable[[], str], topics: Topics, size: BatchSize
+    ) -> None:
+        """`owner` tells our transactional id, under which we publish now."""
         self._size = size
         self._group = group
         self._owner = owner
@@ -113,8 +115,9 @@ class Admission:
                 position = _with_stragglers(history.reborder(position, table.fresh), shard, rows)
             else:
                 rows = []
-        position = replace(position, owner=self._owner, system=table.system)
-        is_claim = stored.position.owner != self._owner or bool(rows)
+        owner = self._owner()
+        position = replace(position, owner=owner, system=table.system)
+        is_claim = stored.position.owner != owner or bool(rows)
         batch = stored.batch + 1 if is_claim else stored.batch
         return Entry(shard, Stored(batch, position), is_claim, rows)
 

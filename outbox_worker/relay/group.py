@@ -11,7 +11,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    OFFSET_END,
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
 
 from outbox_worker import brokers, kafka, rights
 from outbox_worker.relay.anchor import Anchor
@@ -21,6 +28,8 @@ from outbox_worker.settings import ANCHOR_TOPIC
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from confluent_kafka.admin import AdminClient
 
     from outbox_worker.relay.complaints import Subject
 
@@ -213,6 +222,22 @@ class Group:
             self._ask_at = time.monotonic() + ASK_AGAIN_S
         else:
             self.complaints.settle("broker")
+
+
+def held_shards(admin: AdminClient, group: str, shards: Iterable[int]) -> set[int]:
+    """Those whose position an open transaction may still move; `KafkaException`, `TimeoutError`.
+
+    A client that asks for stable positions waits for all; this question is answered at once.
+    """
+    places = [TopicPartition(ANCHOR_TOPIC, shard) for shard in shards]
+    asked = admin.list_consumer_group_offsets(
+        [ConsumerGroupTopicPartitions(group, places)],
+        require_stable=True,
+        request_timeout=kafka.METADATA_S,
+    )
+    found = asked[group].result(kafka.METADATA_S + kafka.GRACE_S).topic_partitions
+    held = KafkaError.UNSTABLE_OFFSET_COMMIT
+    return {each.partition for each in found if each.error and each.error.code() == held}
 
 
 class PositionReader:

@@ -114,6 +114,8 @@ class Lookups:
             return {}
         complaints.settle("positions")
         self._pause = BACKOFF_MIN_S
+        # Of some an open transaction may hold the position: they are asked for again.
+        self._wanted |= self._asked - found.keys()
         return {shard: stored for shard, stored in found.items() if shard in self._asked}
 
     def _postpone(self) -> None:

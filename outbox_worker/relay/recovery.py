@@ -12,7 +12,8 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException
 
 from outbox_worker import brokers, kafka
-from outbox_worker.relay.group import PositionReader
+from outbox_worker.relay.group import PositionReader, held_shards
+from outbox_worker.relay.ids import worker_of
 from outbox_worker.relay.stored import Stored, from_offset
 from outbox_worker.settings import KAFKA_CALL_S
 
@@ -40,19 +41,20 @@ class Recovery:
         self,
         settings: Settings,
         transactions: Transactions,
-        transactional_id: str,
         metrics: RelayMetrics,
     ) -> None:
         """Share the relay's producer; positions are asked through a client of its own."""
         self._settings = settings
         self._stable = PositionReader(self._reader_config("read_committed"))
         self._transactions = transactions
-        self._own_id = transactional_id
         self._metrics = metrics
         self._was_open = False
 
     def lookup(self, shards: Iterable[int]) -> dict[int, Stored | None]:
-        """By shard what Kafka holds, None where it holds nothing; `KafkaException` to try again."""
+        """By shard what Kafka holds, None where it holds nothing; `KafkaException` to try again.
+
+        Where an open transaction holds the positions of some, the answer has the others alone.
+        """
         wanted = sorted(shards)
         if not self._transactions.is_open:
             self._transactions.open()
@@ -64,11 +66,23 @@ class Recovery:
         except KafkaException as error:
             if error.args[0].code() != TIMED_OUT:
                 raise
+            settled = self._settled(wanted)
+            if settled:
+                return self.lookup(settled)
             self._fence(self._owners(self._unstable(wanted)), wanted)
             found = self._stable.committed(wanted, KAFKA_CALL_S)
         else:
             self._fence_the_dead(self._owners(found), wanted)
         return {place.partition: from_offset(place) for place in found}
+
+    def _settled(self, shards: list[int]) -> list[int]:
+        """Those whose positions no transaction holds; none where that is so of all, or not told."""
+        admin = kafka.make_admin(self._settings)
+        try:
+            held = held_shards(admin, self._settings.group, shards)
+        except (KafkaException, TimeoutError):
+            return []  # An older broker, or a right that is missing: the fence will tell.
+        return [shard for shard in shards if shard not in held] if held else []
 
     def _unstable(self, shards: list[int]) -> list[TopicPartition]:
         """The positions as they were before a transaction that is still open."""
@@ -81,7 +95,7 @@ class Recovery:
     def _owners(self, places: Iterable[TopicPartition]) -> frozenset[str]:
         """Whom the positions name, ourselves apart."""
         known = {stored.position.owner for place in places if (stored := from_offset(place))}
-        return frozenset(known - {self._own_id, ""})
+        return frozenset(known - {self._transactions.ids.now, ""})
 
     def _fence_the_dead(self, owners: frozenset[str], shards: list[int]) -> None:
         """Fence last owners that are no members any more.
@@ -92,6 +106,8 @@ class Recovery:
         Where the group does not say who is in it, our shards go on without: Kafka ends an
         open transaction by itself, only later.
         """
+        ids = self._transactions.ids
+        owners -= ids.left
         if not owners:
             return
         try:
@@ -101,7 +117,9 @@ class Recovery:
         except KafkaException as error:
             log.warning("members_unknown", error=error.args[0].str())
             return
-        self._fence(owners.difference(members), shards)
+        us = worker_of(ids.now)
+        gone = {each for each in owners if worker_of(each) == us or worker_of(each) not in members}
+        self._fence(frozenset(gone), shards)
 
     def _fence(self, owners: frozenset[str], shards: list[int]) -> None:
         """Abort what these owners left open; each may be a zombie, never a peer at work.
@@ -110,7 +128,8 @@ class Recovery:
         ends what is in flight before it lets a shard go.
         """
         for owner in sorted(owners):
-            log.warning("takeover", owner=owner, shards=shards)
+            if owner not in self._transactions.ids.left:
+                log.warning("takeover", owner=owner, shards=shards)
             brokers.fence(self._settings, owner)
             self._metrics.takeovers.inc()
 

@@ -19,6 +19,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from outbox_worker import brokers, kafka
 from outbox_worker.relay.complaints import words
+from outbox_worker.relay.ids import Ids
 from outbox_worker.relay.leaders import Leaders
 from outbox_worker.relay.record import headers_of, written_ms
 from outbox_worker.settings import KAFKA_CALL_S
@@ -71,6 +72,9 @@ class Committed:
 
     seconds: float
 
+
+OPEN_S: Final = 2.5
+"""How long an id is tried: Kafka mostly takes 40 ms, and 0.6 s to abort what a producer left."""
 
 NO_RECORD: Final = 0
 """The code, which is none of Kafka's, of a rejection of what cannot even be made a record."""
@@ -155,6 +159,7 @@ class Transactions:
         Events without a key keep clear of the partitions that `leaders` names.
         """
         self._config = config
+        self._ids = Ids(config["transactional.id"])
         self._leaders = Leaders() if leaders is None else leaders
         self._source = ("ce_source", source)
         self._time_of = written_ms if timestamp == "insert" else _now
@@ -167,17 +172,31 @@ class Transactions:
         self._began = 0.0
 
     @property
+    def ids(self) -> Ids:
+        """Under which ids it publishes, now and before."""
+        return self._ids
+
+    @property
     def is_open(self) -> bool:
         """Whether there is a producer to use."""
         return self._producer is not None
 
     def open(self) -> None:
-        """Make the producer and fence every older one of this id; `KafkaException`."""
+        """Make the producer and fence every older one of its id; `KafkaException`.
+
+        Where Kafka cannot end the last transaction of this id, the next call takes another.
+        """
         # A list of its own: what is still heard of one that was given up is not this one's.
         failures: list[tuple[KafkaError, Record]] = []
         lost = [0, 0]
         note = partial(_note_failure, failures, lost)
-        producer = brokers.open_producer({**self._config, "on_delivery": note})
+        config = {**self._config, "transactional.id": self._ids.now, "on_delivery": note}
+        try:
+            producer = brokers.open_producer(config, OPEN_S)
+        except brokers.UndecidedError:
+            self._ids.move_on()
+            raise
+        self._ids.opened()
         self._producer, self._failures, self._lost = producer, failures, lost
 
     def produce(self, rows: Sequence[EventRow]) -> Outcome | None:

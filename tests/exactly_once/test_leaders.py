@@ -102,6 +102,32 @@ def test_a_partition_without_a_leader_holds_its_own_events_and_no_others(
     assert worker.said("leaders_back")
 
 
+def test_a_leader_that_goes_in_the_middle_of_a_transaction_holds_up_its_own_shards_only(
+    own_broker_scene: Scene, pair: KafkaServer
+) -> None:
+    """Kafka cannot end that transaction, nor begin another with its id."""
+    scene, worker = own_broker_scene, own_broker_scene.crew[0]
+    topic = f"{scene.name}.half"
+    order = NewTopic(topic, num_partitions=2, replica_assignment=[[1], [2]])
+    scene.admin.create_topics([order])[topic].result(ADMIN_S)
+    wait_until(lambda: scene.partitions_of(topic) == 2, ADMIN_S, "the topic is known")
+    scene.listen_to_made(topic)
+    dead = key_of(1, 2)
+    write(scene, topic, key_of(0, 2), dead)
+    wait_until(lambda: scene.reads(topic) == 2, 30, "both partitions are written")
+    pair.kill()
+    # Kafka takes its broker for alive for 9 s more: the event gets into a transaction.
+    write(scene, topic, dead)
+    wait_until(lambda: worker.said("transaction_undecided"), 60, "the worker leaves the id")
+    with scene.workload(seed=3):
+        wait_until(lambda: worker.said("leaders_lost"), 30, "the worker knows of the partition")
+        scene.await_new(300)
+    pair.start()
+    scene.prove(least=300)
+    # What the transaction held is served again under the id that is in use now.
+    wait_until(lambda: scene.reads(topic) == 3, 60, "its event is read")
+
+
 def test_a_key_lies_where_librdkafka_puts_it(scene: Scene) -> None:
     topic = f"{scene.name}.keys"
     scene.create_topics({topic: PARTITIONS})

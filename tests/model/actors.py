@@ -189,7 +189,7 @@ class Worker:
                     lookups=SimulatedLookups(kafka),
                     size=reader.size,
                     reader=reader,
-                    admission=Admission("group", name, topics, reader.size),
+                    admission=Admission("group", lambda: name, topics, reader.size),
                     topics=topics,
                     transactions=None,
                     publisher=SimulatedPublisher(kafka, self, *publisher),
