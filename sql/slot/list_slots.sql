@@ -1,7 +1,8 @@
 -- slot/list_slots
--- The slots of a batch of this owner in their order, and what is in them.
+-- The slots of a batch of this owner in their order, and what is in them. (The batch is found
+-- by batch_pkey, or by batch_owner_idx alone where vacuum has been: one row either way.)
 -- params: batch_id uuid, owner text
--- rows: many     index: batch_pkey, slot_pkey     transaction: any
+-- rows: many     index: slot_pkey     transaction: any
 SELECT position, essay_id, status, text_storage_id, file_upload_id, original_file_name,
        validation_error_code, association_status, student_id, student_name, method, taken_at
 FROM domain.slot

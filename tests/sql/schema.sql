@@ -693,7 +693,7 @@ CREATE TABLE school.batch_tally (
     purged bigint DEFAULT 0 NOT NULL,
     entry uuid DEFAULT gen_random_uuid() NOT NULL
 )
-WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='2000', autovacuum_vacuum_cost_delay='0');
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='2000', autovacuum_vacuum_cost_delay='0', vacuum_index_cleanup='on');
 ALTER TABLE ONLY outbox.event ATTACH PARTITION outbox.event_default DEFAULT;
 ALTER TABLE outbox.command
     ADD CONSTRAINT command_payload_is_an_object CHECK (((status <> 'queued'::text) OR (jsonb_typeof(payload) = 'object'::text))) NOT VALID;
