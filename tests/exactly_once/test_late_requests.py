@@ -55,6 +55,15 @@ def transact(transactions: Transactions, number: int, payload: bytes) -> None:
     producer.commit_transaction(ADMIN_S)
 
 
+def undo(transactions: Transactions, producer: Producer) -> None:
+    """Abort as the relay does, also where the record was sent once more, for which it waits."""
+    try:
+        transactions._undo(producer)
+    except KafkaException:
+        transactions._discard(producer)
+        transactions.open()
+
+
 def test_a_record_that_comes_late_is_not_read_and_costs_no_other(own_kafka: KafkaServer) -> None:
     Producer(
         {"bootstrap.servers": own_kafka.bootstrap, "transactional.id": "first"}
@@ -88,13 +97,7 @@ def test_a_record_that_comes_late_is_not_read_and_costs_no_other(own_kafka: Kafk
         assert producer is not None
         # The request runs out of its time, and the record waits to be sent once more.
         producer.flush(REQUEST_S + 1)
-        try:
-            transactions._undo(producer)
-        except KafkaException:
-            # It had been sent once more already: the abort waits for it in vain, and the
-            # producer is given up as the relay does.
-            transactions._discard(producer)
-            transactions.open()
+        undo(transactions, producer)
         assert transactions.produce([row(3, b"next")]) is None
         proxy.heal()
         producer = transactions._producer
