@@ -25,9 +25,20 @@ SEQUENCES: Final = {
 IDS: Final = "SELECT key FROM outbox.event ORDER BY id"
 QUEUE: Final = "SELECT type FROM outbox.command ORDER BY seq"
 ARRIVALS: Final = "SELECT text_storage_id FROM school.content ORDER BY arrival"
-OF_SCHEMAS: Final = """
-    SELECT oid::regclass::text FROM pg_class WHERE relkind = 'S' AND relnamespace IN (
-        'outbox'::regnamespace, 'school'::regnamespace, 'domain'::regnamespace) ORDER BY 1"""
+EARLY: Final = """
+    SELECT text_storage_id FROM (
+        SELECT arrival, text_storage_id FROM school.content
+        UNION ALL SELECT arrival, file_upload_id FROM school.failure) AS early
+    ORDER BY arrival"""
+FAIL: Final = """
+    INSERT INTO school.failure (batch_id, file_upload_id, status, original_file_name, code,
+                                correlation_id)
+    VALUES (gen_random_uuid(), %s, 'pending', 'n', 'EMPTY_CONTENT', gen_random_uuid())"""
+SETTLE: Final = """
+    UPDATE school.content SET status = 'excess' WHERE text_storage_id = %s"""
+OF_DATABASE: Final = """
+    SELECT seqrelid::regclass::text FROM pg_sequence ORDER BY 1"""
+"""Every sequence, those of identity columns and of schemas that are to come, too."""
 
 
 def write(link: Connection, *names: str) -> None:
@@ -47,7 +58,8 @@ def order(link: Connection, statement: str) -> list[str]:
 
 def test_every_sequence_is_watched(connection: Connection) -> None:
     watched = [row[0] for row in connection.execute("SELECT name FROM outbox.sequence").fetchall()]
-    assert sorted(watched) == order(connection, OF_SCHEMAS)
+    assert sorted(watched) == order(connection, OF_DATABASE)
+    assert sorted(watched) == sorted(SEQUENCES)
 
 
 @pytest.mark.parametrize("name", SEQUENCES)
@@ -80,8 +92,36 @@ def test_what_was_written_under_numbers_of_old_rows_comes_after_them(
     assert order(connection, IDS) != [*"abcdexy"]
     assert {each.name for each in switchover.catch_up(connection)} == SEQUENCES.keys()
     write(connection, "z")
-    for statement in (IDS, QUEUE):
+    for statement in (IDS, QUEUE, ARRIVALS):
         assert order(connection, statement) == [*"abcdexyz"]
+
+
+def test_texts_and_failures_that_came_too_early_are_behind_the_old_ones_in_their_own_order(
+    connection: Connection,
+) -> None:
+    write(connection, "a")
+    connection.execute(FAIL, ("b",))
+    write(connection, *"cd")
+    leave_behind(connection, "school.arrival_seq")
+    connection.execute(FAIL, ("v",))
+    write(connection, *"wx")
+    # What is settled has no place in an order any more.
+    connection.execute(SETTLE, ("w",))
+    (done,) = switchover.catch_up(connection)
+    assert done == ("school.arrival_seq", 3, 4)
+    connection.execute(FAIL, ("y",))
+    assert [each for each in order(connection, EARLY) if each != "w"] == [*"abcdvxy"]
+
+
+def test_events_written_too_early_after_a_purge_of_all_old_ones_get_numbers_above_theirs(
+    connection: Connection,
+) -> None:
+    connection.execute("INSERT INTO outbox.purged (id, xid) VALUES (70, '5')")
+    write(connection, *"ab")
+    switchover.catch_up(connection)
+    write(connection, "c")
+    assert order(connection, IDS) == [*"abc"]
+    assert connection.execute("SELECT min(id) > 70 FROM outbox.event").fetchone() == (True,)
 
 
 def test_old_rows_keep_their_numbers(connection: Connection) -> None:
