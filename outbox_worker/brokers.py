@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.admin._resource import ResourceType
 from typing_extensions import override
 
-from outbox_worker import kafka
+from outbox_worker import kafka, rights
 from outbox_worker.errors import BrokerLimitError
-from outbox_worker.settings import ANCHOR_TOPIC, KAFKA_CALL_S
+from outbox_worker.settings import ANCHOR_TOPIC, KAFKA_CALL_S, SESSION_TIMEOUT_MS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from confluent_kafka import Producer
 
     from outbox_worker.settings import Settings
@@ -38,6 +42,9 @@ UNDECIDED: Final = frozenset(
 """What librdkafka says of an id of which the last transaction does not end."""
 
 OFFERED: Final = re.compile(r"ApiKey TxnOffsetCommit \(28\) Versions -?\d+\.\.(-?\d+)")
+
+OF_ONE_CLIENT: Final = frozenset({"transactional.id", "error_cb", "on_delivery"})
+"""Of a producer's or member's properties, those that may not be another client's."""
 
 log = structlog.get_logger("worker")
 
@@ -101,25 +108,31 @@ def open_producer(config: kafka.Config, seconds: float = KAFKA_CALL_S) -> Produc
         if milliseconds != wanted:
             log.warning("transactions_shorter", milliseconds=milliseconds, wanted=wanted)
         return producer
-    raise BrokerLimitError(
+    raise _limit(
+        config,
         f"Kafka's transaction.max.timeout.ms is below {milliseconds} ms, the least that the "
         f"worker tries ({wanted} ms is what it wants)",
         f"Set transaction.max.timeout.ms of the brokers to {wanted} or more",
+        "transaction.max.timeout.ms",
     )
 
 
-def longer_session(milliseconds: int) -> int:
-    """The session to ask for after one of so many was refused; `BrokerLimitError` after the last.
+def longer_session(config: kafka.Config) -> int:
+    """The session to ask for after that of `config` was refused; `BrokerLimitError` after the last.
 
     The broker's group.min.session.timeout.ms is above it, or its maximum below.
     """
+    milliseconds: int = config["session.timeout.ms"]
     longer = next((each for each in LONGER_MS if each > milliseconds), None)
     if longer is None:
-        raise BrokerLimitError(
-            f"Kafka takes none of the worker's sessions of 6000 to {milliseconds} ms: "
-            "group.min.session.timeout.ms is above them, or group.max.session.timeout.ms below",
-            "Set group.min.session.timeout.ms of the brokers to 6000 (Kafka's default) or less, "
-            "and group.max.session.timeout.ms to more",
+        raise _limit(
+            config,
+            f"Kafka takes none of the worker's sessions of {SESSION_TIMEOUT_MS} to {milliseconds} "
+            "ms: group.min.session.timeout.ms is above them, or group.max.session.timeout.ms below",
+            f"Set group.min.session.timeout.ms of the brokers to {SESSION_TIMEOUT_MS} (Kafka's "
+            "default) or less, and group.max.session.timeout.ms to more",
+            "group.min.session.timeout.ms",
+            "group.max.session.timeout.ms",
         )
     log.warning("session_longer", milliseconds=longer, wanted=milliseconds)
     return longer
@@ -131,6 +144,54 @@ def fence(settings: Settings, owner: str) -> None:
     Its producer is not closed: that waits for ever while the broker is away.
     """
     open_producer(kafka.producer_config(settings, owner))
+
+
+def _limit(config: kafka.Config, tried: str, way_out: str, *names: str) -> BrokerLimitError:
+    """The error with what the brokers have for these properties, or why that is not known."""
+    admin = AdminClient({name: config[name] for name in config if name not in OF_ONE_CLIENT})
+    try:
+        found = _settings_of(admin, names)
+    except KafkaException as error:
+        fault = error.args[0]
+        unread = f"{tried}; the brokers' own value could not be read: {fault.name()}"
+        if fault.code() in rights.REFUSALS:
+            way_out += f". To have the value shown, also: {rights.on_settings()}"
+        return BrokerLimitError(unread, way_out)
+    values = ", ".join(f"{name} is {_words(each)}" for name, each in found.items())
+    return BrokerLimitError(f"{tried}; at the brokers {values}", way_out)
+
+
+def _settings_of(admin: AdminClient, names: Sequence[str]) -> dict[str, dict[int, str]]:
+    """By name, what each broker that answers has; `KafkaException` where none does."""
+    numbers = admin.list_topics(ANCHOR_TOPIC, timeout=kafka.METADATA_S).brokers
+    # All at once: one that is away holds up the others' answers no longer than its own.
+    asked = {
+        number: admin.describe_configs(
+            [ConfigResource(ResourceType.BROKER, str(number))], request_timeout=kafka.METADATA_S
+        )
+        for number in sorted(numbers)
+    }
+    found: dict[str, dict[int, str]] = {name: {} for name in names}
+    refused: KafkaException | None = None
+    for number, answers in asked.items():
+        for future in answers.values():
+            try:
+                entries = kafka.answer(future, kafka.METADATA_S)
+            except KafkaException as error:
+                refused = error
+                continue
+            for name in names:
+                found[name][number] = str(entries[name].value)
+    if refused is not None and not all(found.values()):
+        raise refused
+    return found
+
+
+def _words(values: Mapping[int, str]) -> str:
+    """One value where all brokers agree, else that of each."""
+    if len(set(values.values())) == 1:
+        return next(iter(values.values()))
+    return " and ".join(f"{value} (broker {number})" for number, value in values.items())
 
 
 def _init_transactions(producer: Producer, seconds: float) -> None:

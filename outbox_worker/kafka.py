@@ -232,7 +232,7 @@ def partitions_of(client: AdminClient | Consumer, topic: str) -> int:
 def create_topic(admin: AdminClient, topic: str, partitions: int, replication: int) -> None:
     """Make `topic`; it may be there already. `UnreachableError` where the broker refuses."""
     try:
-        _answer(order_topic(admin, topic, partitions, replication), CREATE_S)
+        answer(order_topic(admin, topic, partitions, replication), CREATE_S)
     except KafkaException as error:
         fault = error.args[0]
         if fault.code() != KafkaError.TOPIC_ALREADY_EXISTS:
@@ -264,19 +264,19 @@ def may(admin: AdminClient, topic: str, operation: str) -> bool | None:
     asked = admin.describe_topics(
         TopicCollection([topic]), include_authorized_operations=True, request_timeout=METADATA_S
     )
-    given = _answer(asked[topic], METADATA_S).authorized_operations
+    given = answer(asked[topic], METADATA_S).authorized_operations
     return None if given is None else operation in {each.name for each in given}
 
 
 def members_of(admin: AdminClient, group: str) -> list[str]:
     """The client ids of the members of a group; `KafkaException` where the broker does not say."""
     asked = admin.describe_consumer_groups([group], request_timeout=METADATA_S)
-    found = _answer(asked[group], METADATA_S)
+    found = answer(asked[group], METADATA_S)
     return [member.client_id for member in found.members]
 
 
-def _answer(asked: Future[Found], seconds: float) -> Found:
-    """The answer to an admin client's question; `KafkaException`, also where none comes."""
+def answer(asked: Future[Found], seconds: float) -> Found:
+    """The answer to an admin client's question; `KafkaException`, also where none comes in time."""
     try:
         return asked.result(seconds + GRACE_S)
     except TimeoutError as error:

@@ -165,7 +165,7 @@ class Group:
 
         It never let this one in, so that nothing is lost with it.
         """
-        milliseconds = brokers.longer_session(self._config["session.timeout.ms"])
+        milliseconds = brokers.longer_session(self._config)
         self._config["session.timeout.ms"] = milliseconds
         self._consumer.close()
         self._consumer = kafka.make_consumer(self._config)

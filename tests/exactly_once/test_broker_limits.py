@@ -5,25 +5,38 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from confluent_kafka.admin._acl import AclOperation
+from confluent_kafka.admin._resource import ResourceType
 from pydantic import SecretStr
 
 from outbox_worker import brokers
 from outbox_worker import kafka as clients
 from outbox_worker.errors import BrokerLimitError
 from outbox_worker.local.ports import HOST, free_port
-from outbox_worker.settings import Settings
+from outbox_worker.settings import ANCHOR_TOPIC, SHARDS, Settings
 from tests.cli.conftest import run_command
 from tests.harness.brokers import own_broker
 from tests.harness.proxy import Proxy
+from tests.harness.rights import GUARD, Right, Rights, on_anchor, on_group, on_transactions
 from tests.harness.scene import Scene, showing_logs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from outbox_worker.local.kafka import KafkaServer
+
 pytestmark = pytest.mark.slow
 
 STRICT: Final = {"group.min.session.timeout.ms": "8000", "transaction.max.timeout.ms": "4000"}
+
+HOPELESS: Final = {
+    "group.min.session.timeout.ms": "70000",
+    "transaction.max.timeout.ms": "500",
+}
+
+MAY_DESCRIBE: Final = Right(ResourceType.BROKER, "kafka-cluster", AclOperation.DESCRIBE_CONFIGS)
+"""What `kafka-acls.sh --operation DescribeConfigs --cluster` grants."""
 
 FENCING: Final = b"\x00\x1c\x00\x00\x00\x05\x00"
 NOT_FENCING: Final = b"\x00\x1c\x00\x00\x00\x02\x00"
@@ -49,6 +62,22 @@ def strict(database: str, strict_kafka: tuple[str, Proxy], tmp_path: Path) -> It
         yield scene
 
 
+@pytest.fixture(scope="module")
+def hopeless_kafka() -> Iterator[KafkaServer]:
+    """A broker on which no worker can be, and which asks at its second listener who comes."""
+    with own_broker(settings={**GUARD, **HOPELESS}) as server:
+        yield server
+
+
+@pytest.fixture
+def hopeless(database: str, hopeless_kafka: KafkaServer, tmp_path: Path) -> Iterator[Scene]:
+    """A scene on it."""
+    with showing_logs(Scene(database, hopeless_kafka.bootstrap, tmp_path)) as scene:
+        if scene.partitions_of(ANCHOR_TOPIC) == 0:
+            scene.create_topics({ANCHOR_TOPIC: SHARDS})
+        yield scene
+
+
 def test_a_worker_makes_do_with_what_the_broker_allows(strict: Scene) -> None:
     with strict.workload():
         first, second = strict.workers(2)
@@ -61,20 +90,49 @@ def test_a_worker_makes_do_with_what_the_broker_allows(strict: Scene) -> None:
     strict.prove()
 
 
-def test_limits_that_nothing_fits_are_named(strict: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broker_with_limits_that_nothing_fits_ends_a_worker_with_both_values(
+    hopeless: Scene,
+) -> None:
+    done = run_command("run", **hopeless.settings)
+    assert done.returncode == 3, done.stderr
+    assert "sessions of 6000 to 60000 ms" in done.stderr
+    assert "group.min.session.timeout.ms is 70000" in done.stderr
+    assert "group.max.session.timeout.ms is 1800000" in done.stderr
+    assert "Set group.min.session.timeout.ms of the brokers to 6000" in done.stderr
+
+
+def test_a_limit_that_the_worker_may_not_read_is_named_with_what_it_tried(
+    hopeless: Scene, hopeless_kafka: KafkaServer, tmp_path: Path
+) -> None:
+    rights = Rights(hopeless_kafka)
+    rights.give(on_anchor() | on_group(hopeless.name) | on_transactions(hopeless.name))
+    stranger = {
+        "kafka_bootstrap_servers": rights.bootstrap,
+        "kafka_properties": rights.properties(tmp_path),
+    }
+    done = run_command("run", **{**hopeless.settings, **stranger})
+    assert done.returncode == 3, done.stderr
+    assert "sessions of 6000 to 60000 ms" in done.stderr
+    assert "own value could not be read: CLUSTER_AUTHORIZATION_FAILED" in done.stderr
+    assert "--operation DescribeConfigs --cluster" in done.stderr
+    assert "70000" not in done.stderr
+    rights.give(frozenset({MAY_DESCRIBE}))
+    done = run_command("run", **{**hopeless.settings, **stranger})
+    assert done.returncode == 3, done.stderr
+    assert "group.min.session.timeout.ms is 70000" in done.stderr
+
+
+def test_a_transaction_that_no_broker_takes_is_named_with_both_values(hopeless: Scene) -> None:
     settings = Settings(
-        database_url=SecretStr(strict.url), kafka_bootstrap_servers=strict.bootstrap
+        database_url=SecretStr(hopeless.url), kafka_bootstrap_servers=hopeless.bootstrap
     )
-    monkeypatch.setattr(brokers, "SHORTER_MS", (5_000,))
-    with pytest.raises(
-        BrokerLimitError, match=r"transaction.max.timeout.ms is below 5000"
-    ) as found:
-        brokers.open_producer(clients.producer_config(settings, strict.name))
+    with pytest.raises(BrokerLimitError) as found:
+        brokers.open_producer(clients.producer_config(settings, hopeless.name))
+    assert "is below 1000 ms" in found.value.message
+    assert "10000 ms is what it wants" in found.value.message
+    assert found.value.message.endswith("transaction.max.timeout.ms is 500")
     assert "10000 or more" in found.value.way_out
     assert found.value.exit_code == 3
-    with pytest.raises(BrokerLimitError, match=r"group.min.session.timeout.ms") as found:
-        brokers.longer_session(60_000)
-    assert "6000" in found.value.way_out
 
 
 def test_a_broker_that_does_not_fence_is_refused(
