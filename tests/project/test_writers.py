@@ -18,6 +18,18 @@ if TYPE_CHECKING:
     from outbox_worker.database import Connection
 
 PAGE: Final = (ROOT / "docs" / "writers.md").read_text(encoding="utf-8")
+WITHOUT_PSYCOPG: Final = """
+import sys
+sys.modules["psycopg"] = None
+"""
+"""Django takes psycopg2 only where there is no psycopg."""
+
+JSON_OF: Final = {
+    "psycopg": "from psycopg.types.json import Jsonb",
+    "psycopg2": "from psycopg2.extras import Json as Jsonb",
+}
+"""What a program of Django gets its JSON from."""
+
 DJANGO: Final = """
 import os
 from django.conf import settings
@@ -36,16 +48,26 @@ LIBRARIES: Final = [
     ("SQLAlchemy", "postgresql+psycopg"),
     ("SQLAlchemy", "postgresql+psycopg2"),
     ("SQLAlchemy", "postgresql+pg8000"),
+    ("SQLAlchemy, asynchronous", "postgresql+asyncpg"),
+    ("SQLAlchemy, asynchronous", "postgresql+psycopg"),
     ("Django", "postgresql"),
+    ("Django", "postgresql+psycopg2"),
 ]
 
 
-def program(library: str) -> str:
-    """The one block of Python below the heading of this name."""
+def program(library: str, scheme: str) -> str:
+    """The one block of Python below the heading of this name, for this driver."""
     section = re.search(rf"^## {library}\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
     assert section
     (block,) = [each for each in blocks(section[1]) if each.language == "python"]
-    return (DJANGO if library == "Django" else "") + block.text
+    if library != "Django":
+        return block.text
+    if scheme != "postgresql+psycopg2":
+        return DJANGO + block.text
+    assert JSON_OF["psycopg"] in block.text
+    assert JSON_OF["psycopg2"] in section[1]
+    changed = block.text.replace(JSON_OF["psycopg"], JSON_OF["psycopg2"])
+    return WITHOUT_PSYCOPG + DJANGO + changed
 
 
 def test_every_program_of_the_page_is_run() -> None:
@@ -66,7 +88,7 @@ def test_a_program_of_the_page_writes_what_it_says(
         "PGDATABASE": place.path[1:],
     }
     done = subprocess.run(
-        [sys.executable, "-c", program(library)],
+        [sys.executable, "-c", program(library, scheme)],
         env=clean_environment(**ours),
         capture_output=True,
         text=True,
