@@ -16,13 +16,13 @@ from bench.scene import WAIT_S, wait_for
 from domain.stores import event, student
 from domain.stores.event import Draft
 from domain.stores.student import Person
-from outbox_worker import database
 from outbox_worker.commands.sessions import OPTIONS
+from outbox_worker.postgres import database
 from outbox_worker.stores import command
 
 if TYPE_CHECKING:
     from bench.scene import Place
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 KEYS: Final = 1_000
 CALLERS: Final = 10

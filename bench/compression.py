@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from bench import drain
 from bench.scene import PARTITIONS, WAIT_S, wait_for
-from outbox_worker import kafka
+from outbox_worker.kafka.config import reader_config
 from outbox_worker.settings import Compression
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _bytes_of_an_event(place: Place, events: int) -> float:
         nonlocal received
         received = sum(each["rxbytes"] for each in json.loads(text)["brokers"].values())
 
-    config = kafka.reader_config(place.settings, group="bench", isolation="read_committed")
+    config = reader_config(place.settings, group="bench", isolation="read_committed")
     consumer = Consumer({**config, "statistics.interval.ms": STATISTICS_MS, "stats_cb": note})
     consumer.assign([TopicPartition(place.topic, number, 0) for number in range(PARTITIONS)])
 

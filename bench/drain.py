@@ -21,7 +21,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from bench import statements
 from bench.scene import COMMAND, PARTITIONS, WAIT_S, wait_for
-from outbox_worker import kafka
+from outbox_worker.kafka.config import reader_config
 from outbox_worker.stores import partition
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def drain(place: Place, events: int) -> Drain:
     """Start a worker on the backlog that is there; from assignment to the last readable."""
     consumer = Consumer(
         {
-            **kafka.reader_config(place.settings, group="bench", isolation="read_committed"),
+            **reader_config(place.settings, group="bench", isolation="read_committed"),
             "fetch.wait.max.ms": 10_000,
         }
     )
@@ -99,7 +99,7 @@ def _wait_for_end(consumer: Consumer, worker: Worker) -> float:
 
 def _check_readable(place: Place, events: int) -> None:
     """At least so many offsets are below the last stable one; it moves with the markers."""
-    config = kafka.reader_config(place.settings, group="bench", isolation="read_committed")
+    config = reader_config(place.settings, group="bench", isolation="read_committed")
     consumer = Consumer(config)
 
     def is_readable() -> bool:

@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, TopicPartition
 from bench import statements
 from bench.figures import Latency
 from bench.scene import PARTITIONS, wait_for
-from outbox_worker import kafka
+from outbox_worker.kafka.config import reader_config
 from outbox_worker.settings import SHARDS
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def subscriber(place: Place) -> Iterator[Consumer]:
     """A consumer that stands at the end of every partition."""
     consumer = Consumer(
         {
-            **kafka.reader_config(place.settings, group="bench", isolation="read_committed"),
+            **reader_config(place.settings, group="bench", isolation="read_committed"),
             "fetch.wait.max.ms": 500,
         }
     )

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Final
 
 from bench import statements
 from bench.figures import Latency
-from outbox_worker import kafka
+from outbox_worker.kafka.admin import partitions_of
+from outbox_worker.kafka.clients import make_admin, make_producer
+from outbox_worker.kafka.config import group_config, producer_config
+from outbox_worker.position.position import Place as Border
+from outbox_worker.position.position import Position, advance, summarize
+from outbox_worker.position.snapshot import NOTHING, Snapshot
+from outbox_worker.published.committed import CommittedPosition, as_offset
 from outbox_worker.relay.group import Group
-from outbox_worker.relay.position import Place as Border
-from outbox_worker.relay.position import Position, advance, summarize
 from outbox_worker.relay.record import headers_of
-from outbox_worker.relay.snapshot import NOTHING, Snapshot
-from outbox_worker.relay.stored import Stored, as_offset
 from outbox_worker.relay.transaction import Committed, Transactions
 from outbox_worker.settings import SHARDS
 
@@ -50,12 +52,12 @@ def measure_raw(place: Place, topic: str) -> float:
     same records as the worker's, headers made from the row as any producer must.
     """
     rows = read_rows(place)
-    config = kafka.producer_config(place.settings, "unused")
+    config = producer_config(place.settings, "unused")
     for name in TRANSACTIONAL:
         del config[name]
     config["enable.idempotence"] = True
-    producer = kafka.make_producer(config)
-    kafka.partitions_of(kafka.make_admin(place.settings), topic)
+    producer = make_producer(config)
+    partitions_of(make_admin(place.settings), topic)
     _produce(producer, topic, rows[:WARM_UP_ROWS])
     gc.collect()
     gc.freeze()
@@ -87,8 +89,8 @@ def measure_floor(place: Place, transactions: int) -> Latency:
     The product's own producer and member, in a loop, without Postgres.
     """
     rows = read_rows(place)[: FLOOR_ROWS * 50]
-    group = Group({**kafka.group_config(place.settings, "bench"), "group.id": "bench-floor"})
-    producer = Transactions(kafka.producer_config(place.settings, "bench-floor"), "/bench")
+    group = Group({**group_config(place.settings, "bench"), "group.id": "bench-floor"})
+    producer = Transactions(producer_config(place.settings, "bench-floor"), "/bench")
     group.join()
     producer.open()
     while len(group.owned) < SHARDS:
@@ -114,7 +116,7 @@ def _transact(
     for shard, summary in summarize(rows).items():
         counters[shard] += 1
         position = advance(Position(b"1234", "bench-floor"), summary, border)
-        offsets.append(as_offset(shard, Stored(counters[shard], position)))
+        offsets.append(as_offset(shard, CommittedPosition(counters[shard], position)))
     member = group.member()
     if member is None:
         raise RuntimeError("the floor's member lost its group")

@@ -20,18 +20,21 @@ from psycopg import sql as identifiers
 from pydantic import SecretStr
 
 from bench import statements
-from outbox_worker import anchor, database, kafka, migrations
+from outbox_worker.kafka import anchor
+from outbox_worker.kafka.admin import create_topic
+from outbox_worker.kafka.clients import make_admin
 from outbox_worker.local.broker import open_broker
 from outbox_worker.local.guard import Guard
 from outbox_worker.local.postgres import PostgresServer
 from outbox_worker.maintenance import partitions
+from outbox_worker.postgres import database, migrations
 from outbox_worker.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from outbox_worker.database import Connection
     from outbox_worker.settings import Compression
+    from outbox_worker.stores import Connection
 
 PARTITIONS: Final = 8
 CHUNK: Final = 10_000
@@ -207,10 +210,10 @@ class Scene:
         with place.connect() as link:
             migrations.apply(link)
             partitions.run_once(link)
-        admin_client = kafka.make_admin(place.settings)
+        admin_client = make_admin(place.settings)
         anchor.ensure_topic(admin_client)
-        kafka.create_topic(admin_client, place.topic, PARTITIONS, 1)
-        kafka.create_topic(admin_client, place.end_topic, 1, 1)
+        create_topic(admin_client, place.topic, PARTITIONS, 1)
+        create_topic(admin_client, place.end_topic, 1, 1)
         return place
 
     def drop(self, place: Place) -> None:

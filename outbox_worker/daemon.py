@@ -18,10 +18,10 @@ import structlog
 from prometheus_client import CollectorRegistry
 from typing_extensions import override
 
-from outbox_worker import database
 from outbox_worker.errors import OutboxError
 from outbox_worker.observe.health import Health
 from outbox_worker.observe.http import HttpServer
+from outbox_worker.postgres import database
 
 if TYPE_CHECKING:
     from collections.abc import Callable

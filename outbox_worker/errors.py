@@ -46,7 +46,7 @@ class SettingsError(OutboxError):
     exit_code: ClassVar[int] = 2
 
 
-class UnreachableError(OutboxError):
+class ServerError(OutboxError):
     """The database or the broker cannot be reached, or refuses us."""
 
     exit_code: ClassVar[int] = 3

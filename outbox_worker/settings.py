@@ -11,13 +11,12 @@ import re
 import shlex
 import shutil
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from outbox_worker.credentials import DatabaseUrl
 from outbox_worker.errors import SettingsError
 
 SHARDS: Final = 16
@@ -91,6 +90,20 @@ Role = Literal["relay", "commands", "all"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
 Timestamp = Literal["insert", "publish"]
+
+
+class DatabaseUrl(str):
+    """The URL of the database, and the command that prints its password, empty for none."""
+
+    __slots__ = ("password_command",)
+
+    def __new__(cls, url: str, password_command: str = "") -> Self:
+        """The same text as `url`."""
+        made = super().__new__(cls, url)
+        made.password_command = password_command
+        return made
+
+    password_command: str
 
 
 class TopicShape(BaseModel, frozen=True):

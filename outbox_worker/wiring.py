@@ -8,20 +8,15 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from outbox_worker import (
-    __version__,
-    anchor,
-    brokers,
-    database,
-    kafka,
-    migrations,
-    switchover,
-)
+from outbox_worker import __version__
 from outbox_worker.commands.executor import Executor
 from outbox_worker.commands.executor import Parts as ExecutorParts
 from outbox_worker.commands.loop import CommandLoop
 from outbox_worker.commands.sessions import Sessions
 from outbox_worker.daemon import Daemon
+from outbox_worker.kafka import anchor, brokers
+from outbox_worker.kafka.clients import make_admin
+from outbox_worker.kafka.config import group_config, producer_config
 from outbox_worker.maintenance.gauges import command_gauges, lag_gauges
 from outbox_worker.maintenance.instance import Instance
 from outbox_worker.maintenance.overdue import Overdue
@@ -31,15 +26,16 @@ from outbox_worker.observe.batches import BatchNumbers
 from outbox_worker.observe.commands import CommandMetrics
 from outbox_worker.observe.metrics import RelayMetrics
 from outbox_worker.observe.statements import StatementMetrics
-from outbox_worker.relay.admission import Admission
+from outbox_worker.postgres import database, migrations, switchover
 from outbox_worker.relay.batch_size import BatchSize
+from outbox_worker.relay.claim import Claims
 from outbox_worker.relay.group import Group
-from outbox_worker.relay.lookups import Lookups
 from outbox_worker.relay.loop import RelayLoop
+from outbox_worker.relay.position_lookup import PositionLookup
 from outbox_worker.relay.publisher import Publisher
 from outbox_worker.relay.reader import TableReader
-from outbox_worker.relay.recovery import Recovery
 from outbox_worker.relay.relay import Parts, Relay
+from outbox_worker.relay.takeover import Takeover
 from outbox_worker.relay.topics import Topics
 from outbox_worker.relay.transaction import Transactions
 from outbox_worker.stores.outbox import Limits
@@ -76,7 +72,7 @@ def add_relay(daemon: Daemon, settings: Settings, owner: str) -> None:
         instance = Instance(url, owner, settings.instance_id)
         instance.take()
         daemon.add("instance", instance.run_once, instance.close, AFTERWARDS)
-    anchor.ensure_topic(kafka.make_admin(settings))
+    anchor.ensure_topic(make_admin(settings))
     brokers.require_fencing(settings)
     metrics = RelayMetrics(daemon.registry)
     relay = build_relay(settings, owner, metrics)
@@ -113,19 +109,19 @@ def add_commands(daemon: Daemon, settings: Settings) -> None:
 
 def build_relay(settings: Settings, owner: str, metrics: RelayMetrics) -> Relay:
     """A relay with its clients; none of them has been used yet."""
-    group = Group(kafka.group_config(settings, owner))
-    config = kafka.producer_config(settings, owner)
+    group = Group(group_config(settings, owner))
+    config = producer_config(settings, owner)
     transactions = Transactions(config, settings.source, settings.timestamp, group.leaders)
-    recovery = Recovery(settings, transactions, metrics)
+    recovery = Takeover(settings, transactions, metrics)
     size = BatchSize(Limits(settings.batch_rows, settings.batch_bytes))
     topics = Topics(settings, group)
     return Relay(
         Parts(
             group=group,
-            lookups=Lookups(recovery),
+            lookups=PositionLookup(recovery),
             size=size,
             reader=TableReader(settings.need_database(), size, metrics),
-            admission=Admission(settings.group, lambda: transactions.ids.now, topics, size),
+            admission=Claims(settings.group, lambda: transactions.ids.now, topics, size),
             topics=topics,
             transactions=transactions,
             publisher=Publisher(transactions, group, size, metrics),

@@ -16,19 +16,19 @@ import pytest
 import structlog
 from psycopg import sql as identifiers
 
-from outbox_worker import database as connections
-from outbox_worker import migrations
 from outbox_worker.local.broker import open_broker
 from outbox_worker.local.postgres import PostgresServer
 from outbox_worker.maintenance import partitions
+from outbox_worker.postgres import database as connections
+from outbox_worker.postgres import migrations
 from tests.harness.brokers import own_broker
 from tests.harness.scene import CONNECT_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from outbox_worker.database import Connection
     from outbox_worker.local.kafka import KafkaServer
+    from outbox_worker.stores import Connection
 
 TEMPLATE: Final = "outbox_template"
 

@@ -12,8 +12,9 @@ import click
 import psycopg
 from typing_extensions import override
 
-from outbox_worker import __version__, database
+from outbox_worker import __version__
 from outbox_worker.errors import OutboxError, WorkFailedError
+from outbox_worker.postgres import database
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from outbox_worker import database, migrations, settings, switchover
+from outbox_worker import settings
 from outbox_worker.cli.options import settings_help
 from outbox_worker.maintenance import instance, partitions
+from outbox_worker.postgres import database, migrations, switchover
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

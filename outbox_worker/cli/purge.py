@@ -14,10 +14,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from outbox_worker import database, migrations, settings
+from outbox_worker import settings
 from outbox_worker.cli.options import settings_help
 from outbox_worker.errors import OutboxError, WorkFailedError
-from outbox_worker.maintenance import purge, retention
+from outbox_worker.postgres import database, migrations
+from outbox_worker.purge import events, retention
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -76,7 +77,7 @@ def command(
     """
     url = settings.load().need_database()
     now = datetime.now(UTC)
-    events = purge.Order.of_days(older_than_days, idempotency_days, now)
+    published = events.Order.of_days(older_than_days, idempotency_days, now)
     finished = retention.Order.of_days(older_than_days, CLASS_TYPES[class_type], now)
     report = _Report(dry_run=dry_run, as_json=as_json)
     with report.shown_at_the_end(), shown_progress() as bars:
@@ -84,8 +85,8 @@ def command(
             migrations.check(link)
             report.begun = True
             report.old = retention.run_once(link, finished, bars, dry_run=dry_run, done=report.old)
-        with database.connect(url, application=NAME, options=purge.OPTIONS) as link:
-            purge.run_once(link, events, bars.say, dry_run=dry_run, done=report.purged)
+        with database.connect(url, application=NAME, options=events.OPTIONS) as link:
+            events.run_once(link, published, bars.say, dry_run=dry_run, done=report.purged)
     if report.old.in_use:
         kept = ", ".join(f"{rows} {what}" for what, rows in report.old.in_use.items())
         raise WorkFailedError(
@@ -102,7 +103,7 @@ class _Report:
     as_json: bool
     begun: bool = False
     old: retention.Purged = field(default_factory=retention.Purged)
-    purged: purge.Purged = field(default_factory=purge.Purged)
+    purged: events.Purged = field(default_factory=events.Purged)
 
     @contextmanager
     def shown_at_the_end(self) -> Iterator[None]:
@@ -185,7 +186,7 @@ def shown_progress() -> Iterator[Bars]:
         yield Bars(progress)
 
 
-def _as_json(purged: purge.Purged, old: retention.Purged) -> dict[str, object]:
+def _as_json(purged: events.Purged, old: retention.Purged) -> dict[str, object]:
     return {
         "batches": old.batches,
         **old.parts._asdict(),
@@ -200,7 +201,7 @@ def _as_json(purged: purge.Purged, old: retention.Purged) -> dict[str, object]:
     }
 
 
-def _as_table(purged: purge.Purged, old: retention.Purged, title: str) -> Table:
+def _as_table(purged: events.Purged, old: retention.Purged, title: str) -> Table:
     table = Table(title=title)
     table.add_column("what")
     table.add_column("removed", justify="right")
@@ -217,10 +218,10 @@ def _as_table(purged: purge.Purged, old: retention.Purged, title: str) -> Table:
         "finished commands": old.commands,
     }.items():
         table.add_row(what, str(rows), "")
-    for day, events in sorted({**purged.days, **purged.kept}.items()):
+    for day, rows in sorted({**purged.days, **purged.kept}.items()):
         gone = day in purged.days
         table.add_row(
-            f"events of {day} (about)", str(events if gone else 0), str(0 if gone else events)
+            f"events of {day} (about)", str(rows if gone else 0), str(0 if gone else rows)
         )
     table.add_row("events of the default partition", str(purged.default_events), "")
     table.add_row("idempotency keys", str(purged.keys), "")

@@ -10,12 +10,13 @@ from rich import progress as bars
 from rich.console import Console
 from rich.table import Table
 
-from outbox_worker import database, logs, migrations, settings, switchover
+from outbox_worker import logs, settings
 from outbox_worker.cli.options import settings_help
-from outbox_worker.scan import SCAN_OPTIONS
+from outbox_worker.postgres import database, migrations, switchover
+from outbox_worker.reconcile.topic_scan import SCAN_OPTIONS
 
 if TYPE_CHECKING:
-    from outbox_worker.rebase import ShardPlan
+    from outbox_worker.reconcile.rebase import ShardPlan
 
 
 def _moment(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
@@ -50,7 +51,8 @@ def command(since: datetime | None, *, execute: bool) -> None:
     Writers may go on. Run it as the owner of the schema outbox: it updates events. If it is
     interrupted, run it again.
     """
-    from outbox_worker.rebase import Progress, Rebase  # noqa: PLC0415  --help needs none of it
+    # --help needs none of it
+    from outbox_worker.reconcile.rebase import Progress, Rebase  # noqa: PLC0415
 
     found = settings.load()
     logs.set_up(found.log_level)

@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from outbox_worker import database, logs, migrations, settings
+from outbox_worker import logs, settings
 from outbox_worker.cli.options import settings_help
-from outbox_worker.relay import evidence
+from outbox_worker.postgres import database, migrations
+from outbox_worker.published import witnesses
 from outbox_worker.stores import command as inbox
 from outbox_worker.stores import lag
 from outbox_worker.stores.lag import Place
@@ -21,7 +22,7 @@ from outbox_worker.stores.lag import Place
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
     from outbox_worker.stores.command import Queued
     from outbox_worker.stores.lag import ShardLag
 
@@ -81,8 +82,8 @@ def command(*, as_json: bool) -> None:
     console.print(_as_table(seen.shards, found.group, room), _commands_as_table(seen.queued))
     _show_long_names(seen.shards, room, console)
     if seen.lost:
-        way_out = f"Stop the workers, then {evidence.WAY_OUT}"
-        console.print(f"{evidence.in_words(seen.lost)}. {way_out}", markup=False)
+        way_out = f"Stop the workers, then {witnesses.WAY_OUT}"
+        console.print(f"{witnesses.in_words(seen.lost)}. {way_out}", markup=False)
     if seen.absent:
         console.print(
             f"Not known: {', '.join(seen.absent)}. It took longer than 20 s, or a table is locked "
@@ -111,7 +112,7 @@ class _Seen(NamedTuple):
 def _look(link: Connection, group: str) -> _Seen:
     """Ask for everything, and go on without what does not come in time."""
     rows = _in_time(lag.list_lag, link)
-    lost = _in_time(evidence.lost_in_mirror, link)
+    lost = _in_time(witnesses.lost_in_mirror, link)
     queued = _in_time(inbox.list_queued, link)
     absent = {"events": rows, "history_lost": lost, "commands": queued}
     shards = (
@@ -176,7 +177,7 @@ def _oldest(shards: list[_Shard]) -> float | None:
 def _as_json(seen: _Seen, group: str) -> dict[str, object]:
     return {
         "group": group,
-        "history_lost": evidence.in_words(seen.lost) if seen.lost else None,
+        "history_lost": witnesses.in_words(seen.lost) if seen.lost else None,
         "events": _events(seen.shards),
         "seconds": _oldest(seen.shards),
         "shards": [

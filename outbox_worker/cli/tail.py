@@ -18,7 +18,7 @@ from outbox_worker import logs, settings
 from outbox_worker.cli.options import settings_help
 
 if TYPE_CHECKING:
-    from outbox_worker.tail import Event
+    from outbox_worker.kafka.subscribe import Event
 
 
 A_TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
@@ -44,7 +44,7 @@ def command(topic: str, limit: int | None, *, from_beginning: bool, as_json: boo
 
     Ends with Ctrl-C or SIGTERM. Commits no offsets.
     """
-    from outbox_worker.tail import follow  # noqa: PLC0415  --help needs none of it
+    from outbox_worker.kafka.subscribe import follow  # noqa: PLC0415  --help needs none of it
 
     found = settings.load()
     logs.set_up(found.log_level)

@@ -11,12 +11,14 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from outbox_worker import database, logs, migrations, settings, verify
+from outbox_worker import logs, settings
 from outbox_worker.cli.options import settings_help
-from outbox_worker.scan import SCAN_OPTIONS
+from outbox_worker.postgres import database, migrations
+from outbox_worker.reconcile import verify
+from outbox_worker.reconcile.topic_scan import SCAN_OPTIONS
 
 if TYPE_CHECKING:
-    from outbox_worker.verify import Report
+    from outbox_worker.reconcile.verify import Report
 
 COLUMNS = (
     *("events", "in the topic", "not yet published", "no longer in the topic"),

@@ -15,7 +15,7 @@ from domain.handle import handle
 from domain.parsing import COMMANDS, Envelope, parse
 from domain.results import BatchResult, ContentResult, ErrorCode, Refused
 from outbox_worker.commands.faults import (
-    Patience,
+    RetryCounter,
     is_contention,
     is_infrastructure,
     pause_after,
@@ -37,8 +37,8 @@ from outbox_worker.stores import command as inbox
 
 if TYPE_CHECKING:
     from domain.results import Success
-    from outbox_worker.database import Connection
     from outbox_worker.observe.commands import CommandMetrics
+    from outbox_worker.stores import Connection
     from outbox_worker.stores.command import Claimed
 
 UNKNOWN: Final = "unknown"
@@ -63,7 +63,7 @@ class Parts:
     topic_prefix: str
     attempts: int
     metrics: CommandMetrics
-    patience: Patience = field(default_factory=Patience)
+    patience: RetryCounter = field(default_factory=RetryCounter)
     rounds: Rounds = field(default_factory=Rounds)
 
 

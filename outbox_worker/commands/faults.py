@@ -60,7 +60,7 @@ def pause_after_failures(times: int) -> float:
     return pause_after(times, FAILURE_PAUSE_S)
 
 
-class Patience:
+class RetryCounter:
     """Counts the faults around each command, for all threads of a process.
 
     They are not in the row: they cost the command nothing, and another process

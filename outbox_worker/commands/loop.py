@@ -23,8 +23,8 @@ from outbox_worker.settings import COMMAND_IDLE_MAX_S, IDLE_POLL_GROWTH, IDLE_PO
 if TYPE_CHECKING:
     from outbox_worker.commands.executor import Executor
     from outbox_worker.commands.sessions import Sessions
-    from outbox_worker.database import Connection
     from outbox_worker.observe.health import Health
+    from outbox_worker.stores import Connection
 
 
 class CommandLoop:

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from outbox_worker import database, switchover
-from outbox_worker.errors import HistoryLostError, UnreachableError
+from outbox_worker.errors import HistoryLostError, ServerError
+from outbox_worker.postgres import database, switchover
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import psycopg
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 APPLICATION: Final = "outbox-worker commands"
 
@@ -102,7 +102,7 @@ class Sessions:
             try:
                 with database.connect(self._url, application=APPLICATION) as link:
                     switchover.see_that_numbers_go_on(link)
-            except (UnreachableError, HistoryLostError) as reason:
+            except (ServerError, HistoryLostError) as reason:
                 return str(reason)
         return " ".join(str(error).split())
 

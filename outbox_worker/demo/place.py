@@ -10,7 +10,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from outbox_worker import database, migrations
 from outbox_worker.errors import OutboxError, WorkFailedError
 from outbox_worker.local import broker
 from outbox_worker.local.mock import MockCluster, open_mock
@@ -18,6 +17,7 @@ from outbox_worker.local.ports import wait_until_ready
 from outbox_worker.local.postgres import PostgresServer
 from outbox_worker.local.worker import WorkerProcess
 from outbox_worker.maintenance import partitions
+from outbox_worker.postgres import database, migrations
 from outbox_worker.settings import ANCHOR_TOPIC, SHARDS, Settings, TopicShape
 from outbox_worker.stores import lag
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from outbox_worker.demo.story import Asked
     from outbox_worker.demo.verdict import Verdict
+    from outbox_worker.kafka.subscribe import Event
     from outbox_worker.stores.demo import Outcome, Pupil, Slot
-    from outbox_worker.tail import Event
 
 SHOWN_ROWS: Final = 3
 """Of the class."""

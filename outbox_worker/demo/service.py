@@ -5,16 +5,16 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from outbox_worker import database
 from outbox_worker.errors import WorkFailedError
 from outbox_worker.local.ports import wait_until_ready
+from outbox_worker.postgres import database
 from outbox_worker.stores import demo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from uuid import UUID
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
     from outbox_worker.stores.demo import Outcome, Request
 
 TEACHER: Final = "teacher-karin"

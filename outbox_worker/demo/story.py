@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
-    from outbox_worker.database import Connection
     from outbox_worker.demo.place import Place
     from outbox_worker.local.worker import WorkerProcess
+    from outbox_worker.stores import Connection
     from outbox_worker.stores.demo import Outcome, Pupil, Request, Slot
 
 BEFORE_THE_DEATH: Final = 5

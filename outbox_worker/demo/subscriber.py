@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, TopicPartition
 
-from outbox_worker import kafka
-from outbox_worker.errors import UnreachableError
-from outbox_worker.tail import event_of
+from outbox_worker.errors import ServerError
+from outbox_worker.kafka.admin import partitions_of
+from outbox_worker.kafka.clients import make_consumer
+from outbox_worker.kafka.config import reader_config
+from outbox_worker.kafka.subscribe import event_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from outbox_worker.kafka.subscribe import Event
     from outbox_worker.settings import Settings
-    from outbox_worker.tail import Event
 
 FETCH: Final = 100
 POLL_S: Final = 0.2
@@ -26,22 +28,20 @@ def read(settings: Settings, topics: Sequence[str]) -> list[Event]:
     """All events of these topics up to their present end, merged by the time of each (ce_time).
 
     Of one key in one topic that is the order of the partition; between topics Kafka knows
-    none. `UnreachableError` where the ends are not reached in time.
+    none. `ServerError` where the ends are not reached in time.
     """
-    config = kafka.reader_config(settings, group=settings.group, isolation="read_committed")
-    consumer = kafka.make_consumer({**config, "enable.partition.eof": True})
+    config = reader_config(settings, group=settings.group, isolation="read_committed")
+    consumer = make_consumer({**config, "enable.partition.eof": True})
     try:
         open_ends = {
-            (topic, number)
-            for topic in topics
-            for number in range(kafka.partitions_of(consumer, topic))
+            (topic, number) for topic in topics for number in range(partitions_of(consumer, topic))
         }
         consumer.assign([TopicPartition(*place, OFFSET_BEGINNING) for place in open_ends])
         found: list[Event] = []
         deadline = time.monotonic() + READ_S
         while open_ends:
             if time.monotonic() > deadline:
-                raise UnreachableError(f"{len(open_ends)} partitions were not read to their end")
+                raise ServerError(f"{len(open_ends)} partitions were not read to their end")
             for message in consumer.consume(FETCH, POLL_S):
                 fault = message.error()
                 if fault is None:

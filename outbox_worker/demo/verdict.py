@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from outbox_worker import database, migrations, verify
 from outbox_worker.demo import batch, subscriber
 from outbox_worker.demo.place import BATCH_TYPES, CLASS_TYPES
-from outbox_worker.scan import SCAN_OPTIONS
+from outbox_worker.postgres import database, migrations
+from outbox_worker.reconcile import verify
+from outbox_worker.reconcile.topic_scan import SCAN_OPTIONS
 from outbox_worker.stores import demo
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from outbox_worker.demo.place import Place
     from outbox_worker.demo.story import Story
-    from outbox_worker.tail import Event
+    from outbox_worker.kafka.subscribe import Event
 
 CLASSES: Final = 1
 REJECTED: Final = 2

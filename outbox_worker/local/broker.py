@@ -8,7 +8,7 @@ import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from outbox_worker.errors import UnreachableError
+from outbox_worker.errors import ServerError
 from outbox_worker.local import jars
 from outbox_worker.local.kafka import KafkaServer
 
@@ -37,7 +37,7 @@ def have_docker() -> bool:
 def open_broker() -> Iterator[str]:
     """The bootstrap address of a real broker, for as long as the block lasts.
 
-    Tries OUTBOX_LOCAL_KAFKA, Java with Maven, Docker; `UnreachableError` says what
+    Tries OUTBOX_LOCAL_KAFKA, Java with Maven, Docker; `ServerError` says what
     to install where there is none of them.
     """
     given = os.environ.get(VARIABLE)
@@ -58,6 +58,6 @@ def open_broker() -> Iterator[str]:
         with container as started:
             yield started.get_bootstrap_server()
     else:
-        raise UnreachableError(
+        raise ServerError(
             "No local Kafka: neither Java 17 with Maven nor Docker is here", jars.INSTALL
         )

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from outbox_worker.errors import UnreachableError
+from outbox_worker.errors import ServerError
 
 VERSION: Final = "4.1.0"
 """Apache Kafka as in docker-compose.yml: the broker that the guarantee was proven on."""
@@ -42,9 +42,9 @@ def have_java() -> bool:
 
 
 def need_java() -> None:
-    """`UnreachableError` with what to install where Java or Maven is missing or too old."""
+    """`ServerError` with what to install where Java or Maven is missing or too old."""
     if lack := _lack():
-        raise UnreachableError(
+        raise ServerError(
             "A Kafka broker of our own, which can be stopped and cut off, needs Java 17 or newer "
             f"with Maven; here is {lack}",
             INSTALL_JAVA,
@@ -98,7 +98,7 @@ def fetch(version: str = VERSION) -> Path:
         )
         if done.returncode or not jars.is_dir():
             words = done.stdout.decode(errors="replace")[-2000:]
-            raise UnreachableError(f"Maven did not fetch Kafka {version}: {words}", INSTALL)
+            raise ServerError(f"Maven did not fetch Kafka {version}: {words}", INSTALL)
         try:
             jars.rename(place)
         except OSError:

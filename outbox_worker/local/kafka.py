@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, Self
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from outbox_worker.errors import UnreachableError
+from outbox_worker.errors import ServerError
 from outbox_worker.local import jars
 from outbox_worker.local.guard import Guard
 from outbox_worker.local.ports import HOST, free_port, wait_until_ready
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
-    from outbox_worker.kafka import Config
+    from outbox_worker.kafka.config import Config
 
 VERSION: Final = jars.VERSION
 START_S: Final = 120.0
@@ -137,7 +137,7 @@ class KafkaServer:
             )
         self._guard.watch(self._process.pid, signal.SIGKILL)
         if not wait_until_ready(self._is_ready, START_S):
-            raise UnreachableError(f"The local Kafka did not start:\n{self.log_text()[-2000:]}")
+            raise ServerError(f"The local Kafka did not start:\n{self.log_text()[-2000:]}")
 
     def stop(self) -> None:
         """Stop it in good order."""
@@ -192,11 +192,11 @@ class KafkaServer:
         )
         if done.returncode:
             words = done.stdout.decode(errors="replace")[-2000:]
-            raise UnreachableError(f"The local Kafka's storage was not formatted: {words}")
+            raise ServerError(f"The local Kafka's storage was not formatted: {words}")
 
     def _is_ready(self) -> bool:
         if self._process is not None and self._process.poll() is not None:
-            raise UnreachableError(f"The local Kafka ended:\n{self.log_text()[-2000:]}")
+            raise ServerError(f"The local Kafka ended:\n{self.log_text()[-2000:]}")
         # librdkafka would say on standard error that nobody answers yet.
         quiet: Config = {"bootstrap.servers": self.bootstrap, "log_level": 0}
         with suppress(KafkaException):

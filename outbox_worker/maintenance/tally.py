@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 import psycopg
 
-from outbox_worker import database
 from outbox_worker.maintenance.trouble import FAULTS, Trouble
+from outbox_worker.postgres import database
 from outbox_worker.stores import tally
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 INTERVAL_S: Final = 10.0
 """How often it is looked at: at 1,000 batches a second a scrape then reads 20,000 rows, 2 ms."""

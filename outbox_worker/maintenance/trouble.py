@@ -8,16 +8,16 @@ from typing import Final
 import psycopg
 import structlog
 
-from outbox_worker.errors import UnreachableError
+from outbox_worker.errors import ServerError
 from outbox_worker.settings import BACKOFF_MAX_S
 
 ALOUD_AFTER_S: Final = 60.0
 """A restart or a fail-over of Postgres is over by then, and other loops have told of it."""
 
-PASSING: Final = (psycopg.OperationalError, psycopg.InterfaceError, UnreachableError)
+PASSING: Final = (psycopg.OperationalError, psycopg.InterfaceError, ServerError)
 """A server that is away, a lock that was not had, a statement that took too long."""
 
-FAULTS: Final = (psycopg.Error, UnreachableError)
+FAULTS: Final = (psycopg.Error, ServerError)
 """After these it is tried again: no reason to end a worker that publishes and executes."""
 
 log = structlog.get_logger("upkeep")

@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 import structlog
 
-from outbox_worker import database
-from outbox_worker.errors import UnreachableError
+from outbox_worker.errors import ServerError
 from outbox_worker.maintenance import partitions
 from outbox_worker.maintenance.trouble import FAULTS, Trouble
-from outbox_worker.relay.stored import as_row
+from outbox_worker.postgres import database
+from outbox_worker.published.committed import as_row
 from outbox_worker.settings import MIRROR_INTERVAL_S
 from outbox_worker.stores import mirror, topic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from outbox_worker.database import Connection
+    from outbox_worker.published.committed import CommittedPosition
     from outbox_worker.relay.relay import Relay
-    from outbox_worker.relay.stored import Stored
     from outbox_worker.settings import Settings
+    from outbox_worker.stores import Connection
 
 PARTITIONS_INTERVAL_S: Final = 3_600.0
 """How often partitions are looked after; a minute after it did not work."""
@@ -49,7 +49,7 @@ class Upkeep:
         self._owner = owner
         self._relay = relay
         self._connection: Connection | None = None
-        self._kept: dict[int, Stored] = {}
+        self._kept: dict[int, CommittedPosition] = {}
         self._ids: dict[str, str] = {}
         self._partitions_at = 0.0
         self._trouble = Trouble("positions and partitions")
@@ -75,7 +75,7 @@ class Upkeep:
 
     def close(self) -> None:
         """Write what is left."""
-        with contextlib.suppress(psycopg.Error, UnreachableError):
+        with contextlib.suppress(psycopg.Error, ServerError):
             self._mirror(self._connect())
         self._disconnect()
 

@@ -16,8 +16,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from outbox_worker import database
-from outbox_worker.errors import UnreachableError
+from outbox_worker.errors import ServerError
+from outbox_worker.postgres import database
 from outbox_worker.stores import tally
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
     from outbox_worker.stores.tally import Tally
 
 ANSWER_S: Final = 1.0
@@ -87,7 +87,7 @@ class BatchNumbers(Collector):
         with self._asking_ended():
             try:
                 answers.append(self._read())
-            except (psycopg.Error, UnreachableError) as error:
+            except (psycopg.Error, ServerError) as error:
                 self._disconnect()
                 self._say(" ".join(str(error).split()))
             else:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from outbox_worker.relay.snapshot import Snapshot
+    from outbox_worker.position.snapshot import Snapshot
 
 
 class Stand(NamedTuple):

@@ -14,24 +14,22 @@ import structlog
 from confluent_kafka import (
     OFFSET_END,
     Consumer,
-    ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
     TopicPartition,
 )
 
-from outbox_worker import brokers, kafka, rights
-from outbox_worker.relay.anchor import Anchor
-from outbox_worker.relay.complaints import Complaints, words
+from outbox_worker.kafka import brokers, rights
+from outbox_worker.kafka.admin import METADATA_S
+from outbox_worker.kafka.clients import make_consumer
+from outbox_worker.relay.anchor_watch import Anchor
+from outbox_worker.relay.kafka_status import KafkaStatus, words
 from outbox_worker.relay.leaders import Leaders
 from outbox_worker.settings import ANCHOR_TOPIC
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from confluent_kafka.admin import AdminClient
-
-    from outbox_worker.relay.complaints import Subject
+    from outbox_worker.kafka.config import Config
+    from outbox_worker.relay.kafka_status import Subject
 
 MEMBER_MARK: Final = b"CGMDv2:"
 """librdkafka's serialized group metadata: this mark, then the generation in four bytes."""
@@ -57,16 +55,16 @@ class Changes:
 class Group:
     """Our membership. `join()`, then `poll()` at least once a minute, then `close()`."""
 
-    def __init__(self, config: kafka.Config) -> None:
+    def __init__(self, config: Config) -> None:
         """Take librdkafka's configuration of the member."""
         self._config = {**config, "error_cb": self._note_error}
-        self._consumer: Consumer = kafka.make_consumer(self._config)
+        self._consumer: Consumer = make_consumer(self._config)
         self._anchor = Anchor(self._consumer)
         self._owned: set[int] = set()
         self._changes = Changes()
         self._assigned = False
         self._ask_at = 0.0
-        self.complaints = Complaints(config["group.id"])
+        self.complaints = KafkaStatus(config["group.id"])
         """What is wrong with Kafka, as the member notices it and as others of the relay do."""
         self.leaders = Leaders()
         """Which partitions of events' topics have no leader, as metadata said last."""
@@ -146,7 +144,7 @@ class Group:
 
         `leaders` knows afterwards which of its partitions have none.
         """
-        found = self._consumer.list_topics(topic, timeout=kafka.METADATA_S).topics[topic]
+        found = self._consumer.list_topics(topic, timeout=METADATA_S).topics[topic]
         fault: KafkaError | None = found.error
         if fault is None:
             parts = found.partitions
@@ -168,7 +166,7 @@ class Group:
         milliseconds = brokers.longer_session(self._config)
         self._config["session.timeout.ms"] = milliseconds
         self._consumer.close()
-        self._consumer = kafka.make_consumer(self._config)
+        self._consumer = make_consumer(self._config)
         self._anchor = Anchor(self._consumer)
         self.join()
 
@@ -222,45 +220,3 @@ class Group:
             self._ask_at = time.monotonic() + ASK_AGAIN_S
         else:
             self.complaints.settle("broker")
-
-
-def held_shards(admin: AdminClient, group: str, shards: Iterable[int]) -> set[int]:
-    """Those whose position an open transaction may still move; `KafkaException`, `TimeoutError`.
-
-    A client that asks for stable positions waits for all; this question is answered at once.
-    """
-    places = [TopicPartition(ANCHOR_TOPIC, shard) for shard in shards]
-    asked = admin.list_consumer_group_offsets(
-        [ConsumerGroupTopicPartitions(group, places)],
-        require_stable=True,
-        request_timeout=kafka.METADATA_S,
-    )
-    found = asked[group].result(kafka.METADATA_S + kafka.GRACE_S).topic_partitions
-    held = KafkaError.UNSTABLE_OFFSET_COMMIT
-    return {each.partition for each in found if each.error and each.error.code() == held}
-
-
-class PositionReader:
-    """Asks for the positions of the group, beside its membership.
-
-    A client of its own: calls on one client wait for each other, and the
-    member's is busy polling. As `read_committed` it answers stable positions
-    only, as `read_uncommitted` those before a transaction that is still open.
-    """
-
-    def __init__(self, config: kafka.Config) -> None:
-        """Take librdkafka's configuration with the group and the isolation level."""
-        self._consumer: Consumer = kafka.make_consumer(config)
-
-    def committed(self, shards: Iterable[int], timeout: float) -> list[TopicPartition]:
-        """The positions; `KafkaException` with _TIMED_OUT while a transaction holds them."""
-        places = [TopicPartition(ANCHOR_TOPIC, shard) for shard in sorted(shards)]
-        found = self._consumer.committed(places, timeout=timeout)
-        for place in found:
-            if place.error is not None:
-                raise KafkaException(place.error)
-        return found
-
-    def close(self) -> None:
-        """Let go of the connections."""
-        self._consumer.close()

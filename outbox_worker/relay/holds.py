@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from confluent_kafka import KafkaError
 
-from outbox_worker import rights
+from outbox_worker.kafka import rights
 from outbox_worker.relay.cohorts import Run
 from outbox_worker.relay.topics import Closed
 from outbox_worker.relay.transaction import NO_RECORD

@@ -7,9 +7,9 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from outbox_worker.relay.caller import Caller
-from outbox_worker.relay.position import BY_XID, Place, Summary, advance, summarize
-from outbox_worker.relay.stored import Stored, as_offset
+from outbox_worker.position.position import BY_XID, Place, Summary, advance, summarize
+from outbox_worker.published.committed import CommittedPosition, as_offset
+from outbox_worker.relay.abandonable import AbandonableThread
 from outbox_worker.relay.transaction import Aborted, Committed
 from outbox_worker.settings import KAFKA_CALL_S
 from outbox_worker.stores.outbox import TOPIC
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from outbox_worker.observe.metrics import RelayMetrics
+    from outbox_worker.position.position import Position
+    from outbox_worker.position.snapshot import Snapshot
     from outbox_worker.relay.batch_size import BatchSize
     from outbox_worker.relay.group import Group
-    from outbox_worker.relay.position import Position
     from outbox_worker.relay.reader import Batch
-    from outbox_worker.relay.snapshot import Snapshot
     from outbox_worker.relay.transaction import Outcome, Transactions
     from outbox_worker.stores.outbox import EventRow
 
@@ -40,7 +40,9 @@ STALE_XIDS: Final = 100_000
 CREATED_AT: Final = 8
 
 
-def positions_after(batch: Batch, stored: Mapping[int, Stored], floor: int) -> dict[int, Stored]:
+def positions_after(
+    batch: Batch, stored: Mapping[int, CommittedPosition], floor: int
+) -> dict[int, CommittedPosition]:
     """The new position of every shard that has rows in the batch.
 
     A shard without rows keeps the position it has: it stays true. Only where it
@@ -61,7 +63,7 @@ def positions_after(batch: Batch, stored: Mapping[int, Stored], floor: int) -> d
             summary = whole
         done = stand.floor if batch.cut is not None else max(stand.floor, floor)
         place = Place(stand.seen, batch.upper, batch.cut, done)
-        after[shard] = Stored(old.batch + 1, advance(old.position, summary, place))
+        after[shard] = CommittedPosition(old.batch + 1, advance(old.position, summary, place))
     return after
 
 
@@ -80,12 +82,12 @@ class Publisher:
         self._size = size
         self._group = group
         self._metrics = metrics
-        self._caller = Caller("commit")
+        self._caller = AbandonableThread("commit")
 
     def publish(
         self,
         rows: Sequence[EventRow],
-        positions: Mapping[int, Stored],
+        positions: Mapping[int, CommittedPosition],
         meanwhile: Callable[[], None] | None = None,
         *,
         is_claim: bool = False,

@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING
 import psycopg
 import structlog
 
-from outbox_worker import database
-from outbox_worker.errors import UnreachableError
+from outbox_worker.errors import ServerError
+from outbox_worker.postgres import database
 from outbox_worker.settings import BACKOFF_MAX_S, BACKOFF_MIN_S
 from outbox_worker.stores import outbox
 from outbox_worker.stores.outbox import Limits
 
 if TYPE_CHECKING:
-    from outbox_worker.database import Connection
     from outbox_worker.observe.metrics import RelayMetrics
+    from outbox_worker.position.snapshot import Snapshot
     from outbox_worker.relay.batch_size import BatchSize
     from outbox_worker.relay.cohorts import Cohort
-    from outbox_worker.relay.snapshot import Snapshot
+    from outbox_worker.stores import Connection
     from outbox_worker.stores.outbox import EventRow
 
 BY_ID = itemgetter(0)
@@ -97,7 +97,7 @@ class TableReader:
             self._connection = database.connect(
                 self._url, application="outbox-worker relay", options=database.READER_OPTIONS
             )
-        except UnreachableError as error:
+        except ServerError as error:
             self._fail(error.message)
             return None
         if self.trouble:

@@ -4,7 +4,7 @@
 here sleeps but the wait in the group's poll.
 
 A shard comes to us in four steps: Kafka assigns it (`Group`), Kafka is asked
-where it stands (`Lookups`), the table is asked whether that is still true
+where it stands (`PositionLookup`), the table is asked whether that is still true
 (`admission`), and it is served (`Cohorts`).
 """
 
@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Final, assert_never
 import psycopg
 import structlog
 
-from outbox_worker.errors import HistoryLostError, UnreachableError
+from outbox_worker.errors import HistoryLostError, ServerError
+from outbox_worker.position.codec import PositionTooLargeError
+from outbox_worker.position.floor import FloorHistory
 from outbox_worker.relay import holds
-from outbox_worker.relay.codec import PositionTooLargeError
 from outbox_worker.relay.cohorts import Cohorts
-from outbox_worker.relay.crowd import Crowd
-from outbox_worker.relay.floor import FloorHistory
+from outbox_worker.relay.position_limit import PositionLimit
 from outbox_worker.relay.publisher import positions_after
 from outbox_worker.relay.reader import BY_ID
 from outbox_worker.relay.renewal import Renewal
@@ -40,15 +40,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from outbox_worker.observe.metrics import RelayMetrics
-    from outbox_worker.relay.admission import Admission
+    from outbox_worker.published.committed import CommittedPosition
     from outbox_worker.relay.batch_size import BatchSize
+    from outbox_worker.relay.claim import Claims
     from outbox_worker.relay.cohorts import Cohort
     from outbox_worker.relay.group import Group
-    from outbox_worker.relay.lookups import Lookups
+    from outbox_worker.relay.position_lookup import PositionLookup
     from outbox_worker.relay.publisher import Publisher
     from outbox_worker.relay.reader import Batch, TableReader
     from outbox_worker.relay.shapes import Shape
-    from outbox_worker.relay.stored import Stored
     from outbox_worker.relay.topics import Topics
     from outbox_worker.relay.transaction import Transactions
     from outbox_worker.stores.outbox import EventRow
@@ -67,10 +67,10 @@ class Parts:
     """What a relay is wired from."""
 
     group: Group
-    lookups: Lookups
+    lookups: PositionLookup
     size: BatchSize
     reader: TableReader
-    admission: Admission
+    admission: Claims
     topics: Topics
     transactions: Transactions
     publisher: Publisher
@@ -87,10 +87,10 @@ class Relay:
         self._floors = FloorHistory()
         self._highest = self._marked = 0
         self._mark_at = self._wait = self._recheck_at = 0.0
-        self._stored: dict[int, Stored] = {}
-        self._known: dict[int, Stored | None] = {}
+        self._stored: dict[int, CommittedPosition] = {}
+        self._known: dict[int, CommittedPosition | None] = {}
         self._ahead: tuple[Cohort, Batch] | None = None
-        self._crowd, self._renewal = Crowd(), Renewal()
+        self._crowd, self._renewal = PositionLimit(), Renewal()
         self._complaints = parts.group.complaints
         self._refusal: HistoryLostError | None = None
 
@@ -100,7 +100,7 @@ class Relay:
         return self._refusal
 
     @property
-    def positions(self) -> Mapping[int, Stored]:
+    def positions(self) -> Mapping[int, CommittedPosition]:
         """By shard that is served, its committed position."""
         return dict(self._stored)
 
@@ -140,7 +140,7 @@ class Relay:
             self._parts.reader.lose(error)
         except HistoryLostError as error:
             self._refuse(error)
-        except UnreachableError as error:
+        except ServerError as error:
             log.debug("topics_unknown", error=error.message)  # `Topics` has said it aloud.
         self._parts.metrics.shards_held.set(self._cohorts.held)
         self._parts.metrics.shards_served.set(len(self._stored))
@@ -232,7 +232,7 @@ class Relay:
             self._stored[entry.shard] = entry.stored
             self._cohorts.add(entry.cohort)
 
-    def _claim(self, rows: list[EventRow], claims: Mapping[int, Stored]) -> bool:
+    def _claim(self, rows: list[EventRow], claims: Mapping[int, CommittedPosition]) -> bool:
         """Tell Kafka whose the shards are; late rows of a backlog go out with it."""
         outcome = self._parts.publisher.publish(rows, claims, is_claim=True)
         refused = isinstance(outcome, Rejected | Discarded) and bool(outcome.topics)

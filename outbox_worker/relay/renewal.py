@@ -10,18 +10,18 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from outbox_worker.relay import evidence
-from outbox_worker.relay.codec import PositionTooLargeError, encode
-from outbox_worker.relay.position import Place, proceed
+from outbox_worker.position.codec import PositionTooLargeError, encode
+from outbox_worker.position.position import Place, proceed
+from outbox_worker.published import witnesses
+from outbox_worker.published.committed import CommittedPosition
 from outbox_worker.relay.publisher import STALE_XIDS
-from outbox_worker.relay.stored import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from outbox_worker.database import Connection
-    from outbox_worker.relay.position import Position
+    from outbox_worker.position.position import Position
     from outbox_worker.relay.reader import Batch
+    from outbox_worker.stores import Connection
 
 LOOK_S: Final = 60.0
 """How often at most it is looked at: the shards that are asked about are at rest."""
@@ -35,24 +35,28 @@ class Renewal:
         self._not_before = 0.0
 
     def positions(
-        self, connection: Connection, batch: Batch, stored: Mapping[int, Stored], floor: int
-    ) -> dict[int, Stored]:
+        self,
+        connection: Connection,
+        batch: Batch,
+        stored: Mapping[int, CommittedPosition],
+        floor: int,
+    ) -> dict[int, CommittedPosition]:
         """New positions, mostly none; `floor` is where all have ended by the batch's border."""
         now = time.monotonic()
         if batch.rows or batch.cut is not None or now < self._not_before:
             return {}
         self._not_before = now + LOOK_S
-        witnesses = evidence.newest(connection, (each.position for each in stored.values()))
-        if witnesses is None:
+        newest = witnesses.newest(connection, (each.position for each in stored.values()))
+        if newest is None:
             return {}
         after = {}
         for shard, stand in batch.cohort.stands.items():
             old = stored[shard]
-            if witnesses.top.xid - old.position.seen.xmax >= STALE_XIDS:
+            if newest.top.xid - old.position.seen.xmax >= STALE_XIDS:
                 place = Place(stand.seen, batch.upper, None, max(stand.floor, floor))
-                position = proceed(old.position, witnesses.top, witnesses.last, place)
+                position = proceed(old.position, newest.top, newest.last, place)
                 if fits(position):
-                    after[shard] = Stored(old.batch + 1, position)
+                    after[shard] = CommittedPosition(old.batch + 1, position)
         return after
 
 

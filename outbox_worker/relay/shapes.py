@@ -7,16 +7,16 @@ partitions from now on, events of before that are gone with their topic.
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
 from confluent_kafka import KafkaException, TopicCollection
 
-from outbox_worker import kafka
+from outbox_worker.kafka.admin import GRACE_S, METADATA_S, id_of
+from outbox_worker.kafka.clients import make_admin
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from concurrent.futures import Future
 
     from confluent_kafka import Node
@@ -31,9 +31,6 @@ LOOK_S: Final = 5.0
 
 LEADERLESS_S: Final = 1.0
 """The same while a partition has no leader."""
-
-NO_ID: Final = "AAAAAAAAAAAAAAAAAAAAAA"
-"""Sixteen bytes of zero, as librdkafka writes ids."""
 
 log = structlog.get_logger("relay")
 
@@ -82,10 +79,10 @@ class Shapes:
             self._begin_anew()
         if not self._asked and now >= self._look_at and self._names:
             self._look_at = now + (LEADERLESS_S if self._leaders.are_lacking else LOOK_S)
-            self._give_up_at = now + kafka.METADATA_S + kafka.GRACE_S
-            self._admin = self._admin or kafka.make_admin(self._settings)
+            self._give_up_at = now + METADATA_S + GRACE_S
+            self._admin = self._admin or make_admin(self._settings)
             self._asked = self._admin.describe_topics(
-                TopicCollection(sorted(self._names)), request_timeout=kafka.METADATA_S
+                TopicCollection(sorted(self._names)), request_timeout=METADATA_S
             )
 
     def _take(self, name: str, answer: Future[TopicDescription]) -> None:
@@ -97,7 +94,7 @@ class Shapes:
             return  # Of a topic that is not there, or not ours to see, `Topics` tells.
         missing = [each.id for each in found.partitions if _is_nobody(each.leader)]
         self._leaders.note(name, len(found.partitions), missing)
-        now = Shape(_id_of(found), len(found.partitions))
+        now = Shape(id_of(found), len(found.partitions))
         before = self._shapes.get(name)
         self._shapes[name] = now
         if before is None:
@@ -128,22 +125,3 @@ class Shapes:
 def _is_nobody(leader: Node | None) -> bool:
     """Whether a partition has no leader, of which the declared type does not tell."""
     return leader is None
-
-
-def topic_ids(admin: AdminClient, topics: Collection[str]) -> dict[str, str]:
-    """By topic the id of its present life, of those of which the broker tells one."""
-    if not topics:
-        return {}
-    asked = admin.describe_topics(TopicCollection(sorted(topics)), request_timeout=kafka.METADATA_S)
-    found = {}
-    for name, answer in asked.items():
-        # One that is not there, or not ours to see, has none.
-        with suppress(KafkaException, TimeoutError):
-            found[name] = _id_of(answer.result(kafka.METADATA_S + kafka.GRACE_S))
-    return {name: id_ for name, id_ in found.items() if id_}
-
-
-def _id_of(topic: TopicDescription) -> str:
-    """The id of a topic as text, "" where the broker has none (before Kafka 2.8)."""
-    text = str(topic.topic_id)
-    return "" if text == NO_ID else text

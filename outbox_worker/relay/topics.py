@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import structlog
 from confluent_kafka import KafkaError, KafkaException
 
-from outbox_worker import kafka, rights
-from outbox_worker.relay.complaints import words
+from outbox_worker.kafka import rights
+from outbox_worker.kafka.admin import CREATE_S, GRACE_S, may, not_made, order_topic, unreachable
+from outbox_worker.kafka.clients import make_admin
+from outbox_worker.relay.kafka_status import words
 from outbox_worker.relay.shapes import Shapes
 from outbox_worker.settings import ANCHOR_TOPIC
 
@@ -65,7 +67,7 @@ class Topics:
         self._orders: dict[str, Order] = {}
 
     def closed(self, names: Iterable[str]) -> dict[str, Closed]:
-        """Those of `names` that take no event; `UnreachableError` where nobody answers."""
+        """Those of `names` that take no event; `ServerError` where nobody answers."""
         wanted = set(names)
         self._shapes.look(wanted)
         faults = {name: self._find(name) for name in wanted - self._known}
@@ -121,7 +123,7 @@ class Topics:
             fault = self._group.topic_fault(name)
         except KafkaException as error:
             self._group.complaints.note("topics", error.args[0].code(), words(error.args[0]))
-            raise kafka.unreachable(error.args[0]) from error
+            raise unreachable(error.args[0]) from error
         if fault is None:
             self._say_made(name)
             return self._find_out(name) if name in self._doubted else None
@@ -165,7 +167,7 @@ class Topics:
     def _may(self, name: str, operation: str) -> bool | None:
         """Whether Kafka lets us do this; None where it does not say."""
         try:
-            return kafka.may(self._client(), name, operation)
+            return may(self._client(), name, operation)
         except KafkaException as error:
             code = error.args[0].code()
             if code < 0:
@@ -174,12 +176,12 @@ class Topics:
 
     def _client(self) -> AdminClient:
         if self._admin is None:
-            self._admin = kafka.make_admin(self._settings)
+            self._admin = make_admin(self._settings)
         return self._admin
 
     def _order(self, name: str, shape: TopicShape) -> Order:
-        made = kafka.order_topic(self._client(), name, shape.partitions, shape.replication)
-        order = Order(made, time.monotonic() + kafka.CREATE_S + kafka.GRACE_S)
+        made = order_topic(self._client(), name, shape.partitions, shape.replication)
+        order = Order(made, time.monotonic() + CREATE_S + GRACE_S)
         self._orders[name] = order
         return order
 
@@ -189,7 +191,7 @@ class Topics:
             return None
         if fault.code() < 0:
             self._begin_anew()
-        error = kafka.not_made(fault, name, shape.partitions)
+        error = not_made(fault, name, shape.partitions)
         return Closed(error.message, f"{error.way_out}; or see OUTBOX_CREATE_TOPICS")
 
     def _begin_anew(self) -> None:

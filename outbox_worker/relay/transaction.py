@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from outbox_worker import brokers, kafka
-from outbox_worker.relay.complaints import words
+from outbox_worker.kafka import brokers
 from outbox_worker.relay.ids import Ids
+from outbox_worker.relay.kafka_status import words
 from outbox_worker.relay.leaders import Leaders
 from outbox_worker.relay.record import headers_of, written_ms
 from outbox_worker.settings import KAFKA_CALL_S
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from confluent_kafka import Message, TopicPartition
 
+    from outbox_worker.kafka.config import Config
     from outbox_worker.relay.record import Header
     from outbox_worker.settings import Timestamp
     from outbox_worker.stores.outbox import EventRow
@@ -149,7 +150,7 @@ class Transactions:
 
     def __init__(
         self,
-        config: kafka.Config,
+        config: Config,
         source: str,
         timestamp: Timestamp = "insert",
         leaders: Leaders | None = None,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from datetime import datetime
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 
 @dataclass(frozen=True, slots=True)

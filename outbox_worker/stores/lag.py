@@ -9,7 +9,7 @@ import sql
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 
 class ShardLag(NamedTuple):

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 
 class Mirrored(NamedTuple):

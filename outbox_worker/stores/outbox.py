@@ -7,13 +7,13 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import sql
-from outbox_worker.relay.snapshot import NOTHING, Snapshot
+from outbox_worker.position.snapshot import NOTHING, Snapshot
 from outbox_worker.settings import LARGEST_EVENT, SHARDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 EventRow: TypeAlias = tuple[
     int, int, int, str, str, str | None, str, str, str, str | None, bytes | None, int

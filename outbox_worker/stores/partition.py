@@ -9,7 +9,7 @@ import sql
 if TYPE_CHECKING:
     from datetime import date, datetime
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 
 def list_partitions(connection: Connection) -> list[date]:

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import sql
-from outbox_worker.relay.snapshot import Snapshot
+from outbox_worker.position.snapshot import Snapshot
 from outbox_worker.settings import SHARDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 
 class Trusted(NamedTuple):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 
 class ClaimedBatch(NamedTuple):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from psycopg import Copy
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 
 def list_topics(connection: Connection) -> list[str]:

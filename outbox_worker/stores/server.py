@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import sql
-from outbox_worker.relay.snapshot import Snapshot
+from outbox_worker.position.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 
 class Identity(NamedTuple):

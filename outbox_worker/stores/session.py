@@ -10,7 +10,7 @@ import sql
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 
 def pin_settings(connection: Connection, wanted: Mapping[str, str]) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import sql
 
 if TYPE_CHECKING:
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 
 class Tally(NamedTuple):

@@ -14,9 +14,9 @@ from outbox_worker.demo import batch
 from outbox_worker.demo.classroom import create_student
 from outbox_worker.demo.story import Story
 from outbox_worker.demo.verdict import Verdict
+from outbox_worker.kafka.subscribe import Event
+from outbox_worker.reconcile.verify import Report
 from outbox_worker.stores.verify import TopicVerdict
-from outbox_worker.tail import Event
-from outbox_worker.verify import Report
 from tests.harness.waiting import patient, wait_until
 from tests.harness.workers import COMMAND, environment
 

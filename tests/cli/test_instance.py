@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 import pytest
 
-from outbox_worker import database as connections
 from outbox_worker.local.postgres import PostgresServer
 from outbox_worker.maintenance.instance import OPTIONS, TAKEN_S
+from outbox_worker.postgres import database as connections
 from tests.cli.conftest import Stage
 from tests.harness.databases import make_database
 from tests.harness.waiting import wait_until

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
     from tests.cli.conftest import Stage
 
 KEYS: Final = ("order-1", "заказ-1", "注文-1", "заказ-1")

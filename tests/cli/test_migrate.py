@@ -14,10 +14,10 @@ import psycopg
 import pytest
 
 import sql
-from outbox_worker import database as connections
-from outbox_worker import migrations
 from outbox_worker.cli import migrate as cli
 from outbox_worker.errors import WorkFailedError
+from outbox_worker.postgres import database as connections
+from outbox_worker.postgres import migrations
 from outbox_worker.settings import PARTITIONS_AHEAD_DAYS
 from outbox_worker.stores import partition
 from tests.harness.databases import make_empty_database

@@ -11,9 +11,9 @@ import psycopg
 import pytest
 from psycopg import conninfo
 
-from outbox_worker import database as connections
-from outbox_worker import session
-from outbox_worker.errors import SettingsError, UnreachableError
+from outbox_worker.errors import ServerError, SettingsError
+from outbox_worker.postgres import database as connections
+from outbox_worker.postgres import session
 from tests.harness.pooler import Pooler
 from tests.harness.waiting import patient, wait_until
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
     from tests.cli.conftest import Stage
     from tests.harness.pooler import Mode
 
@@ -114,7 +114,7 @@ def test_a_pooler_that_has_no_second_session_is_said_to_be_too_small(
     monkeypatch.setattr(session, "SECOND_S", 1.0)
     with (
         Pooler(database, tmp_path, "session", size=1) as pooler,
-        pytest.raises(UnreachableError, match="pool_size"),
+        pytest.raises(ServerError, match="pool_size"),
     ):
         connections.connect(pooler.url, application="tests")
 

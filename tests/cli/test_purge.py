@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import psycopg
 
-from outbox_worker import database
 from outbox_worker.maintenance import partitions
+from outbox_worker.postgres import database
 from outbox_worker.stores import partition
 from tests.cli.conftest import make_roles, move
 from tests.cli.test_status import status

@@ -8,8 +8,9 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from outbox_worker import database, standstill
-from outbox_worker.rebase import Progress, Rebase
+from outbox_worker.postgres import database
+from outbox_worker.reconcile import idle_group
+from outbox_worker.reconcile.rebase import Progress, Rebase
 from outbox_worker.settings import Settings
 from tests.cli.conftest import make_roles, move
 from tests.harness.waiting import wait_until
@@ -197,7 +198,7 @@ def test_a_rebase_that_was_cut_off_between_the_two_commits_is_run_again(
         raise CutOffError
 
     with database.connect(stage.url, application="tests") as link, monkeypatch.context() as patch:
-        patch.setattr(standstill, "commit", cut)
+        patch.setattr(idle_group, "commit", cut)
         progress = Progress(lambda _: None, lambda _: None)
         with pytest.raises(CutOffError):
             Rebase(settings, link, progress).execute(None, lambda _: None)

@@ -10,8 +10,8 @@ import psycopg
 from click.testing import CliRunner
 from rich.console import Console
 
-from outbox_worker import database as connections
 from outbox_worker.cli import status as cli
+from outbox_worker.postgres import database as connections
 from outbox_worker.stores.lag import Place
 from tests.harness.waiting import wait_until
 

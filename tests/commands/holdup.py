@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from domain.commands import AnyCommand
     from domain.results import Result
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 LOCK_STUDENT: Final = "SELECT FROM school.student WHERE student_id = %s FOR UPDATE"
 

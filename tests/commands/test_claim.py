@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import sql
-from outbox_worker import database as connections
 from outbox_worker.commands.sessions import OPTIONS
+from outbox_worker.postgres import database as connections
 from outbox_worker.stores import command as inbox
 from tests.commands.inbox import submit
 from tests.harness.waiting import wait_until
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from uuid import UUID
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
     from outbox_worker.stores.command import Claimed
 
 QUEUED = 100_000

@@ -12,9 +12,9 @@ from structlog.testing import capture_logs
 
 import domain
 from domain import events as events_of_domain
-from outbox_worker import database as connections
 from outbox_worker.commands import executor as product
 from outbox_worker.commands.outcome import Failed, Idle, Postponed, Rejected, Succeeded, Unreached
+from outbox_worker.postgres import database as connections
 from tests.commands.holdup import hold_up
 from tests.commands.inbox import (
     CLASS,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from domain.commands import AnyCommand
     from domain.results import Result
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid = %s"
 CLASSES = "SELECT count(*) FROM school.class"

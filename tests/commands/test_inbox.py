@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from outbox_worker import database as connections
+from outbox_worker.postgres import database as connections
 from tests.commands.inbox import CLASS, look, run_all, submit
 from tests.commands.inbox import new_executor as make
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 COUNT = "SELECT count(*) FROM outbox.command"
 INSERT = """

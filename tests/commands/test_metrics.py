@@ -9,19 +9,19 @@ import psycopg
 import pytest
 from prometheus_client import CollectorRegistry
 
-from outbox_worker import database as connections
 from outbox_worker.commands.faults import is_infrastructure, pause_after
 from outbox_worker.maintenance.gauges import command_gauges
 from outbox_worker.observe.commands import CommandMetrics
 from outbox_worker.observe.health import Health
 from outbox_worker.observe.statements import StatementMetrics
+from outbox_worker.postgres import database as connections
 from outbox_worker.stores import command as inbox
 from tests.commands.inbox import new_executor, run_all, submit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 SECONDS = "db_statement_seconds_count"
 ERRORS = "db_errors_total"

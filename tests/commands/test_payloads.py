@@ -12,14 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from domain.parsing import COMMANDS
-from outbox_worker import database as connections
 from outbox_worker.commands.outcome import Rejected, Succeeded
+from outbox_worker.postgres import database as connections
 from tests.commands.inbox import PREFIX, events, look, new_executor, run_all, submit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 DEEP = 3_000
 MEGABYTE = 1_000_000

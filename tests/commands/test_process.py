@@ -14,9 +14,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from psycopg import sql as identifiers
 
-from outbox_worker import database as connections
 from outbox_worker.commands.sessions import APPLICATION, OPTIONS
 from outbox_worker.local.postgres import PostgresServer
+from outbox_worker.postgres import database as connections
 from tests.commands.inbox import CLASS, events, look, submit
 from tests.harness.control import Control
 from tests.harness.databases import make_database
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from uuid import UUID
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 START_S: Final = 60.0
 LEFT = "SELECT count(*) FROM outbox.command WHERE status = 'queued' AND key <> 'hot'"

@@ -16,7 +16,7 @@ from tests.commands.inbox import new_executor, submit
 if TYPE_CHECKING:
     import pytest
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 
 def claimed(key: str, seq: int, last_seq: int) -> Claimed:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from outbox_worker import database
+from outbox_worker.postgres import database
 from tests.domain.authors import WAIT_S
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from domain.results import (
     ErrorCode,
     Refused,
 )
-from outbox_worker import database as connections
+from outbox_worker.postgres import database as connections
 from tests.domain.authors import (
     CONFIRMED,
     NOON,
@@ -41,7 +41,7 @@ from tests.domain.authors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import pytest
 from domain.handle import handle
 from domain.overdue import Decided
 from domain.results import ConfirmationResult
-from outbox_worker import database as connections
+from outbox_worker.postgres import database as connections
 from tests.domain.authors import (
     CONFIRMED,
     READY,

@@ -17,7 +17,7 @@ from domain import commands
 from domain.handle import handle
 from domain.overdue import Decided, decide_overdue
 from domain.results import ConfirmationResult, Refused, SuggestionResult
-from outbox_worker import database as connections
+from outbox_worker.postgres import database as connections
 from tests.domain import authors
 from tests.domain.author_model import MIN_SCORE, BatchModel, Confirmed
 from tests.domain.authors import CONFIRMED, DAY, NOON, READY, TEACHER

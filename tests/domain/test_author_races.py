@@ -13,7 +13,7 @@ import pytest
 
 from domain.overdue import Decided
 from domain.results import ConfirmationResult, Refused
-from outbox_worker import database as connections
+from outbox_worker.postgres import database as connections
 from tests.domain.authors import (
     NOON,
     TOLD,

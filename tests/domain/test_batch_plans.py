@@ -9,8 +9,8 @@ import pytest
 
 import domain
 import sql
-from outbox_worker import database as connections
 from outbox_worker.commands.sessions import OPTIONS
+from outbox_worker.postgres import database as connections
 from tests.domain.cases import NOON
 from tests.domain.facts import ANNA, number, succeeds
 from tests.domain.uploads import registration, text

@@ -17,7 +17,7 @@ import pytest
 
 import domain
 from domain.results import ContentResult, FailureResult
-from outbox_worker import database as connections
+from outbox_worker.postgres import database as connections
 from tests.domain import stampede
 from tests.domain.facts import succeeds
 from tests.domain.side import sides

@@ -19,7 +19,7 @@ import pytest
 import domain
 from domain.commands import ProvisionContent, RecordValidationFailure, RegisterBatch
 from domain.results import BatchResult, ContentResult, ErrorCode, FailureResult, Refused
-from outbox_worker import database as connections
+from outbox_worker.postgres import database as connections
 from tests.domain.facts import succeeds
 from tests.domain.scheduler import END, Play, in_every_order, stage
 from tests.domain.upload_rules import judge

@@ -9,9 +9,9 @@ from confluent_kafka.admin._acl import AclOperation
 from confluent_kafka.admin._resource import ResourceType
 from pydantic import SecretStr
 
-from outbox_worker import brokers
-from outbox_worker import kafka as clients
 from outbox_worker.errors import BrokerLimitError
+from outbox_worker.kafka import brokers
+from outbox_worker.kafka.config import producer_config
 from outbox_worker.local.ports import HOST, free_port
 from outbox_worker.settings import ANCHOR_TOPIC, SHARDS, Settings
 from tests.cli.conftest import run_command
@@ -127,7 +127,7 @@ def test_a_transaction_that_no_broker_takes_is_named_with_both_values(hopeless: 
         database_url=SecretStr(hopeless.url), kafka_bootstrap_servers=hopeless.bootstrap
     )
     with pytest.raises(BrokerLimitError) as found:
-        brokers.open_producer(clients.producer_config(settings, hopeless.name))
+        brokers.open_producer(producer_config(settings, hopeless.name))
     assert "is below 1000 ms" in found.value.message
     assert "10000 ms is what it wants" in found.value.message
     assert found.value.message.endswith("transaction.max.timeout.ms is 500")

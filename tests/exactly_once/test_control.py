@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from outbox_worker import database as connections
+from outbox_worker.postgres import database as connections
 from tests.harness.control import PAUSE_S, ROUND_S, Control, Round
 from tests.harness.disturbances import Calm
 
 if TYPE_CHECKING:
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 STILL_S: Final = 3.0
 LOCK: Final = "LOCK TABLE public.control"

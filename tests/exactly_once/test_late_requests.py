@@ -16,7 +16,7 @@ from tests.harness.proxy import Proxy
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
-    from outbox_worker.kafka import Config
+    from outbox_worker.kafka.config import Config
     from outbox_worker.stores.outbox import EventRow
 
 pytestmark = pytest.mark.slow

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from outbox_worker import database as connections
+from outbox_worker.postgres import database as connections
 from outbox_worker.stores import mirror
 from tests.harness.databases import make_empty_database
 from tests.harness.history import rebase, refusing_worker

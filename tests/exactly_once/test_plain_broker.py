@@ -9,9 +9,10 @@ import pytest
 from confluent_kafka.cimpl import NewPartitions
 from pydantic import SecretStr
 
-from outbox_worker import anchor
-from outbox_worker import kafka as clients
 from outbox_worker.errors import SettingsError
+from outbox_worker.kafka import anchor
+from outbox_worker.kafka.admin import partitions_of
+from outbox_worker.kafka.clients import make_admin
 from outbox_worker.settings import ANCHOR_TOPIC, SHARDS, Settings
 from tests.cli.conftest import run_command
 from tests.harness.brokers import own_broker
@@ -102,10 +103,10 @@ def test_a_topic_that_somebody_else_made_in_between_is_looked_at(
     settings = Settings(database_url=SecretStr(plain.url), kafka_bootstrap_servers=plain.bootstrap)
     plain.create_topics({ANCHOR_TOPIC: 1})
     looks = iter([0])
-    count = clients.partitions_of
-    monkeypatch.setattr(clients, "partitions_of", lambda *asked: next(looks, None) or count(*asked))
+    count = partitions_of
+    monkeypatch.setattr(anchor, "partitions_of", lambda *asked: next(looks, None) or count(*asked))
     with pytest.raises(SettingsError, match="has 1 partitions, not 16") as caught:
-        anchor.ensure_topic(clients.make_admin(settings))
+        anchor.ensure_topic(make_admin(settings))
     assert "--alter --topic outbox.shards --partitions 16" in caught.value.way_out
     done = run_command("run", **plain.settings)
     assert done.returncode == 2

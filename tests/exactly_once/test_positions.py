@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
 
-from outbox_worker import database as connections
-from outbox_worker.relay.stored import from_mirror
+from outbox_worker.postgres import database as connections
+from outbox_worker.published.committed import from_mirror
 from outbox_worker.settings import ANCHOR_TOPIC
 from outbox_worker.stores import mirror
 from tests.harness.history import rebase, refusing_worker

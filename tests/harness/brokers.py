@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from outbox_worker.errors import UnreachableError
+from outbox_worker.errors import ServerError
 from outbox_worker.local import jars
 from outbox_worker.local.kafka import KafkaServer
 
@@ -20,7 +20,7 @@ def own_broker(**given: Any) -> Iterator[KafkaServer]:  # noqa: ANN401  what Kaf
     """A broker for as long as the block lasts; without Java the test fails in one sentence."""
     try:
         jars.need_java()
-    except UnreachableError as error:
+    except ServerError as error:
         pytest.fail(str(error), pytrace=False)
     with KafkaServer(**given) as server:
         yield server

@@ -9,9 +9,9 @@ import psycopg
 from psycopg import conninfo
 from psycopg import sql as identifiers
 
-from outbox_worker import database, migrations
 from outbox_worker.local.ports import HOST
 from outbox_worker.maintenance import partitions
+from outbox_worker.postgres import database, migrations
 
 if TYPE_CHECKING:
     from outbox_worker.local.postgres import PostgresServer

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from outbox_worker.errors import UnreachableError
+from outbox_worker.errors import ServerError
 from outbox_worker.local import jars
 from outbox_worker.local.broker import open_broker
 from outbox_worker.local.kafka import KafkaServer
@@ -164,7 +164,7 @@ def install(program: Path, says: str = "") -> None:
 
 
 def test_without_java_and_docker_the_error_says_what_to_install(programs: Path) -> None:
-    with pytest.raises(UnreachableError, match="neither Java 17 with Maven nor Docker") as caught:
+    with pytest.raises(ServerError, match="neither Java 17 with Maven nor Docker") as caught:
         open_broker().__enter__()
     assert "openjdk-17" in caught.value.way_out
     assert "OUTBOX_LOCAL_KAFKA" in caught.value.way_out
@@ -189,7 +189,7 @@ def test_a_broker_of_our_own_says_what_it_lacks(
     if maven:
         install(programs / "mvn")
     assert not jars.have_java()
-    with pytest.raises(UnreachableError, match=f"Java 17 or newer .* here is {lack}") as caught:
+    with pytest.raises(ServerError, match=f"Java 17 or newer .* here is {lack}") as caught:
         KafkaServer()
     assert "openjdk-17" in caught.value.way_out
     assert "Docker" not in caught.value.way_out

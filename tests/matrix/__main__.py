@@ -18,11 +18,11 @@ import click
 import confluent_kafka
 import psycopg
 
-from outbox_worker.errors import UnreachableError
+from outbox_worker.errors import ServerError
 from outbox_worker.local import jars
 from outbox_worker.local.kafka import KafkaServer
 from outbox_worker.local.postgres import PostgresServer
-from outbox_worker.migrations import OLDEST_SERVER
+from outbox_worker.postgres.migrations import OLDEST_SERVER
 from tests.harness.workers import ROOT
 from tests.matrix.servers import KAFKAS, Binaries, postgres_servers
 from tests.matrix.smoke import is_refused, play
@@ -108,7 +108,7 @@ def _postgres(each: Binaries) -> Line:
                 return Line(name, each.origin, words, refused)
             with KafkaServer() as broker:
                 return _told(name, each.origin, server, broker)
-    except (UnreachableError, psycopg.Error) as error:
+    except (ServerError, psycopg.Error) as error:
         return Line(name, each.origin, f"FAILED: {_short(error)}", is_good=False)
 
 
@@ -116,12 +116,12 @@ def _kafka(version: str) -> Line:
     name, origin = f"Kafka {version}", "Maven org.apache.kafka:kafka_2.13"
     try:
         jars.fetch(version)
-    except UnreachableError as error:
+    except ServerError as error:
         return Line(name, origin, f"not tried: {_short(error)}", None)
     try:
         with PostgresServer() as server, KafkaServer(version=version) as broker:
             return _told(name, origin, server, broker)
-    except UnreachableError as error:
+    except ServerError as error:
         return Line(name, origin, f"FAILED: {_short(error)}", is_good=False)
 
 

@@ -9,11 +9,11 @@ from prometheus_client import CollectorRegistry
 from typing_extensions import override
 
 from outbox_worker.observe.metrics import RelayMetrics
-from outbox_worker.relay.admission import Admission
+from outbox_worker.position.codec import encode
 from outbox_worker.relay.batch_size import BatchSize
-from outbox_worker.relay.codec import encode
-from outbox_worker.relay.complaints import Complaints
+from outbox_worker.relay.claim import Claims
 from outbox_worker.relay.group import Changes
+from outbox_worker.relay.kafka_status import KafkaStatus
 from outbox_worker.relay.reader import TableReader
 from outbox_worker.relay.relay import Parts, Relay
 from outbox_worker.relay.transaction import Aborted, Committed, Discarded
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from outbox_worker.relay.stored import Stored
+    from outbox_worker.published.committed import CommittedPosition
     from outbox_worker.relay.topics import Topics
     from outbox_worker.relay.transaction import Outcome
     from outbox_worker.stores.outbox import EventRow
@@ -38,7 +38,7 @@ class SimulatedGroup:
     is_member = True
 
     def __init__(self) -> None:
-        self.complaints = Complaints("group")
+        self.complaints = KafkaStatus("group")
         self.owned: set[int] = set()
         self._changes = Changes()
         self.left = False
@@ -83,7 +83,7 @@ class SimulatedLookups:
     def drop(self, shards: Iterable[int]) -> None:
         self._wanted -= set(shards)
 
-    def collect(self, _complaints: Complaints) -> dict[int, Stored | None]:
+    def collect(self, _complaints: KafkaStatus) -> dict[int, CommittedPosition | None]:
         wanted, self._wanted = self._wanted, set()
         return self._kafka.stored(wanted)
 
@@ -144,7 +144,7 @@ class SimulatedPublisher:
     def publish(
         self,
         rows: Sequence[Row],
-        positions: Mapping[int, Stored],
+        positions: Mapping[int, CommittedPosition],
         meanwhile: Callable[[], None] | None = None,
         *,
         is_claim: bool = False,
@@ -189,7 +189,7 @@ class Worker:
                     lookups=SimulatedLookups(kafka),
                     size=reader.size,
                     reader=reader,
-                    admission=Admission("group", lambda: name, topics, reader.size),
+                    admission=Claims("group", lambda: name, topics, reader.size),
                     topics=topics,
                     transactions=None,
                     publisher=SimulatedPublisher(kafka, self, *publisher),

@@ -12,17 +12,18 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 from unittest import mock
 
-from outbox_worker.relay import history, reader
-from outbox_worker.relay.floor import FloorHistory
+from outbox_worker.position import validity
+from outbox_worker.position.floor import FloorHistory
+from outbox_worker.relay import reader
 from outbox_worker.stores import outbox, server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
-    from outbox_worker.relay.history import Table
-    from outbox_worker.relay.position import Position
-    from outbox_worker.relay.snapshot import Snapshot
+    from outbox_worker.position.position import Position
+    from outbox_worker.position.snapshot import Snapshot
+    from outbox_worker.position.validity import Table
     from outbox_worker.stores.outbox import EventRow, Limits
     from tests.model.world import Postgres
 
@@ -75,25 +76,25 @@ def floor_by_xmax() -> Iterator[None]:
 
 def no_witness() -> AbstractContextManager[object]:
     """Positions are believed, whatever the table holds."""
-    return mock.patch.object(history, "lost", return_value="")
+    return mock.patch.object(validity, "lost", return_value="")
 
 
 def one_witness() -> AbstractContextManager[object]:
     """Only the row with the highest xid is asked for, not the one with the highest id."""
-    honest = history.lost
+    honest = validity.lost
 
     def lost(position: Position, table: Table) -> str:
         return honest(replace(position, last=position.top), table)
 
-    return mock.patch.object(history, "lost", lost)
+    return mock.patch.object(validity, "lost", lost)
 
 
 @contextmanager
 def no_intersection() -> Iterator[None]:
     """A backlog keeps its border from before a fail-over as it is."""
     with (
-        mock.patch.object(history, "reconnect", lambda position, _fresh: position),
-        mock.patch.object(history, "reborder", lambda position, _fresh: position),
+        mock.patch.object(validity, "reconnect", lambda position, _fresh: position),
+        mock.patch.object(validity, "reborder", lambda position, _fresh: position),
     ):
         yield
 

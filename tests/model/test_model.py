@@ -10,7 +10,7 @@ from unittest import mock
 
 import pytest
 
-from outbox_worker.relay import codec
+from outbox_worker.position import codec
 from tests.harness.waiting import patient
 from tests.model import history
 from tests.model.history import History, Verdict, play

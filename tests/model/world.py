@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from outbox_worker.relay.codec import decode, encode
-from outbox_worker.relay.snapshot import Snapshot
-from outbox_worker.relay.stored import Stored
+from outbox_worker.position.codec import decode, encode
+from outbox_worker.position.snapshot import Snapshot
+from outbox_worker.published.committed import CommittedPosition
 from outbox_worker.stores.server import Identity
 
 if TYPE_CHECKING:
@@ -167,18 +167,18 @@ class Kafka:
         self.positions: dict[int, tuple[int, str]] = {}
         self.owners: dict[int, object] = {}
 
-    def commit(self, rows: Sequence[Row], positions: Mapping[int, Stored]) -> None:
+    def commit(self, rows: Sequence[Row], positions: Mapping[int, CommittedPosition]) -> None:
         """One transaction."""
         self.log.extend(rows)
         for shard, stored in positions.items():
             self.positions[shard] = (stored.batch, encode(stored.position))
 
-    def stored(self, shards: Iterable[int]) -> dict[int, Stored | None]:
+    def stored(self, shards: Iterable[int]) -> dict[int, CommittedPosition | None]:
         """The positions as a lookup brings them."""
-        found: dict[int, Stored | None] = {}
+        found: dict[int, CommittedPosition | None] = {}
         for shard in shards:
             given = self.positions.get(shard)
-            found[shard] = None if given is None else Stored(given[0], decode(given[1]))
+            found[shard] = None if given is None else CommittedPosition(given[0], decode(given[1]))
         return found
 
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from outbox_worker.database import Connection
     from outbox_worker.local.postgres import PostgresServer
+    from outbox_worker.stores import Connection
 
 Service = dict[str, Any]
 

@@ -15,7 +15,7 @@ from tests.project.documents import blocks
 from tests.project.tree import ROOT, clean_environment
 
 if TYPE_CHECKING:
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 PAGE: Final = (ROOT / "docs" / "writers.md").read_text(encoding="utf-8")
 WITHOUT_PSYCOPG: Final = """

@@ -14,8 +14,8 @@ from typing import Final
 
 import click
 
-from outbox_worker import database
 from outbox_worker.local.postgres import PostgresServer
+from outbox_worker.postgres import database
 from tests.harness.databases import make_database
 from tests.retention.beside import purge_beside_commands
 from tests.retention.load import Load

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from typing_extensions import override
 
-from outbox_worker import database as connections
+from outbox_worker.postgres import database as connections
 from tests.harness.scene import free_address
 from tests.harness.waiting import wait_until
 from tests.harness.workers import COMMAND, Worker, environment
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 SUBMIT: Final = "SELECT outbox.submit(%s, %s, %s::jsonb, %s)"
 COUNT_QUEUED: Final = "SELECT count(*) FROM outbox.command WHERE status = 'queued'"

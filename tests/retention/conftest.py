@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from outbox_worker import database as connections
-from outbox_worker.maintenance import retention
+from outbox_worker.postgres import database as connections
+from outbox_worker.purge import retention
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 
 @pytest.fixture

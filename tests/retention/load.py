@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 # Every tenth batch is REGULAR; of twenty one GUEST and one REGULAR batch are open. Each has a slot
 # that a failed file used up and one text too many. All but the last tenth is old.

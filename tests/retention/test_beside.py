@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from outbox_worker import database as connections
+from outbox_worker.postgres import database as connections
 from outbox_worker.stores import tally
 from tests.harness.control import Control
 from tests.harness.waiting import patient

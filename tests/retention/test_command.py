@@ -11,14 +11,14 @@ from click.testing import CliRunner
 
 from outbox_worker.cli import purge as cli
 from outbox_worker.errors import WorkFailedError
-from outbox_worker.maintenance import sweep
+from outbox_worker.purge import sweep
 from tests.cli.conftest import run_command
 from tests.retention.load import Load
 from tests.retention.world import sizes
 from tests.sql.old import insert, publish_truly
 
 if TYPE_CHECKING:
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 LOAD: Final = Load(batches=200, slots=3, early=100, commands=100)
 HOLD: Final = """

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from outbox_worker import database as connections
-from outbox_worker.maintenance import retention, sweep
+from outbox_worker.postgres import database as connections
+from outbox_worker.purge import retention, sweep
 from outbox_worker.stores import retention as statements
 from outbox_worker.stores import tally
 from outbox_worker.stores.retention import Span
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future
 
-    from outbox_worker.database import Connection
-    from outbox_worker.maintenance.retention import Purged
-    from outbox_worker.maintenance.sweep import Step
+    from outbox_worker.purge.retention import Purged
+    from outbox_worker.purge.sweep import Step
+    from outbox_worker.stores import Connection
 
 NOW: Final = datetime(2026, 3, 29, 12, tzinfo=UTC)
 ORDER: Final = retention.Order.of_days(1, ("GUEST",), NOW)

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from psycopg import sql as identifiers
 
-from outbox_worker import database as connections
+from outbox_worker.postgres import database as connections
 from outbox_worker.stores import tally
 from tests.harness.waiting import patient, wait_until
 from tests.harness.workers import COMMAND, environment
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from outbox_worker.database import Connection
     from outbox_worker.local.postgres import PostgresServer
+    from outbox_worker.stores import Connection
 
 LOAD: Final = Load(batches=3_000, slots=20, early=8_000, commands=20_000)
 ORDER: Final = (COMMAND, "purge", "--older-than-days", "7", "--class-type", "all")

@@ -10,13 +10,13 @@ import pytest
 import structlog
 from prometheus_client import CollectorRegistry
 
-from outbox_worker import database as connections
 from outbox_worker.local.ports import HOST, free_port
-from outbox_worker.maintenance import retention
 from outbox_worker.observe import batches
 from outbox_worker.observe.batches import BatchNumbers
 from outbox_worker.observe.health import Health
 from outbox_worker.observe.http import HttpServer
+from outbox_worker.postgres import database as connections
+from outbox_worker.purge import retention
 from tests.harness.control import Control
 from tests.harness.databases import through
 from tests.harness.proxy import Proxy
@@ -27,8 +27,8 @@ from tests.retention.world import Batch, Silent, World
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from outbox_worker.database import Connection
     from outbox_worker.local.postgres import PostgresServer
+    from outbox_worker.stores import Connection
 
 NOW: Final = datetime(2026, 3, 29, 12, tzinfo=UTC)
 ACTIVE: Final = "huleedu_batches_active"

@@ -10,15 +10,15 @@ import psycopg
 import pytest
 
 import sql
-from outbox_worker import database as connections
-from outbox_worker.maintenance import retention
+from outbox_worker.postgres import database as connections
+from outbox_worker.purge import retention
 from tests.retention.load import Load
 from tests.sql.test_statements import numbered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 NOW: Final = datetime.now(UTC)
 BATCH_IDS: Final = [f"00000000-0000-0000-0000-{n:012}" for n in range(200)]

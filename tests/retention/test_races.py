@@ -14,11 +14,11 @@ import pytest
 
 from domain import commands
 from domain.handle import handle
-from outbox_worker import database as connections
 from outbox_worker.commands.faults import is_contention
 from outbox_worker.commands.sessions import OPTIONS
-from outbox_worker.maintenance import retention
 from outbox_worker.maintenance import tally as upkeep
+from outbox_worker.postgres import database as connections
+from outbox_worker.purge import retention
 from outbox_worker.stores import tally
 from tests.harness.waiting import patient
 from tests.retention.world import Silent, counted, number
@@ -26,7 +26,7 @@ from tests.retention.world import Silent, counted, number
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 COMMAND_OPTIONS: Final[Mapping[str, str]] = {**OPTIONS, "deadlock_timeout": "50ms"}
 THREADS: Final = 4

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from outbox_worker.maintenance import retention, sweep
+from outbox_worker.purge import retention, sweep
 from outbox_worker.stores import retention as statements
 from outbox_worker.stores import tally
 from outbox_worker.stores.retention import Span
 from tests.retention.world import Batch, Early, Silent, World, counted, sizes
 
 if TYPE_CHECKING:
-    from outbox_worker.database import Connection
-    from outbox_worker.maintenance.retention import Purged
+    from outbox_worker.purge.retention import Purged
+    from outbox_worker.stores import Connection
 
 NOW = datetime(2026, 3, 29, 12, tzinfo=UTC)
 BOTH = ("GUEST", "REGULAR")

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 import sql
-from outbox_worker import database as connections
 from outbox_worker.local.ports import HOST, free_port
 from outbox_worker.maintenance import tally as upkeep
+from outbox_worker.postgres import database as connections
 from outbox_worker.settings import BACKOFF_MAX_S
 from outbox_worker.stores import tally
 from tests.harness.waiting import patient
 from tests.retention.world import number
 
 if TYPE_CHECKING:
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 INSERT: Final = (
     "INSERT INTO school.batch_tally (class_type, active, completed, purged) VALUES (%s, %s, %s, %s)"

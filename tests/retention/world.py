@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from outbox_worker.maintenance import retention
-from outbox_worker.maintenance.sweep import NO_PARTS
+from outbox_worker.purge import retention
+from outbox_worker.purge.sweep import NO_PARTS
 from outbox_worker.stores.retention import Parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from outbox_worker.database import Connection
-    from outbox_worker.maintenance.retention import Purged
+    from outbox_worker.purge.retention import Purged
+    from outbox_worker.stores import Connection
 
 SPACE: Final = uuid.UUID(int=5)
 TABLES: Final = ("batch", "slot", "content", "failure", "association", "command")

@@ -5,23 +5,23 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from outbox_worker.maintenance import purge
-from outbox_worker.relay.codec import encode
-from outbox_worker.relay.position import Backlog, Position, Witness, system_digest
-from outbox_worker.relay.snapshot import NOTHING, Snapshot
+from outbox_worker.position.codec import encode
+from outbox_worker.position.position import Backlog, Position, Witness, system_digest
+from outbox_worker.position.snapshot import NOTHING, Snapshot
+from outbox_worker.purge import events
 from outbox_worker.stores import mirror, partition, server
 from outbox_worker.stores.mirror import Written
 
 if TYPE_CHECKING:
-    from outbox_worker.database import Connection
-    from outbox_worker.maintenance.purge import Purged
+    from outbox_worker.purge.events import Purged
+    from outbox_worker.stores import Connection
 
 
-SESSION: Final = purge.OPTIONS
+SESSION: Final = events.OPTIONS
 """As `outbox-worker purge` connects."""
 
 OLD = datetime.now(UTC) - timedelta(days=20)
-LIMIT = purge.Order.of_days(10, 30)
+LIMIT = events.Order.of_days(10, 30)
 
 
 def insert(link: Connection, count: int, when: datetime = OLD) -> None:
@@ -51,7 +51,7 @@ def publish_all(
 
 
 def run(link: Connection, *, dry_run: bool = False) -> Purged:
-    return purge.run_once(link, LIMIT, lambda _: None, dry_run=dry_run)
+    return events.run_once(link, LIMIT, lambda _: None, dry_run=dry_run)
 
 
 def count(link: Connection) -> int:

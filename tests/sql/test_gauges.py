@@ -17,15 +17,15 @@ from outbox_worker.maintenance.gauges import command_gauges, lag_gauges
 from outbox_worker.observe.commands import CommandMetrics
 from outbox_worker.observe.health import Health
 from outbox_worker.observe.metrics import RelayMetrics
-from outbox_worker.relay.codec import encode
-from outbox_worker.relay.position import Position, Witness
-from outbox_worker.relay.snapshot import NOTHING
+from outbox_worker.position.codec import encode
+from outbox_worker.position.position import Position, Witness
+from outbox_worker.position.snapshot import NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping, Sequence
 
-    from outbox_worker.database import Connection
     from outbox_worker.local.postgres import PostgresServer
+    from outbox_worker.stores import Connection
 
 NAMES: Final = ("outbox_unpublished_events", "outbox_oldest_unpublished_age_seconds")
 INSERT: Final = "SELECT outbox.publish('t', 'k', 'v', '1'::jsonb)"

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 if TYPE_CHECKING:
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 OURS = "event_headers_leave_ours_alone"
 ATTRIBUTES = "event_headers_of_cloudevents_are_attributes"

@@ -15,16 +15,16 @@ import pytest
 from psycopg import conninfo
 
 import sql
-from outbox_worker import database as connections
-from outbox_worker import migrations
-from outbox_worker.errors import SchemaVersionError, SettingsError, UnreachableError
+from outbox_worker.errors import SchemaVersionError, ServerError, SettingsError
 from outbox_worker.local.postgres import PostgresServer
 from outbox_worker.maintenance import partitions
+from outbox_worker.postgres import database as connections
+from outbox_worker.postgres import migrations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 SNAPSHOT = Path(__file__).with_name("schema.sql")
 COMMENTS = ("--", "\\", "SET ", "SELECT pg_catalog.set_config")
@@ -144,7 +144,7 @@ def test_a_server_that_is_too_old_is_refused_with_both_versions(
         monkeypatch.setattr(migrations, "OLDEST_SERVER", here + 1)
         for look in (migrations.apply, migrations.check):
             with pytest.raises(
-                UnreachableError, match=rf"Postgres {here}\.\d+, and .* {here + 1} or newer"
+                ServerError, match=rf"Postgres {here}\.\d+, and .* {here + 1} or newer"
             ):
                 look(link)
         assert not link.execute("SELECT WHERE to_regnamespace('outbox') IS NOT NULL").fetchall()
@@ -153,11 +153,11 @@ def test_a_server_that_is_too_old_is_refused_with_both_versions(
 ORDERS = re.compile(r"(?:CREATE ROLE|GRANT) [^;]+;")
 
 
-def refusal(url: str) -> UnreachableError:
+def refusal(url: str) -> ServerError:
     """What `apply` says to a user that may not migrate."""
     with (
         connections.connect(url, application="tests") as link,
-        pytest.raises(UnreachableError, match="refuses the migration") as caught,
+        pytest.raises(ServerError, match="refuses the migration") as caught,
     ):
         migrations.apply(link)
     return caught.value

@@ -13,13 +13,13 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from outbox_worker import database as connections
+from outbox_worker.postgres import database as connections
 from tests.harness.waiting import patient, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 WAITS = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = %s"
 

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 import pytest
 
-from outbox_worker import database as connections
-from outbox_worker.maintenance import partitions, retention
+from outbox_worker.maintenance import partitions
 from outbox_worker.maintenance import tally as upkeep
+from outbox_worker.postgres import database as connections
+from outbox_worker.purge import retention
 from outbox_worker.stores import tally
 from tests.retention.test_retention import NOW, order
 from tests.retention.world import Batch, Early, Silent, World, counted
 from tests.sql.old import SESSION, count, make_everything_old, publish_all, run
 
 if TYPE_CHECKING:
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 WITHOUT_IDENTITY: Final = """
     SELECT relnamespace::regnamespace || '.' || relname FROM pg_class

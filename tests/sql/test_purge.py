@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from outbox_worker import database as connections
-from outbox_worker import migrations
 from outbox_worker.local.postgres import PostgresServer
 from outbox_worker.maintenance import partitions
-from outbox_worker.relay.position import Backlog
-from outbox_worker.relay.snapshot import Snapshot
+from outbox_worker.position.position import Backlog
+from outbox_worker.position.snapshot import Snapshot
+from outbox_worker.postgres import database as connections
+from outbox_worker.postgres import migrations
 from outbox_worker.settings import PARTITIONS_AHEAD_DAYS
 from outbox_worker.stores import mirror, partition
 from outbox_worker.stores.mirror import Written
@@ -26,7 +26,7 @@ from tests.sql.old import (
 )
 
 if TYPE_CHECKING:
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 
 def test_a_published_day_goes_as_a_whole(connection: Connection) -> None:

@@ -9,15 +9,15 @@ import psycopg
 import pytest
 
 import sql
-from outbox_worker import database as connections
-from outbox_worker.maintenance import purge
+from outbox_worker.postgres import database as connections
+from outbox_worker.purge import events
 from tests.sql.old import OLD, SESSION, count, insert, publish_all, run
 from tests.sql.test_statements import numbered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 CHUNK: Final = 100
 ROWS: Final = 3_000
@@ -41,7 +41,7 @@ def purging(
     connection: Connection, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Connection]:
     """The session of a purge in small chunks, on tables that nobody vacuums or analyses."""
-    monkeypatch.setattr(purge, "CHUNK_ROWS", CHUNK)
+    monkeypatch.setattr(events, "CHUNK_ROWS", CHUNK)
     for table in ("event_default", "idempotency_key"):
         connection.execute(f"ALTER TABLE outbox.{table} SET (autovacuum_enabled = false)".encode())
     with connections.connect(database, application="purge", options=SESSION) as link:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from outbox_worker import database as connections
 from outbox_worker.errors import WorkFailedError
-from outbox_worker.maintenance import purge
+from outbox_worker.postgres import database as connections
+from outbox_worker.purge import events
 from outbox_worker.stores import partition
 from tests.sql.old import (
     LIMIT,
@@ -26,7 +26,7 @@ from tests.sql.old import (
 )
 
 if TYPE_CHECKING:
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 
 def test_witnesses_that_purge_itself_dropped_are_no_loss(connection: Connection) -> None:
@@ -78,6 +78,6 @@ def test_a_position_of_another_history_that_comes_meanwhile_ends_the_purge(
         connections.connect(database, application="purge", options=SESSION) as link,
         pytest.raises(WorkFailedError, match="is not in the table"),
     ):
-        purge.run_once(link, LIMIT, say)
+        events.run_once(link, LIMIT, say)
     assert partition.list_partitions(connection)[0] == younger.date()
     assert count(connection) == 5 + 7 + 1

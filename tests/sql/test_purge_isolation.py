@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 import pytest
 
-from outbox_worker import database as connections
-from outbox_worker.maintenance import purge, retention
+from outbox_worker.postgres import database as connections
+from outbox_worker.purge import events, retention
 from outbox_worker.stores import partition
 from tests.cli.conftest import run_command
 from tests.harness.waiting import wait_until
@@ -18,7 +18,7 @@ from tests.sql.old import count, insert, make_day, publish_all
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 WAITS_FOR: Final = """
     SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
@@ -57,7 +57,7 @@ def test_a_drop_in_a_transaction_that_sees_the_past_is_refused(
     assert day in partition.list_partitions(connection)
 
 
-@pytest.mark.parametrize("options", [purge.OPTIONS, retention.OPTIONS], ids=["events", "finished"])
+@pytest.mark.parametrize("options", [events.OPTIONS, retention.OPTIONS], ids=["events", "finished"])
 def test_the_sessions_of_a_purge_read_what_is_committed_whatever_the_default(
     connection: Connection, database: str, options: Mapping[str, str]
 ) -> None:

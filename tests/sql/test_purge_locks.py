@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 import pytest
 
-from outbox_worker import database as connections
 from outbox_worker.errors import WorkFailedError
-from outbox_worker.maintenance import purge
+from outbox_worker.postgres import database as connections
+from outbox_worker.purge import events
 from outbox_worker.stores import partition
 from tests.harness.waiting import wait_until
 from tests.sql.old import (
@@ -29,22 +29,22 @@ from tests.sql.old import (
 )
 
 if TYPE_CHECKING:
-    from outbox_worker.database import Connection
-    from outbox_worker.locks import LockPatience
-    from outbox_worker.maintenance.purge import Purged
+    from outbox_worker.postgres.locks import LockRetry
+    from outbox_worker.purge.events import Purged
+    from outbox_worker.stores import Connection
 
 
-SHORT: Final = replace(purge.PATIENCE, seconds=0.3)
+SHORT: Final = replace(events.PATIENCE, seconds=0.3)
 WAITS: Final = """
     SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
     WHERE NOT granted AND application_name = 'purge' AND datname = current_database()
 """
 
 
-def purge_beside(url: str, patience: LockPatience = purge.PATIENCE) -> Purged:
+def purge_beside(url: str, patience: LockRetry = events.PATIENCE) -> Purged:
     """A purge in a session of its own."""
     with connections.connect(url, application="purge", options=SESSION) as link:
-        return purge.run_once(link, LIMIT, lambda _: None, patience=patience)
+        return events.run_once(link, LIMIT, lambda _: None, patience=patience)
 
 
 def await_a_failed_try(link: Connection) -> None:

@@ -8,22 +8,23 @@ import psycopg
 import pytest
 from psycopg import conninfo
 
-from outbox_worker import database as connections
-from outbox_worker import scan
 from outbox_worker.cli import migrate, status
 from outbox_worker.commands import sessions
-from outbox_worker.errors import SettingsError, UnreachableError
+from outbox_worker.errors import ServerError, SettingsError
 from outbox_worker.local.postgres import PostgresServer
-from outbox_worker.maintenance import gauges, instance, overdue, purge, retention, tally, upkeep
+from outbox_worker.maintenance import gauges, instance, overdue, tally, upkeep
 from outbox_worker.observe import batches
-from outbox_worker.session import PINNED
+from outbox_worker.postgres import database as connections
+from outbox_worker.postgres.session import PINNED
+from outbox_worker.purge import events, retention
+from outbox_worker.reconcile import topic_scan
 from tests.harness.databases import make_empty_database
 from tests.harness.logins import STRANGE, strange
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 KINDS: Final[Mapping[str, Mapping[str, str]]] = {
     "start": {},
@@ -34,9 +35,9 @@ KINDS: Final[Mapping[str, Mapping[str, str]]] = {
     "overdue": overdue.OPTIONS,
     "tally": tally.OPTIONS,
     "batches": batches.OPTIONS,
-    "purge of events": purge.OPTIONS,
+    "purge of events": events.OPTIONS,
     "purge of what is finished": retention.OPTIONS,
-    "verify and rebase": scan.SCAN_OPTIONS,
+    "verify and rebase": topic_scan.SCAN_OPTIONS,
     "status": status.OPTIONS,
     "migrate": migrate.OPTIONS,
     "partitions of migrate": migrate.LOCK_OPTIONS,
@@ -135,6 +136,6 @@ def test_a_database_that_converts_no_text_is_refused(postgres: PostgresServer) -
 def test_a_server_that_was_made_read_only_is_not_written_to() -> None:
     with (
         PostgresServer(settings={"default_transaction_read_only": "on"}) as server,
-        pytest.raises(UnreachableError, match="default_transaction_read_only"),
+        pytest.raises(ServerError, match="default_transaction_read_only"),
     ):
         connections.connect(server.url(), application="tests")

@@ -11,15 +11,15 @@ import psycopg
 import pytest
 
 import sql
-from outbox_worker import database as connections
-from outbox_worker.relay.snapshot import NOTHING, Snapshot
+from outbox_worker.position.snapshot import NOTHING, Snapshot
+from outbox_worker.postgres import database as connections
 from outbox_worker.stores import outbox
 from outbox_worker.stores.outbox import Gap, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("outbox_worker", "domain")
@@ -31,9 +31,9 @@ WORDS = re.compile(r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM)\s")
 @pytest.fixture(scope="module")
 def loaded(postgres: object) -> Iterator[Connection]:
     """The worker's session on a database with freshly loaded events, never analysed."""
-    from outbox_worker import migrations  # noqa: PLC0415
     from outbox_worker.local.postgres import PostgresServer  # noqa: PLC0415
     from outbox_worker.maintenance import partitions  # noqa: PLC0415
+    from outbox_worker.postgres import migrations  # noqa: PLC0415
 
     assert isinstance(postgres, PostgresServer)
     with psycopg.connect(postgres.url(), autocommit=True) as admin:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from outbox_worker import switchover
 from outbox_worker.errors import HistoryLostError
+from outbox_worker.postgres import switchover
 
 if TYPE_CHECKING:
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 SEQUENCES: Final = {
     "outbox.event_id_seq": "INSERT INTO outbox.event (topic, key, type) VALUES ('t', %s, 'v')",

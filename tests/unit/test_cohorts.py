@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from outbox_worker.position.snapshot import Snapshot
 from outbox_worker.relay.cohorts import Cohort, Cohorts, Stand
-from outbox_worker.relay.snapshot import Snapshot
 
 HERE, THERE, FAR = Snapshot(5, 5), Snapshot(9, 9), Snapshot(20, 20)
 

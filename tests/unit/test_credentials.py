@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from outbox_worker import credentials, settings
-from outbox_worker.credentials import PasswordCommand
-from outbox_worker.errors import SettingsError, UnreachableError
+from outbox_worker import settings
+from outbox_worker.errors import ServerError, SettingsError
+from outbox_worker.postgres import credentials
+from outbox_worker.postgres.credentials import PasswordCommand
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +69,7 @@ def test_a_command_that_prints_no_password_is_named_without_what_it_said(
 ) -> None:
     if "sleep" in code:
         monkeypatch.setattr(credentials, "COMMAND_S", 2.0)
-    with pytest.raises(UnreachableError, match=words) as raised:
+    with pytest.raises(ServerError, match=words) as raised:
         PasswordCommand(python(code)).password()
     assert sys.executable in str(raised.value)
     assert "s3cret" not in str(raised.value)
@@ -78,7 +79,7 @@ def test_a_command_that_prints_no_password_is_named_without_what_it_said(
 
 
 def test_a_command_that_is_gone_is_named() -> None:
-    with pytest.raises(UnreachableError, match="/nonexistent/token"):
+    with pytest.raises(ServerError, match="/nonexistent/token"):
         PasswordCommand("/nonexistent/token --for worker").password()
 
 

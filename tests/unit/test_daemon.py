@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from outbox_worker import daemon
 from outbox_worker.daemon import Loop
-from outbox_worker.errors import SettingsError, UnreachableError, WorkFailedError
+from outbox_worker.errors import ServerError, SettingsError, WorkFailedError
 from outbox_worker.observe import health as healths
 from outbox_worker.observe.health import Health
 
@@ -77,8 +77,8 @@ def test_a_loop_that_failed_ends_the_program_although_its_end_waits_for_ever() -
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (psycopg.OperationalError("gone"), UnreachableError),
-        (psycopg.errors.InsufficientPrivilege("not yours"), UnreachableError),
+        (psycopg.OperationalError("gone"), ServerError),
+        (psycopg.errors.InsufficientPrivilege("not yours"), ServerError),
         (psycopg.errors.UndefinedColumn("what column"), WorkFailedError),
         (psycopg.errors.DataCorrupted("broken page"), WorkFailedError),
     ],

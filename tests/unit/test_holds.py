@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from outbox_worker.position.snapshot import NOTHING, Snapshot
 from outbox_worker.relay import holds
 from outbox_worker.relay.batch_size import BatchSize
 from outbox_worker.relay.cohorts import Cohort, Cohorts, Run, Stand
 from outbox_worker.relay.reader import Batch
-from outbox_worker.relay.snapshot import NOTHING, Snapshot
 from outbox_worker.relay.topics import Closed, Topics
 from outbox_worker.relay.transaction import Rejected
 from outbox_worker.settings import LARGEST_EVENT

@@ -5,12 +5,12 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
+from outbox_worker.position.position import Backlog, Position, Witness
+from outbox_worker.position.snapshot import NOTHING, Snapshot
+from outbox_worker.published.committed import CommittedPosition
 from outbox_worker.relay.cohorts import Cohort, Stand
-from outbox_worker.relay.position import Backlog, Position, Witness
 from outbox_worker.relay.publisher import STALE_XIDS, positions_after
 from outbox_worker.relay.reader import Batch
-from outbox_worker.relay.snapshot import NOTHING, Snapshot
-from outbox_worker.relay.stored import Stored
 
 if TYPE_CHECKING:
     from outbox_worker.stores.outbox import EventRow
@@ -23,9 +23,11 @@ ROWS: list[EventRow] = [
 """One row of shard 1, with a lower xid than what shard 2 has published."""
 
 
-def after(position: Position, *, cut: int | None = None, upper: Snapshot = UPPER) -> Stored | None:
+def after(
+    position: Position, *, cut: int | None = None, upper: Snapshot = UPPER
+) -> CommittedPosition | None:
     """The new position of shard 2, which has no row in the batch."""
-    stored = {shard: Stored(3, position) for shard in (1, 2)}
+    stored = {shard: CommittedPosition(3, position) for shard in (1, 2)}
     cohort = Cohort(dict.fromkeys(stored, Stand(NOTHING, 0, 8)), upper)
     found = positions_after(Batch(cohort, ROWS, upper, cut), stored, 0)
     assert found[1].batch == 4

@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from domain.events import EVENTS
-from outbox_worker import compression, database, kafka, settings
-from outbox_worker.errors import SettingsError, UnreachableError
+from outbox_worker import settings
+from outbox_worker.errors import ServerError, SettingsError
+from outbox_worker.kafka import compression
+from outbox_worker.kafka.clients import make_producer
+from outbox_worker.kafka.config import (
+    OURS,
+    PRODUCER_ONLY,
+    producer_config,
+    read_properties,
+    reader_config,
+)
+from outbox_worker.postgres import database
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,7 +96,7 @@ def test_a_database_that_is_away_is_not_looked_for_where_the_environment_says(
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("PGHOSTADDR", "127.0.0.1")
         monkeypatch.setenv("PGPORT", str(silent.getsockname()[1]))
-        with pytest.raises(UnreachableError):
+        with pytest.raises(ServerError):
             database.connect("postgresql:///d?hostaddr=127.0.0.1&port=1", application="tests")
         silent.setblocking(False)
         with pytest.raises(BlockingIOError):
@@ -94,7 +104,7 @@ def test_a_database_that_is_away_is_not_looked_for_where_the_environment_says(
 
 
 def test_an_unreachable_database_is_said_without_the_password() -> None:
-    with pytest.raises(UnreachableError, match="cannot be reached") as caught:
+    with pytest.raises(ServerError, match="cannot be reached") as caught:
         database.connect(f"postgresql://u:{SECRET}@127.0.0.1:1/d", application="tests")
     assert SECRET not in str(caught.value)
 
@@ -120,31 +130,31 @@ def test_with_the_prefix_every_topic_of_an_event_is_one_of_kafka(
 def test_further_properties_are_read(tmp_path: Path) -> None:
     path = tmp_path / "kafka.properties"
     path.write_text("# security\nsecurity.protocol = SASL_SSL\n\nsasl.password=a=b\n")
-    assert kafka.read_properties(path) == {
+    assert read_properties(path) == {
         "security.protocol": "SASL_SSL",
         "sasl.password": "a=b",
     }
 
 
-@pytest.mark.parametrize("name", sorted(kafka.OURS))
+@pytest.mark.parametrize("name", sorted(OURS))
 def test_a_property_that_the_guarantee_rests_on_is_refused(tmp_path: Path, name: str) -> None:
     path = tmp_path / "kafka.properties"
     path.write_text(f"client.id=x\n{name}=1\n")
     with pytest.raises(SettingsError, match=f"line 2: {name} may not be set"):
-        kafka.read_properties(path)
+        read_properties(path)
 
 
 def test_a_file_that_begins_with_the_mark_of_utf_8_is_read(tmp_path: Path) -> None:
     path = tmp_path / "kafka.properties"
     path.write_bytes(b"\xef\xbb\xbfsecurity.protocol=SSL\r\nssl.ca.location=/ca\r\n")
-    assert kafka.read_properties(path) == {"security.protocol": "SSL", "ssl.ca.location": "/ca"}
+    assert read_properties(path) == {"security.protocol": "SSL", "ssl.ca.location": "/ca"}
 
 
 def test_a_line_without_a_value_is_named(tmp_path: Path) -> None:
     path = tmp_path / "kafka.properties"
     path.write_text("security.protocol\n")
     with pytest.raises(SettingsError, match="line 1"):
-        kafka.read_properties(path)
+        read_properties(path)
 
 
 @pytest.mark.parametrize("name", ["error_cb", "throttle_cb", "logger", "default.topic.config"])
@@ -152,12 +162,12 @@ def test_a_property_that_takes_a_part_of_a_program_is_refused(tmp_path: Path, na
     path = tmp_path / "kafka.properties"
     path.write_text(f"client.rack=r1\n{name}=print\n", encoding="utf-8")
     with pytest.raises(SettingsError, match=rf"line 2: {name} is no text"):
-        kafka.read_properties(path)
+        read_properties(path)
 
 
 def test_a_property_that_librdkafka_does_not_know_is_named() -> None:
     with pytest.raises(SettingsError, match=r"no\.such\.property"):
-        kafka.make_producer({"bootstrap.servers": "127.0.0.1:1", "no.such.property": "1"})
+        make_producer({"bootstrap.servers": "127.0.0.1:1", "no.such.property": "1"})
 
 
 @pytest.mark.parametrize(
@@ -184,7 +194,7 @@ def test_the_codec_is_none_unless_the_setting_or_the_file_names_another(
     monkeypatch.setenv("OUTBOX_KAFKA_PROPERTIES", str(path))
     if given is not None:
         monkeypatch.setenv("OUTBOX_COMPRESSION", given)
-    config = kafka.producer_config(settings.load(), "id")
+    config = producer_config(settings.load(), "id")
     assert {n: config[n] for n in config.keys() & compression.NAMES} == codec
 
 
@@ -198,12 +208,12 @@ def test_a_codec_in_both_places_is_refused(
     monkeypatch.setenv("OUTBOX_KAFKA_PROPERTIES", str(path))
     monkeypatch.setenv("OUTBOX_COMPRESSION", "gzip")
     with pytest.raises(SettingsError, match=rf"OUTBOX_COMPRESSION .*{name}"):
-        kafka.producer_config(settings.load(), "id")
+        producer_config(settings.load(), "id")
 
 
 def test_a_consumer_gets_no_property_of_a_producer(tmp_path: Path) -> None:
     path = tmp_path / "kafka.properties"
-    path.write_text("".join(f"{name}=1\n" for name in kafka.PRODUCER_ONLY))
+    path.write_text("".join(f"{name}=1\n" for name in PRODUCER_ONLY))
     given = settings.Settings(kafka_bootstrap_servers="127.0.0.1:1", kafka_properties=path)
-    config = kafka.reader_config(given, group="g", isolation="read_committed")
-    assert not kafka.PRODUCER_ONLY & config.keys()
+    config = reader_config(given, group="g", isolation="read_committed")
+    assert not PRODUCER_ONLY & config.keys()

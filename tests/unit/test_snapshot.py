@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outbox_worker.errors import HistoryLostError, SchemaVersionError
-from outbox_worker.relay.codec import LARGEST, PositionTooLargeError, decode, encode
-from outbox_worker.relay.position import Backlog, Position, Witness, digest_of
-from outbox_worker.relay.snapshot import NOTHING, Snapshot
+from outbox_worker.position.codec import LARGEST, PositionTooLargeError, decode, encode
+from outbox_worker.position.position import Backlog, Position, Witness, digest_of
+from outbox_worker.position.snapshot import NOTHING, Snapshot
 
 XIDS = st.integers(3, 60)
 

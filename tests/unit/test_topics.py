@@ -8,9 +8,9 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 from pydantic import SecretStr
 
-from outbox_worker import kafka
-from outbox_worker.errors import UnreachableError
-from outbox_worker.relay.complaints import Complaints
+from outbox_worker.errors import ServerError
+from outbox_worker.relay import topics as product
+from outbox_worker.relay.kafka_status import KafkaStatus
 from outbox_worker.relay.leaders import Leaders
 from outbox_worker.relay.topics import Topics
 from outbox_worker.settings import Settings
@@ -26,7 +26,7 @@ class Member:
     """A member of the group whose broker knows every topic, or is away."""
 
     def __init__(self) -> None:
-        self.complaints = Complaints("group")
+        self.complaints = KafkaStatus("group")
         self.leaders = Leaders()
         self.is_away = False
         self.asked: list[str] = []
@@ -57,7 +57,7 @@ def test_a_refusal_that_kafka_does_not_explain_is_said_with_the_right_that_it_ta
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(kafka, "may", lambda *_: None)
+    monkeypatch.setattr(product, "may", lambda *_: None)
     for _ in range(3):
         assert topics.blame(REFUSED, {"orders"})
         assert topics.closed({"orders"}) == {}
@@ -74,7 +74,7 @@ def test_topics_that_are_known_say_nothing_of_a_broker_that_was_away(
 ) -> None:
     assert topics.closed({"known"}) == {}
     member.is_away = True
-    with pytest.raises(UnreachableError):
+    with pytest.raises(ServerError):
         topics.closed({"other"})
     assert topics.closed({"known"}) == {}
     assert "topics" in member.complaints

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from outbox_worker.errors import UnreachableError
+from outbox_worker.errors import ServerError
 from outbox_worker.maintenance import trouble
 from outbox_worker.maintenance.trouble import Trouble
 
@@ -14,7 +14,7 @@ PASSING = [
     psycopg.OperationalError("the server went away"),
     psycopg.errors.QueryCanceled("statement timeout"),
     psycopg.InterfaceError("closed"),
-    UnreachableError("nobody answers"),
+    ServerError("nobody answers"),
 ]
 
 

@@ -1,0 +1,1 @@
+"""Kafka clients as the guarantee needs them, and questions to brokers."""

@@ -1,0 +1,1 @@
+"""Where a shard stands in the table, as a value: snapshot, position, floor, codec, validity."""

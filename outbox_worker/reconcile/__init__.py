@@ -1,0 +1,1 @@
+"""The table held against the topics: `verify` proves, `rebase` finds positions anew."""
