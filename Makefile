@@ -60,7 +60,7 @@ races: $(INSTALLED) ## what competes for slots and decisions, TIMES=10 as often 
 drivers: $(INSTALLED) ## writers in JavaScript, Go, Java and Rust (ONLY="node go" for some), on a real Postgres
 	@$(RUN) -m tests.drivers $(ONLY)
 
-matrix: $(INSTALLED) ## a short story on each Postgres and Kafka that can be had; writes docs/compatibility.md
+matrix: $(INSTALLED) ## a short story on each Postgres, Kafka and PgBouncer that can be had; writes docs/compatibility.md
 	@$(RUN) -m tests.matrix --write
 
 upgrade: ## move constraints.txt to the newest packages (then run the tests)

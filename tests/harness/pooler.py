@@ -22,6 +22,9 @@ Mode = Literal["session", "transaction", "statement"]
 SYSTEM_PATH: Final = "/usr/sbin:/usr/local/sbin"
 """Where Debian has it, which is on the path of root alone."""
 
+CARRIES_PREPARED: Final = (1, 24)
+"""From here on max_prepared_statements is not 0 as it comes."""
+
 START_S: Final = 10.0
 END_S: Final = 5.0
 
@@ -49,6 +52,19 @@ def find_pgbouncer() -> str:
             "or name one in OUTBOX_TEST_PGBOUNCER"
         )
     return found
+
+
+def version() -> tuple[int, ...]:
+    """The version of the program, as (1, 24, 1)."""
+    said = subprocess.run(
+        [find_pgbouncer(), "--version"], check=True, capture_output=True, text=True
+    ).stdout
+    return tuple(int(part) for part in said.split()[1].split("."))
+
+
+def carries_prepared() -> bool:
+    """Whether its defaults let a client prepare statements that any session then has."""
+    return version() >= CARRIES_PREPARED
 
 
 class Pooler:

@@ -1,6 +1,7 @@
-"""`python -m tests.matrix [--write]`: a short story on each version of Postgres and of Kafka.
+"""`python -m tests.matrix [--write]`: a short story on each version of the servers.
 
-Each Postgres with the Kafka of the tests, then each Kafka with the Postgres of the tests.
+Each Postgres with the Kafka of the tests, then each Kafka with the Postgres of the tests;
+then the tests of poolers with each PgBouncer.
 What cannot be had on this machine is named, and counts as not tried.
 """
 
@@ -24,6 +25,7 @@ from outbox_worker.local.kafka import KafkaServer
 from outbox_worker.local.postgres import PostgresServer
 from outbox_worker.postgres.migrations import OLDEST_SERVER
 from tests.harness.workers import ROOT
+from tests.matrix import poolers
 from tests.matrix.servers import KAFKAS, Binaries, postgres_servers
 from tests.matrix.smoke import is_refused, play
 
@@ -39,6 +41,8 @@ Written by `make matrix`, which is no part of `make test`, on {date} with psycop
 confluent-kafka {kafka} (librdkafka {librdkafka}). On each server: `migrate`; two workers beside
 writers, events and commands, one worker killed; `rebase --execute`, and on; nothing lost, repeated
 or out of order at a subscriber; `tail`, `status`, `verify`, `purge`. The oldest Postgres is 15.
+Behind each PgBouncer: in session mode the worker and every command; in the others each is refused,
+also beside other clients; writers in transaction mode, from 1.24 on with prepared statements.
 
 | server | from | result |
 |---|---|---|
@@ -61,7 +65,7 @@ def main(only: str, *, write: bool) -> None:
     """Try each version; exit code 1 where one fails, or where nothing could be tried."""
     jars.need_java()
     lines: list[Line] = []
-    for job in [*_postgres_jobs(only), *_kafka_jobs(only)]:
+    for job in [*_postgres_jobs(only), *_kafka_jobs(only), *_pooler_jobs(only)]:
         began = time.monotonic()
         line = job()
         lines.append(line)
@@ -91,6 +95,12 @@ def _postgres_jobs(only: str) -> list[Callable[[], Line]]:
 
 def _kafka_jobs(only: str) -> list[Callable[[], Line]]:
     return [partial(_kafka, each) for each in KAFKAS if only in f"Kafka {each}"]
+
+
+def _pooler_jobs(only: str) -> list[Callable[[], Line]]:
+    return [
+        partial(_pooler, each) for each in poolers.poolers() if only in f"PgBouncer {each.origin}"
+    ]
 
 
 def _postgres(each: Binaries) -> Line:
@@ -123,6 +133,19 @@ def _kafka(version: str) -> Line:
             return _told(name, origin, server, broker)
     except ServerError as error:
         return Line(name, origin, f"FAILED: {_short(error)}", is_good=False)
+
+
+def _pooler(each: Binaries) -> Line:
+    if each.path is None:
+        return Line("PgBouncer", each.origin, f"not tried: {each.missing}", None)
+    name = poolers.version(each.path)
+    folder = Path(tempfile.mkdtemp(prefix="outbox-matrix-"))
+    try:
+        passed = poolers.play(each.path, folder)
+    except AssertionError as error:
+        result = f"FAILED: {_short(error)}; logs: {folder.name}"
+        return Line(name, each.origin, result, is_good=False)
+    return Line(name, each.origin, f"works ({passed})", is_good=True)
 
 
 def _told(name: str, origin: str, server: PostgresServer, broker: KafkaServer) -> Line:
