@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from outbox_worker.database import Connection
+    from outbox_worker.stores import Connection
 
 CLIENTS: Final = 4
 SESSIONS: Final = 2
