@@ -5,7 +5,8 @@
 
 A producer whose commit has an unknown outcome is never used again: Kafka is
 asked. librdkafka has no KIP-890, so only a new producer's `init_transactions`
-fences a late end of the old transaction.
+fences what is late of the old transaction: its records, its positions, its end. So one
+that aborted, or that lost a connection on its way to a commit, is not used again either.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from outbox_worker.kafka import brokers
+from outbox_worker.relay.connections import LOUD, Connections
 from outbox_worker.relay.ids import Ids
 from outbox_worker.relay.kafka_status import words
 from outbox_worker.relay.leaders import Leaders
@@ -87,7 +89,7 @@ refused: librdkafka takes a new epoch with the abort, and the same again goes th
 
 @dataclass(frozen=True, slots=True)
 class Aborted:
-    """Nothing is in Kafka, and the producer goes on; our place in the group may be stale.
+    """Nothing is in Kafka, and there is a producer; our place in the group may be stale.
 
     `code` is Kafka's for the reason, here and below; 0 where Kafka said nothing.
     """
@@ -98,7 +100,7 @@ class Aborted:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """Nothing is in Kafka, the producer goes on, and where we stand is as before: try again."""
+    """Nothing is in Kafka, there is a producer, and where we stand is as before: try again."""
 
     reason: str
     code: int = 0
@@ -106,7 +108,7 @@ class Interrupted:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Nothing is in Kafka, because of records that it does not take; the producer goes on.
+    """Nothing is in Kafka, because of records that it does not take; there is a producer.
 
     They are of one or more of `topics`, and among `records` (topic, key and value) where Kafka
     named some: it refuses all that it got of one partition together. `code` may be `NO_RECORD`.
@@ -128,7 +130,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Discarded:
-    """The outcome is unknown or we are fenced: the producer is gone, ask Kafka.
+    """The outcome is unknown, or we are fenced, or in doubt: the producer is gone, ask Kafka.
 
     With `topics` it would have been `Rejected`, had the transaction been aborted.
     """
@@ -166,7 +168,8 @@ class Transactions:
         self._time_of = written_ms if timestamp == "insert" else _now
         self._producer: Producer | None = None
         self._failures: list[tuple[KafkaError, Record]] = []
-        self._lost = [0, 0]
+        self._lost = [0]
+        self._connections = Connections(config)
         self._rows: Sequence[EventRow] = ()
         self.delivered = 0
         """Of a transaction that failed, how many of its records the brokers had taken by then."""
@@ -189,9 +192,11 @@ class Transactions:
         """
         # A list of its own: what is still heard of one that was given up is not this one's.
         failures: list[tuple[KafkaError, Record]] = []
-        lost = [0, 0]
+        lost = [0]
         note = partial(_note_failure, failures, lost)
-        config = {**self._config, "transactional.id": self._ids.now, "on_delivery": note}
+        connections = Connections(self._config)
+        ours = {"transactional.id": self._ids.now, "on_delivery": note, "logger": connections}
+        config = {**self._config, **LOUD, **ours}
         try:
             producer = brokers.open_producer(config, OPEN_S)
         except brokers.UndecidedError:
@@ -199,12 +204,13 @@ class Transactions:
             raise
         self._ids.opened()
         self._producer, self._failures, self._lost = producer, failures, lost
+        self._connections = connections
 
     def produce(self, rows: Sequence[EventRow]) -> Outcome | None:
         """Begin, and hand all records to librdkafka; an outcome only where that failed."""
         producer = self._require()
         self._failures.clear()
-        self._lost[:] = 0, 0
+        self._lost[0] = 0
         self._rows, self.delivered = rows, 0
         self._began = time.perf_counter()
         row = None
@@ -256,7 +262,16 @@ class Transactions:
             producer.commit_transaction(KAFKA_CALL_S)
         except (KafkaException, SystemError) as error:
             return self._abort(producer, _fault_of(error))
-        return Committed(time.perf_counter() - self._began)
+        seconds = time.perf_counter() - self._began
+        try:
+            producer.poll(0)  # It brings what librdkafka said meanwhile.
+            if self._connections.lost:
+                self._replace(producer)
+        except (KafkaException, SystemError) as error:
+            self._discard(producer)
+            fault = _fault_of(error)
+            return Discarded(f"{words(fault)}; that was after the commit", fault.code())
+        return Committed(seconds)
 
     def give_up(self) -> Outcome:
         """Go on without a `finish` that does not end: what it did is unknown.
@@ -314,14 +329,19 @@ class Transactions:
         return Rejected(reason, NO_RECORD, topics, records)
 
     def _undo(self, producer: Producer) -> None:
-        """Abort; where a record may still be on its way, go on with a new producer.
-
-        librdkafka (2.16) would go on with the same epoch and sequence numbers: a request that
-        comes late, inside the next transaction, is committed with it, and the records that have
-        the same numbers there are taken for copies and lost.
-        """
+        """Abort, and go on with a new producer."""
         producer.abort_transaction(KAFKA_CALL_S)
-        if self._lost[1] and self._producer is producer:
+        self._replace(producer)
+
+    def _replace(self, producer: Producer) -> None:
+        """Go on with a new producer, where something of this one may still be on its way.
+
+        librdkafka (2.16) would go on with the same epoch and sequence numbers. Of a request that
+        comes late, inside the next transaction, that one then has the effect: records are committed
+        with it, and those that have the same numbers there are taken for copies and lost; what
+        there is of it is committed, or aborted, and the rest apart; newer positions are replaced.
+        """
+        if self._producer is producer:
             noted = tuple(self._failures)
             self.open()
             self._failures.extend(noted)
@@ -362,7 +382,6 @@ def _note_failure(
     if error is None:
         return
     lost[0] += 1
-    lost[1] += error.code() in STATE_CODES
     if error.code() not in STATE_CODES:
         record = (message.topic() or "", _bytes(message.key()), _bytes(message.value()))
         failures.append((error, record))
