@@ -15,12 +15,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@contextmanager
-def own_broker(**given: Any) -> Iterator[KafkaServer]:  # noqa: ANN401  what KafkaServer takes
-    """A broker for as long as the block lasts; without Java the test fails in one sentence."""
+def require_java() -> None:
+    """Without Java and Maven the test fails in one sentence."""
     try:
         jars.need_java()
     except ServerError as error:
         pytest.fail(str(error), pytrace=False)
+
+
+@contextmanager
+def own_broker(**given: Any) -> Iterator[KafkaServer]:  # noqa: ANN401  what KafkaServer takes
+    """A broker for as long as the block lasts; without Java the test fails in one sentence."""
+    require_java()
     with KafkaServer(**given) as server:
         yield server

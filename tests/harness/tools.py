@@ -7,6 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING, Final
 
 from outbox_worker.local import jars
+from tests.harness.brokers import require_java
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +24,7 @@ def describe_group(bootstrap: str, group: str, folder: Path) -> list[dict[str, s
 
     The tool is kept in `folder`.
     """
+    require_java()
     if not list(folder.glob("*.jar")):
         fetch = ["mvn", "-q", "-B", "dependency:copy", f"-Dartifact={ARTIFACT}"]
         order = [*fetch, f"-DoutputDirectory={folder}"]
