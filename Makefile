@@ -17,7 +17,7 @@ RACES := tests/domain/test_contention.py tests/domain/test_author_races.py \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format contracts bench soak model races drivers matrix upgrade clean
+.PHONY: help setup demo test check format contracts bench soak hangs model races drivers matrix upgrade clean
 
 help: ## name the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +50,9 @@ bench: $(INSTALLED) ## measure everything (QUICK=1: in under three minutes)
 
 soak: $(INSTALLED) ## exactly-once under random faults for MINUTES=10 (SEED=n repeats one)
 	@$(RUN) -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+hangs: $(INSTALLED) ## twenty calls to Kafka that do not return, in six minutes
+	@$(RUN) -m tests.soak.hung_calls
 
 model: $(INSTALLED) ## the model of the positions on HISTORIES=100000 random histories
 	@OUTBOX_MODEL_HISTORIES=$(HISTORIES) $(RUN) -m pytest --timeout=0 tests/model

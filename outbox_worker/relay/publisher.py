@@ -7,6 +7,8 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from confluent_kafka import KafkaError
+
 from outbox_worker.position.position import BY_XID, Place, Summary, advance, summarize
 from outbox_worker.published.committed import CommittedPosition, as_offset
 from outbox_worker.relay.abandonable import AbandonableThread
@@ -33,6 +35,12 @@ after the commit: its rows are fresher, so that an event waits for one commit an
 
 FINISH_S: Final = KAFKA_CALL_S + 3.0
 """From when on a transaction that neither commits nor fails is given up: Kafka has aborted it."""
+
+HANGS: Final = (
+    "See the brokers, above all the coordinator of the group: "
+    "kafka-consumer-groups.sh --bootstrap-server BROKER:9092 --describe --state --group GROUP. "
+    "While too many such calls hang the worker ends with code 3, to be started anew"
+)
 
 STALE_XIDS: Final = 100_000
 """How far a shard without events may fall behind before its position is renewed."""
@@ -121,7 +129,11 @@ class Publisher:
             return future.result(FINISH_S)
         except TimeoutError:
             self._caller.leave()
-            return self._transactions.give_up()
+            outcome = self._transactions.give_up()
+            # It is what an operator hears of a coordinator that is gone, until one commits.
+            code = KafkaError._TIMED_OUT  # noqa: SLF001  librdkafka's own
+            self._group.complaints.note("transaction", code, outcome.reason, HANGS)
+            return outcome
 
     def _observe(self, rows: Sequence[EventRow], outcome: Outcome, seconds: float) -> None:
         name = type(outcome).__name__.lower()

@@ -273,7 +273,7 @@ class Transactions:
             return Discarded(f"{words(fault)}; that was after the commit", fault.code())
         return Committed(seconds)
 
-    def give_up(self) -> Outcome:
+    def give_up(self) -> Discarded:
         """Go on without a `finish` that does not end: what it did is unknown.
 
         A new producer fences the old one, whatever that still sends.

@@ -70,6 +70,8 @@ class Scene:
             "log_level": "info",
             **settings,
         }
+        self.home: int | None = None
+        """The broker that gets all topics, where there are several; None: Kafka places them."""
         self._listening = ExitStack()
         self._workloads: list[Workload] = []
         self.subscriber: Subscriber
@@ -92,7 +94,7 @@ class Scene:
     def create_topics(self, partitions: Mapping[str, int], **config: str) -> None:
         """Make topics and wait until the broker has them."""
         orders = [
-            NewTopic(topic, num_partitions=count, replication_factor=1, config=config)
+            NewTopic(topic, num_partitions=count, config=config, **self._placed(count))
             for topic, count in partitions.items()
         ]
         for future in self.admin.create_topics(orders).values():
@@ -102,6 +104,11 @@ class Scene:
             TOPIC_S,
             "the topics are known",
         )
+
+    def _placed(self, partitions: int) -> dict[str, Any]:
+        if self.home is None:
+            return {"replication_factor": 1}
+        return {"replica_assignment": [[self.home]] * partitions}
 
     def listen_to(self, partitions: Mapping[str, int], **config: str) -> None:
         """Make further topics, and read them too, all from the beginning."""
@@ -129,6 +136,11 @@ class Scene:
     def spoiled(self, kind: str) -> Worker:
         """Start a worker that can make no record of events of one type (see `spoiled`)."""
         return self._start([sys.executable, "-m", "tests.harness.spoiled", kind, "run"], {})
+
+    def impatient(self, seconds: float, calls: int, **settings: str) -> Worker:
+        """Start a worker that leaves a few calls behind after a short time (see `impatient`)."""
+        launcher = [sys.executable, "-m", "tests.harness.impatient", str(seconds), str(calls)]
+        return self._start([*launcher, "run"], settings)
 
     def run(self, *arguments: str) -> str:
         """Run another command of the program to its end; returns what it printed."""

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TARGETS = frozenset(
-    {"help", "setup", "demo", "test", "check", "format", "contracts", "bench", "soak", "model"}
-    | {"races", "drivers", "matrix", "upgrade", "clean"}
+    {"help", "setup", "demo", "test", "check", "format", "contracts", "bench", "soak", "hangs"}
+    | {"model", "races", "drivers", "matrix", "upgrade", "clean"}
 )
 # All that the Makefile and .ci/run need before there is an environment.
 TOOLS = (
