@@ -23,7 +23,10 @@ INDEX: Final = re.compile(r"^--.*\bindex:\s*([\w, ]+?)\s*(?:transaction:|$)", re
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One step of the schema; `checksum` is SHA-256 of its text."""
+    """One step of the schema; `checksum` is SHA-256 of its text.
+
+    `body` is what the server gets: every encoding that a database may have holds it.
+    """
 
     number: int
     name: str
@@ -84,5 +87,7 @@ def _migration(entry: Traversable) -> Migration:
     parts = NUMBERED.fullmatch(entry.name)
     if parts is None:
         raise ValueError(f"a migration is named NNNN_name.sql, not {entry.name}")
-    body = entry.read_bytes()
-    return Migration(int(parts[1]), parts[2], body, hashlib.sha256(body).hexdigest())
+    text = entry.read_bytes()
+    # Letters beyond ASCII stand in comments alone, as a test sees.
+    body = text.decode().encode("ascii", "replace")
+    return Migration(int(parts[1]), parts[2], body, hashlib.sha256(text).hexdigest())

@@ -129,6 +129,9 @@ def arguments(url: str, *, application: str) -> dict[str, Any]:
         **given,
         # Those of the URL alone: where this is given, libpq does not look for PGOPTIONS.
         "options": given.get("options", ""),
+        # Whatever URL, environment, role and database say: by some encodings psycopg could not
+        # send the first statement. Every pooler keeps this one for each of its clients.
+        "client_encoding": "UTF8",
         "autocommit": True,
         "prepare_threshold": 0,
     }

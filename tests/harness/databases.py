@@ -16,14 +16,16 @@ from outbox_worker.postgres import database, migrations
 if TYPE_CHECKING:
     from outbox_worker.local.postgres import PostgresServer
 
-CREATE: Final = identifiers.SQL("CREATE DATABASE {}")
+CREATE: Final = identifiers.SQL(
+    "CREATE DATABASE {} ENCODING {} TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'"
+)
 
 
-def make_empty_database(server: PostgresServer) -> str:
+def make_empty_database(server: PostgresServer, encoding: str = "UTF8") -> str:
     """The name of a new empty database on `server`."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(server.url(), autocommit=True) as admin:
-        admin.execute(CREATE.format(identifiers.Identifier(name)))
+        admin.execute(CREATE.format(identifiers.Identifier(name), identifiers.Literal(encoding)))
     return name
 
 

@@ -22,6 +22,8 @@ MODULE_LINES = 350
 FUNCTION_LINES = 40
 STATEMENT_LINES = 60
 
+COMMENT = re.compile(r"^ *--.*$", re.MULTILINE)
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 # Addresses of package registries and image registries, and settings that name one.
@@ -94,6 +96,19 @@ def test_no_statement_is_longer_than_60_lines() -> None:
         if lines > STATEMENT_LINES and not excused(path, 1)
     }
     assert long == {}
+
+
+def test_sql_fits_a_database_of_any_encoding() -> None:
+    """A migration is sent without the letters of its comments; a statement as it stands."""
+    found = {}
+    for path in files(".sql"):
+        if path.relative_to(ROOT).parts[0] != "sql":
+            continue
+        text = path.read_text(encoding="utf-8")
+        sent = COMMENT.sub("", text) if "migrations" in path.parts else text
+        if not sent.isascii():
+            found[name(path)] = sorted({each for each in sent if not each.isascii()})
+    assert found == {}
 
 
 def mutable(value: ast.expr | None) -> bool:
