@@ -27,6 +27,12 @@ ORDER_OF_COMMANDS: Final = """
 SYSTEM: Final = "SELECT system_identifier FROM pg_control_system()"
 
 
+def version(url: str) -> int:
+    """The major version of the server."""
+    with psycopg.connect(url) as link:
+        return link.info.server_version // 10_000
+
+
 def submit(url: str, *names: str) -> None:
     """A command of one key for each name, each in a transaction of its own."""
     with psycopg.connect(url, autocommit=True) as link:
@@ -94,6 +100,7 @@ def test_nothing_is_lost_repeated_or_disordered_by_a_switch_over_by_logical_repl
         with scene.workload(seed=9) as first:
             wait_until(lambda: first.events > 50, 20, "there are rows to be copied")
         pair.replicate()
+        assert version(pair.old_url) < version(pair.new_url)
         leave_work_behind(scene)
         pair.await_all()
         scene.move_to(pair.new_url)

@@ -1,4 +1,4 @@
-"""Two servers, the second of which gets the first one's rows by logical replication."""
+"""Two servers, the newer of which gets the older one's rows by logical replication."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import psycopg
 
-from outbox_worker.local.postgres import PostgresServer
+from outbox_worker.local.postgres import OLDER_FOLDER, PostgresServer, find_binaries
 from tests.harness.databases import make_database, make_empty_database
 from tests.harness.waiting import wait_until
 
@@ -36,7 +36,9 @@ class BlueGreen:
         """Nothing runs yet."""
         self._stack = ExitStack()
         logical = {"wal_level": "logical"}
-        self.blue, self.green = PostgresServer(settings=logical), PostgresServer(settings=logical)
+        # Of an older major version, as where somebody upgrades.
+        self.blue = PostgresServer(binaries=find_binaries(OLDER_FOLDER), settings=logical)
+        self.green = PostgresServer(settings=logical)
 
     def __enter__(self) -> Self:
         self._stack.enter_context(self.blue)
