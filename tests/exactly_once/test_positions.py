@@ -18,8 +18,6 @@ from tests.harness.tools import describe_group
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.harness.scene import Scene
 
 pytestmark = pytest.mark.slow
@@ -77,15 +75,15 @@ def test_positions_that_no_worker_wrote_are_refused_until_rebase(
     scene.prove()
 
 
-def test_the_group_shows_no_lag(scene: Scene, tmp_path: Path) -> None:
+def test_the_group_shows_no_lag(scene: Scene) -> None:
     with scene.workload():
         scene.workers(2)
         scene.await_more(300)
-        running = describe_group(scene.bootstrap, scene.name, tmp_path)
+    running = describe_group(scene.bootstrap, scene.name)
     assert lags(running) == dict.fromkeys(range(SHARDS), "0")
     assert {row["CLIENT-ID"].partition(".")[0] for row in running} == {scene.name}
     scene.prove()
-    stopped = describe_group(scene.bootstrap, scene.name, tmp_path)
+    stopped = describe_group(scene.bootstrap, scene.name)
     assert lags(stopped) == dict.fromkeys(range(SHARDS), "0")
     assert {row["CONSUMER-ID"] for row in stopped} == {"-"}
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-from typing import TYPE_CHECKING, Final
+import tempfile
+from pathlib import Path
+from typing import Final
 
 from outbox_worker.local import jars
 from tests.harness.brokers import require_java
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 GROUPS: Final = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
 """What `kafka-consumer-groups.sh` runs."""
@@ -19,19 +18,12 @@ ARTIFACT: Final = f"org.apache.kafka:kafka-tools:{jars.VERSION}"
 RUN_S: Final = 300.0
 
 
-def describe_group(bootstrap: str, group: str, folder: Path) -> list[dict[str, str]]:
-    """The table of `kafka-consumer-groups.sh --describe`, each line by its column's name.
-
-    The tool is kept in `folder`.
-    """
+def describe_group(bootstrap: str, group: str) -> list[dict[str, str]]:
+    """The table of `kafka-consumer-groups.sh --describe`, each line by its column's name."""
     require_java()
-    if not list(folder.glob("*.jar")):
-        fetch = ["mvn", "-q", "-B", "dependency:copy", f"-Dartifact={ARTIFACT}"]
-        order = [*fetch, f"-DoutputDirectory={folder}"]
-        subprocess.run(order, check=True, stdin=subprocess.DEVNULL, timeout=RUN_S)
     # The tools stand on the broker's own jars.
-    path = os.pathsep.join([f"{folder}{os.sep}*", f"{jars.fetch()}{os.sep}*"])
-    flags = ("-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", f"-Djava.io.tmpdir={folder}")
+    path = os.pathsep.join(f"{folder}{os.sep}*" for folder in (_fetch(), jars.fetch()))
+    flags = ("-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
     question = ("--bootstrap-server", bootstrap, "--describe", "--group", group)
     done = subprocess.run(
         ["java", *flags, "-cp", path, GROUPS, *question],
@@ -45,3 +37,26 @@ def describe_group(bootstrap: str, group: str, folder: Path) -> list[dict[str, s
     lines = [line.split() for line in done.stdout.splitlines() if line.strip()]
     head = next(n for n, words in enumerate(lines) if "LAG" in words)
     return [dict(zip(lines[head], words, strict=True)) for words in lines[head + 1 :]]
+
+
+def _fetch() -> Path:
+    """The folder of the tools, kept beside the broker's."""
+    place = jars.fetch().with_name(f"kafka-tools-{jars.VERSION}")
+    if place.is_dir():
+        return place
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix="fetching-") as scratch:
+        found = Path(scratch) / "tools"
+        order = ["mvn", "-q", "-B", "dependency:copy", f"-Dartifact={ARTIFACT}"]
+        subprocess.run(
+            [*order, f"-DoutputDirectory={found}"],
+            check=True,
+            stdin=subprocess.DEVNULL,
+            timeout=RUN_S,
+        )
+        try:
+            found.rename(place)
+        except OSError:
+            # Another test process was first.
+            if not place.is_dir():
+                raise
+    return place
