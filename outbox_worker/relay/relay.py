@@ -267,9 +267,9 @@ class Relay:
         return self._cohorts.behind(time.monotonic())
 
     def _take(self) -> tuple[Cohort, Batch] | None:
-        """The batch that was read ahead, or a new one."""
+        """The batch that was read ahead, unless shards have joined its cohort; else a new one."""
         ahead, self._ahead = self._ahead, None
-        if ahead is not None and self._parts.size.admits(ahead[1].rows):
+        if ahead and ahead[0] in self._cohorts and self._parts.size.admits(ahead[1].rows):
             return ahead
         cohort = self._cohorts.next(time.monotonic())
         return None if cohort is None else (cohort, self._parts.reader.read(cohort))

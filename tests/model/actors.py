@@ -9,15 +9,18 @@ from prometheus_client import CollectorRegistry
 from typing_extensions import override
 
 from outbox_worker.observe.metrics import RelayMetrics
-from outbox_worker.position.codec import encode
+from outbox_worker.published.committed import as_offset
 from outbox_worker.relay.batch_size import BatchSize
 from outbox_worker.relay.claim import Claims
 from outbox_worker.relay.group import Changes
 from outbox_worker.relay.kafka_status import KafkaStatus
+from outbox_worker.relay.position_lookup import PositionLookup
 from outbox_worker.relay.reader import TableReader
 from outbox_worker.relay.relay import Parts, Relay
-from outbox_worker.relay.transaction import Aborted, Committed, Discarded
+from outbox_worker.relay.takeover import Takeover
+from outbox_worker.relay.transaction import Transactions
 from outbox_worker.stores.outbox import Limits
+from tests.model.clients import Client, producer_config
 
 if TYPE_CHECKING:
     import random
@@ -26,8 +29,9 @@ if TYPE_CHECKING:
     from outbox_worker.published.committed import CommittedPosition
     from outbox_worker.relay.topics import Topics
     from outbox_worker.relay.transaction import Outcome
+    from outbox_worker.settings import Settings
     from outbox_worker.stores.outbox import EventRow
-    from tests.model.world import Kafka, Postgres, Row
+    from tests.model.world import Postgres, Row
 
 METRICS = RelayMetrics(CollectorRegistry())
 
@@ -63,29 +67,6 @@ class SimulatedGroup:
 
     def join(self) -> None:
         self.left = False
-
-
-class SimulatedLookups:
-    """Kafka answers with the next poll."""
-
-    def __init__(self, kafka: Kafka) -> None:
-        self._kafka = kafka
-        self._wanted: set[int] = set()
-
-    def want(self, shards: Iterable[int]) -> None:
-        self._wanted |= set(shards)
-
-    want_again = want
-
-    def hurry(self) -> None:
-        pass
-
-    def drop(self, shards: Iterable[int]) -> None:
-        self._wanted -= set(shards)
-
-    def collect(self, _complaints: KafkaStatus) -> dict[int, CommittedPosition | None]:
-        wanted, self._wanted = self._wanted, set()
-        return self._kafka.stored(wanted)
 
 
 class SimulatedReader(TableReader):
@@ -133,13 +114,12 @@ class SimulatedTopics:
 
 
 class SimulatedPublisher:
-    """Transactions with every outcome that there is, and reading ahead at random."""
+    """Calls the product's transactions without a thread, and reads ahead at random."""
 
-    def __init__(self, kafka: Kafka, worker: object, chance: random.Random, trouble: float) -> None:
-        self._kafka = kafka
-        self._worker = worker
+    def __init__(self, transactions: Transactions, chance: random.Random, worker: object) -> None:
+        self._transactions = transactions
         self._chance = chance
-        self._trouble = trouble
+        self._member = cast("bytes", worker)
 
     def publish(
         self,
@@ -149,50 +129,37 @@ class SimulatedPublisher:
         *,
         is_claim: bool = False,
     ) -> Outcome:
-        for stored in positions.values():
-            encode(stored.position, is_new=not is_claim)
+        offsets = [as_offset(n, each, is_new=not is_claim) for n, each in positions.items()]
+        outcome = self._transactions.produce(rows)
+        if outcome is not None:
+            return outcome
         if meanwhile is not None and self._chance.random() < 0.5:
             meanwhile()
-        if any(self._kafka.owners.get(shard) is not self._worker for shard in positions):
-            return Aborted("fenced")
-        if self._chance.random() >= self._trouble:
-            self._kafka.commit(rows, positions)
-            return Committed(0.0)
-        fault = self._chance.randrange(3)
-        if fault == 0:
-            return Aborted("refused")
-        if fault == 1:
-            # It was committed, and nobody heard of it.
-            self._kafka.commit(rows, positions)
-        return Discarded("unknown")
+        return self._transactions.finish(offsets, self._member)
 
 
 class Worker:
     """One worker process of the model."""
 
-    def __init__(
-        self,
-        postgres: Postgres,
-        kafka: Kafka,
-        publisher: tuple[random.Random, float],
-        rows: int,
-        name: str,
-    ) -> None:
+    def __init__(self, postgres: Postgres, client: Client, rows: int, name: str) -> None:
+        self.name = name
         self.group = SimulatedGroup()
         reader = SimulatedReader(postgres, rows)
         topics = cast("Topics", SimulatedTopics())
+        transactions = Transactions(producer_config(client, name), "source", "publish")
+        takeover = Takeover(cast("Settings", client), transactions, METRICS)
         self.relay = Relay(
             cast(
                 "Parts",
                 _Parts(
                     group=self.group,
-                    lookups=SimulatedLookups(kafka),
+                    lookups=PositionLookup(takeover),
                     size=reader.size,
                     reader=reader,
-                    admission=Claims("group", lambda: name, topics, reader.size),
+                    admission=Claims("group", lambda: transactions.ids.now, topics, reader.size),
                     topics=topics,
-                    transactions=None,
-                    publisher=SimulatedPublisher(kafka, self, *publisher),
+                    transactions=transactions,
+                    publisher=SimulatedPublisher(transactions, client.chance, self),
                     metrics=METRICS,
                 ),
             )

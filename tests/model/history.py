@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.model.actors import Worker
-from tests.model.world import SEQUENCE_AHEAD, Kafka, Postgres
+from tests.model.clients import Client, DiedError
+from tests.model.kafka import HANGS, Kafka
+from tests.model.world import SEQUENCE_AHEAD, Postgres
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +50,7 @@ class History:
         self.chance = random.Random(seed)
         ids_ahead = self.chance.choice((0, SEQUENCE_AHEAD))
         self.postgres = Postgres(shards, ids_ahead if ahead is None else ahead)
-        self.kafka = Kafka()
+        self.kafka = Kafka(self.chance, self.postgres.written, HANGS if trouble else 0.0)
         self.lossy = lossy
         self.rows = rows or self.chance.choice((1, 2, 3, 5))
         self.trouble = trouble
@@ -60,8 +62,10 @@ class History:
 
     def new_worker(self) -> Worker:
         self.names += 1
-        publisher = (self.chance, self.trouble)
-        return Worker(self.postgres, self.kafka, publisher, self.rows, f"w{self.names}")
+        name = f"w{self.names}"
+        self.kafka.members.add(name)
+        client = Client(self.kafka, self.chance, self.trouble)
+        return Worker(self.postgres, client, self.rows, name)
 
     def give(self, shard: int, worker: Worker) -> None:
         """Kafka gives a shard: the old owner has let go of it, or is fenced."""
@@ -80,13 +84,15 @@ class History:
             self.move_shard,
             self.lose_connection,
             self.write_mirror,
+            *[self.mend] * 2,
+            self.arrive,
         ]
         for _ in range(steps):
             self.chance.choice(moves)()
             if self.lossy and self.chance.random() < 0.03:
                 self.fail_over()
             if self.refused:
-                return Verdict(self.judge_refusal(), True, len(self.kafka.log))
+                return Verdict(self.judge_refusal(), True, self.kafka.published)
         return self.finish()
 
     def finish(self) -> Verdict:
@@ -94,13 +100,15 @@ class History:
             self.postgres.end(transaction, commit=self.chance.random() < 0.8)
         quiet = 0
         while quiet < QUIET and not self.refused:
-            before = len(self.kafka.log)
-            for worker in self.workers:
+            before = self.kafka.published
+            self.kafka.mend_all()
+            for worker in tuple(self.workers):
                 self.work(worker)
-            quiet = 0 if len(self.kafka.log) > before else quiet + 1
+            quiet = 0 if self.kafka.published > before else quiet + 1
+        self.kafka.mend_all()
         if self.refused:
-            return Verdict(self.judge_refusal(), True, len(self.kafka.log))
-        return Verdict(self.judge(), False, len(self.kafka.log))
+            return Verdict(self.judge_refusal(), True, self.kafka.published)
+        return Verdict(self.judge(), False, self.kafka.published)
 
     # Moves.
 
@@ -124,20 +132,29 @@ class History:
 
     def work(self, worker: Worker | None = None) -> None:
         worker = worker or self.chance.choice(self.workers)
-        worker.relay.run_once()
+        try:
+            worker.relay.run_once()
+        except DiedError:
+            self.replace(worker)
         if worker.group.left:
             self.refused = True
 
     def crash(self) -> None:
         """A worker dies and another takes its shards; or it is a zombie, and nobody hears of it."""
-        place = self.chance.randrange(len(self.workers))
-        dead = self.workers[place]
+        dead = self.chance.choice(self.workers)
+        self.replace(dead)
+        if self.chance.random() < 0.5:
+            self.work(dead)
+
+    def replace(self, dead: Worker) -> None:
+        """Another worker comes in the place of one that is no member any more."""
+        if dead not in self.workers:
+            return
         fresh = self.new_worker()
-        self.workers[place] = fresh
+        self.workers[self.workers.index(dead)] = fresh
+        self.kafka.members.discard(dead.name)
         for shard in [s for s, owner in self.kafka.owners.items() if owner is dead]:
             self.give(shard, fresh)
-        if self.chance.random() < 0.5:
-            dead.relay.run_once()
 
     def move_shard(self) -> None:
         shard = self.chance.randrange(SHARDS)
@@ -147,7 +164,17 @@ class History:
             return
         old.group.take({shard})
         self.work(old)
-        self.give(shard, new)
+        if self.kafka.owners[shard] is old:
+            self.give(shard, new)
+
+    def mend(self) -> None:
+        """Something that Kafka waited for is there again, or it waits no longer."""
+        self.kafka.mend()
+
+    def arrive(self) -> None:
+        """A request comes that is late."""
+        if self.kafka.late:
+            self.kafka.arrive()
 
     def lose_connection(self) -> None:
         """The connections break, and the server has forgotten nothing."""
@@ -183,7 +210,7 @@ class History:
         lost = survivors.keys() - read.keys()
         if lost:
             return f"lost: {survivors[min(lost)]}"
-        if not self.lossy and len(self.kafka.log) != len(survivors):
+        if not self.lossy and self.kafka.published != len(survivors):
             return "something was read that was never committed"
         return ""
 

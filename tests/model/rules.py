@@ -15,12 +15,16 @@ from unittest import mock
 from outbox_worker.position import validity
 from outbox_worker.position.floor import FloorHistory
 from outbox_worker.relay import reader
+from outbox_worker.relay.position_lookup import PositionLookup
+from outbox_worker.relay.takeover import Takeover
+from outbox_worker.relay.transaction import Transactions
 from outbox_worker.stores import outbox, server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
+    from outbox_worker.kafka.config import Config
     from outbox_worker.position.position import Position
     from outbox_worker.position.snapshot import Snapshot
     from outbox_worker.position.validity import Table
@@ -104,6 +108,30 @@ def no_stragglers() -> AbstractContextManager[object]:
     return mock.patch.object(outbox, "read_stragglers", return_value=[])
 
 
+def no_waiting_for_the_undecided() -> AbstractContextManager[object]:
+    """Positions are read as they are, although an undecided transaction may still move them."""
+    honest = Takeover._reader_config
+
+    def hasty(takeover: Takeover, _isolation: str) -> Config:
+        return honest(takeover, "read_uncommitted")
+
+    return mock.patch.object(Takeover, "_reader_config", hasty)
+
+
+def producers_used_again() -> AbstractContextManager[object]:
+    """A producer goes on after a commit of which nobody knows what became."""
+    return mock.patch.object(Transactions, "_discard", return_value=None)
+
+
+def stale_answers() -> AbstractContextManager[object]:
+    """An answer counts that was given before the shard went away and came back."""
+
+    def want(self: PositionLookup, shards: Iterable[int]) -> None:
+        self._wanted |= set(shards)
+
+    return mock.patch.multiple(PositionLookup, want=want, drop=lambda _self, _shards: None)
+
+
 class Rule(NamedTuple):
     """How to switch a rule off, and whether it takes fail-overs that lose something to notice."""
 
@@ -119,4 +147,7 @@ RULES: dict[str, Rule] = {
     "witnesses are looked for": Rule(no_witness, True),
     "old borders are intersected": Rule(no_intersection, True),
     "stragglers go out first": Rule(no_stragglers, False),
+    "pending positions are waited for": Rule(no_waiting_for_the_undecided, False),
+    "a producer that may have committed is left": Rule(producers_used_again, False),
+    "answers from before a rebalance do not count": Rule(stale_answers, False),
 }

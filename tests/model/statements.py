@@ -11,6 +11,7 @@ from outbox_worker.relay import position_limit, publisher, relay, renewal
 from outbox_worker.stores import mirror, outbox, server, switchover
 from outbox_worker.stores.mirror import Mirrored
 from outbox_worker.stores.switchover import Foreign
+from tests.model.clients import simulated_clients
 from tests.model.world import draw_xid, identity
 
 if TYPE_CHECKING:
@@ -89,8 +90,9 @@ def list_positions(postgres: Postgres) -> list[Mirrored]:
 
 @contextmanager
 def simulated() -> Iterator[None]:
-    """The product's stores answer from the simulated table inside this block."""
+    """The product asks the simulated table and the simulated Kafka inside this block."""
     with (
+        simulated_clients(),
         mock.patch.object(outbox, "read_tail", read_tail),
         mock.patch.object(outbox, "read_chunk", read_chunk),
         mock.patch.object(outbox, "read_stragglers", read_stragglers),

@@ -88,7 +88,7 @@ def reused_id() -> History:
     postgres.end(early, commit=True)
     postgres.insert(third, 2)
     postgres.end(third, commit=True)
-    while len(history.kafka.log) < 2:
+    while history.kafka.published < 2:
         history.work(history.workers[0])
         history.work(history.workers[1])
     postgres.fail_over(kept)
@@ -122,7 +122,7 @@ def two_crowds() -> History:
     for _ in range(4):
         write(crowd)
     work(crowd)
-    assert len(crowd.kafka.log) == 5
+    assert crowd.kafka.published == 5
     end(crowd, second)
     return crowd
 

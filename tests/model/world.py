@@ -1,6 +1,6 @@
-"""A Postgres and a Kafka small enough to be random: what they promise, and no more.
+"""A Postgres small enough to be random: what it promises, and no more.
 
-The Postgres keeps a write-ahead log. A crash or a fail-over may lose its end:
+It keeps a write-ahead log. A crash or a fail-over may lose its end:
 then xids and ids are given out a second time. Ids are logged 32 ahead, as
 nextval does; xids are known to have been used only by what was logged of them.
 """
@@ -10,16 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from outbox_worker.position.codec import decode, encode
+from outbox_worker.position.codec import decode
 from outbox_worker.position.snapshot import Snapshot
-from outbox_worker.published.committed import CommittedPosition
 from outbox_worker.stores.server import Identity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping
 
 FIRST_XID = 3
 SEQUENCE_AHEAD = 32
+
+NOTHING = (None, None, "", None, None)
+"""Type, content type, time, headers and payload: nothing here depends on them."""
 
 Row = tuple[Any, ...]
 
@@ -41,6 +43,7 @@ class Postgres:
         self.shards = shards
         self.ahead = ahead
         self.rows: dict[int, Row] = {}
+        self.written: dict[str, Row] = {}
         self.committed: set[int] = set()
         self.active: list[Transaction] = []
         self.purged = (0, 0)
@@ -77,8 +80,8 @@ class Postgres:
         row_id = self._draw_id()
         self._events += 1
         event_id = f"{self._events:012x}"
-        row = (row_id, xid, key % self.shards, event_id, "t", str(key), *[None] * 5, 1)
-        self.rows[row_id] = row
+        row = (row_id, xid, key % self.shards, event_id, "t", str(key), *NOTHING, 1)
+        self.rows[row_id] = self.written[event_id] = row
         self._wal.append(("insert", row))
         transaction.rows += 1
         return True
@@ -156,30 +159,6 @@ class Postgres:
     def survivors(self) -> dict[str, Row]:
         """By event id, what is committed today."""
         return {row[3]: row for row in self.visible()}
-
-
-class Kafka:
-    """Records and positions that are committed together, or not at all."""
-
-    def __init__(self) -> None:
-        """Begin empty."""
-        self.log: list[Row] = []
-        self.positions: dict[int, tuple[int, str]] = {}
-        self.owners: dict[int, object] = {}
-
-    def commit(self, rows: Sequence[Row], positions: Mapping[int, CommittedPosition]) -> None:
-        """One transaction."""
-        self.log.extend(rows)
-        for shard, stored in positions.items():
-            self.positions[shard] = (stored.batch, encode(stored.position))
-
-    def stored(self, shards: Iterable[int]) -> dict[int, CommittedPosition | None]:
-        """The positions as a lookup brings them."""
-        found: dict[int, CommittedPosition | None] = {}
-        for shard in shards:
-            given = self.positions.get(shard)
-            found[shard] = None if given is None else CommittedPosition(given[0], decode(given[1]))
-        return found
 
 
 def identity(postgres: Postgres) -> Identity:
