@@ -66,7 +66,8 @@ def test_positions_that_do_not_fit_are_waited_out() -> None:
 def test_each_rule_is_needed(name: str) -> None:
     rule = RULES[name]
     with simulated(), rule.switch():
-        noticed = (play(seed, lossy=rule.lossy).fault for seed in range(NOTICED_WITHIN))
+        seeds = range(rule.first, rule.first + NOTICED_WITHIN)
+        noticed = (play(seed, lossy=rule.lossy).fault for seed in seeds)
         assert any(noticed)
 
 
