@@ -141,12 +141,13 @@ def longer_session(config: Config) -> int:
     return longer
 
 
-def fence(settings: Settings, owner: str) -> None:
+def fence(settings: Settings, owner: str, seconds: float = KAFKA_CALL_S) -> None:
     """Abort what a worker that is gone left open; `KafkaException`, above all where Kafka is away.
 
-    Its producer is not closed: that waits for ever while the broker is away.
+    `UndecidedError` where Kafka does not end it within `seconds`. Its producer is not closed: that
+    waits for ever while the broker is away.
     """
-    open_producer(producer_config(settings, owner))
+    open_producer(producer_config(settings, owner), seconds)
 
 
 def _limit(config: Config, tried: str, way_out: str, *names: str) -> BrokerLimitError:

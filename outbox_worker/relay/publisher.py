@@ -12,8 +12,7 @@ from confluent_kafka import KafkaError
 from outbox_worker.position.position import BY_XID, Place, Summary, advance, summarize
 from outbox_worker.published.committed import CommittedPosition, as_offset
 from outbox_worker.relay.abandonable import AbandonableThread
-from outbox_worker.relay.transaction import Aborted, Committed
-from outbox_worker.settings import KAFKA_CALL_S
+from outbox_worker.relay.transaction import TRANSACTION_S, UNDO_S, Aborted, Committed
 from outbox_worker.stores.outbox import TOPIC
 
 if TYPE_CHECKING:
@@ -33,8 +32,9 @@ PREFETCH_ROWS: Final = 1_000
 """From this size of batch on the next one is read while Kafka commits. Below it the read comes
 after the commit: its rows are fresher, so that an event waits for one commit and not for two."""
 
-FINISH_S: Final = KAFKA_CALL_S + 3.0
-"""From when on a transaction that neither commits nor fails is given up: Kafka has aborted it."""
+FINISH_S: Final = TRANSACTION_S + UNDO_S + 0.5
+"""From when on a transaction that neither commits nor fails is given up: librdkafka does not
+always return by the time that it is given, and our other shards wait for it."""
 
 HANGS: Final = (
     "See the brokers, above all the coordinator of the group: "

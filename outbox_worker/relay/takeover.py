@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 STABLE_S: Final = 1.0
 """A stable position is answered in milliseconds; longer means that a transaction holds it."""
 
+FENCE_S: Final = 2.5
+"""How long Kafka is given to abort what a worker left open: mostly it takes 0.6 s, and shards that
+come to us wait for it."""
+
 TIMED_OUT: Final = KafkaError._TIMED_OUT  # noqa: SLF001  librdkafka's own code
 
 log = structlog.get_logger("relay")
@@ -52,6 +56,7 @@ class Takeover:
         self._transactions = transactions
         self._metrics = metrics
         self._was_open = False
+        self._undecided: set[str] = set()
 
     def lookup(self, shards: Iterable[int]) -> dict[int, CommittedPosition | None]:
         """By shard what Kafka holds, None where it holds nothing; `KafkaException` to try again.
@@ -72,7 +77,9 @@ class Takeover:
             settled = self._settled(wanted)
             if settled:
                 return self.lookup(settled)
-            self._fence(self._owners(self._unstable(wanted)), wanted)
+            undecided = self._fence(self._owners(self._unstable(wanted)), wanted)
+            if undecided is not None:
+                raise undecided from error
             found = self._stable.committed(wanted, KAFKA_CALL_S)
         else:
             self._fence_the_dead(self._owners(found), wanted)
@@ -106,8 +113,9 @@ class Takeover:
         One that died before it sent its positions has records in an open transaction
         that the positions do not tell of, and every subscriber waits for its time-out. A
         member that handed a shard over is alive, ended its transaction, and is left alone.
-        Where the group does not say who is in it, our shards go on without: Kafka ends an
-        open transaction by itself, only later.
+        Where the group does not say who is in it, or Kafka cannot end such a transaction now,
+        our shards go on without: Kafka ends it by itself, only later. Positions can no longer come
+        into it, for its owner is no member.
         """
         ids = self._transactions.ids
         owners -= ids.left
@@ -124,17 +132,28 @@ class Takeover:
         gone = {each for each in owners if worker_of(each) == us or worker_of(each) not in members}
         self._fence(frozenset(gone), shards)
 
-    def _fence(self, owners: frozenset[str], shards: list[int]) -> None:
+    def _fence(self, owners: frozenset[str], shards: list[int]) -> brokers.UndecidedError | None:
         """Abort what these owners left open; each may be a zombie, never a peer at work.
 
         A live owner has no transaction over a shard that was given to us: it
-        ends what is in flight before it lets a shard go.
+        ends what is in flight before it lets a shard go. Where Kafka cannot end that of one, the
+        others are fenced all the same, and the error is returned.
         """
+        undecided = None
         for owner in sorted(owners):
+            say = log.debug if owner in self._undecided else log.warning
             if owner not in self._transactions.ids.left:
-                log.warning("takeover", owner=owner, shards=shards)
-            brokers.fence(self._settings, owner)
-            self._metrics.takeovers.inc()
+                say("takeover", owner=owner, shards=shards)
+            try:
+                brokers.fence(self._settings, owner, FENCE_S)
+            except brokers.UndecidedError as error:
+                undecided = error
+                self._undecided.add(owner)
+                say("takeover_undecided", owner=owner, error=error.args[0].str())
+            else:
+                self._undecided.discard(owner)
+                self._metrics.takeovers.inc()
+        return undecided
 
     def start_over(self) -> None:
         """Go on without clients that a call did not return from; they are left as they are."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
@@ -24,7 +24,7 @@ from outbox_worker.relay.ids import Ids
 from outbox_worker.relay.kafka_status import words
 from outbox_worker.relay.leaders import Leaders
 from outbox_worker.relay.record import headers_of, written_ms
-from outbox_worker.settings import KAFKA_CALL_S
+from outbox_worker.settings import KAFKA_CALL_S, TRANSACTION_TIMEOUT_MS
 from outbox_worker.stores.outbox import TOPIC
 
 if TYPE_CHECKING:
@@ -76,8 +76,15 @@ class Committed:
     seconds: float
 
 
-OPEN_S: Final = 2.5
-"""How long an id is tried: Kafka mostly takes 40 ms, and 0.6 s to abort what a producer left."""
+OPEN_S: Final = 1.5
+"""How long an id is tried at first: Kafka mostly takes 40 ms, and 0.6 s to abort what a producer
+left. Twice as long after each that was not let in, so that slow brokers let one in at last."""
+
+TRANSACTION_S: Final = TRANSACTION_TIMEOUT_MS / 1_000 + 0.5
+"""How long a transaction may take with us: librdkafka says before what its time-out ended."""
+
+UNDO_S: Final = 1.0
+"""How long Kafka is given at least to abort one. Where it does not, the next producer does."""
 
 NO_RECORD: Final = 0
 """The code, which is none of Kafka's, of a rejection of what cannot even be made a record."""
@@ -143,6 +150,15 @@ class Discarded:
 Outcome: TypeAlias = Committed | Aborted | Interrupted | Rejected | Discarded
 
 
+class Made(NamedTuple):
+    """A producer that was let in, and what is heard of it."""
+
+    producer: Producer
+    failures: list[tuple[KafkaError, Record]]
+    lost: list[int]
+    connections: Connections
+
+
 class Transactions:
     """The transactional producer of one worker.
 
@@ -174,6 +190,7 @@ class Transactions:
         self.delivered = 0
         """Of a transaction that failed, how many of its records the brokers had taken by then."""
         self._began = 0.0
+        self._open_s = OPEN_S
 
     @property
     def ids(self) -> Ids:
@@ -190,6 +207,9 @@ class Transactions:
 
         Where Kafka cannot end the last transaction of this id, the next call takes another.
         """
+        self._use(self._made())
+
+    def _made(self) -> Made:
         # A list of its own: what is still heard of one that was given up is not this one's.
         failures: list[tuple[KafkaError, Record]] = []
         lost = [0]
@@ -198,13 +218,17 @@ class Transactions:
         ours = {"transactional.id": self._ids.now, "on_delivery": note, "logger": connections}
         config = {**self._config, **LOUD, **ours}
         try:
-            producer = brokers.open_producer(config, OPEN_S)
+            producer = brokers.open_producer(config, self._open_s)
         except brokers.UndecidedError:
             self._ids.move_on()
+            self._open_s = min(self._open_s * 2, KAFKA_CALL_S)
             raise
         self._ids.opened()
-        self._producer, self._failures, self._lost = producer, failures, lost
-        self._connections = connections
+        self._open_s = OPEN_S
+        return Made(producer, failures, lost, connections)
+
+    def _use(self, made: Made) -> None:
+        self._producer, self._failures, self._lost, self._connections = made
 
     def produce(self, rows: Sequence[EventRow]) -> Outcome | None:
         """Begin, and hand all records to librdkafka; an outcome only where that failed."""
@@ -256,10 +280,10 @@ class Transactions:
         """Put the positions in and commit. Blocks, mostly at most the transaction time-out."""
         producer = self._require()
         try:
-            producer.send_offsets_to_transaction(offsets, member, KAFKA_CALL_S)
+            producer.send_offsets_to_transaction(offsets, member, self._left())
             if self._producer is not producer:
                 return Discarded("given up before the commit")
-            producer.commit_transaction(KAFKA_CALL_S)
+            producer.commit_transaction(self._left())
         except (KafkaException, SystemError) as error:
             return self._abort(producer, _fault_of(error))
         seconds = time.perf_counter() - self._began
@@ -290,6 +314,10 @@ class Transactions:
         producer, self._producer = self._producer, None
         if producer is not None:
             producer.purge(blocking=False)
+
+    def _left(self) -> float:
+        """For how many seconds more the transaction may go on."""
+        return max(0.0, self._began + TRANSACTION_S - time.perf_counter())
 
     def _require(self) -> Producer:
         if self._producer is None:
@@ -330,7 +358,7 @@ class Transactions:
 
     def _undo(self, producer: Producer) -> None:
         """Abort, and go on with a new producer."""
-        producer.abort_transaction(KAFKA_CALL_S)
+        producer.abort_transaction(self._left() + UNDO_S)
         self._replace(producer)
 
     def _replace(self, producer: Producer) -> None:
@@ -341,9 +369,13 @@ class Transactions:
         with it, and those that have the same numbers there are taken for copies and lost; what
         there is of it is committed, or aborted, and the rest apart; newer positions are replaced.
         """
+        if self._producer is not producer:
+            return
+        noted = tuple(self._failures)
+        made = self._made()
+        # Meanwhile this transaction may have been given up, and another producer be in use.
         if self._producer is producer:
-            noted = tuple(self._failures)
-            self.open()
+            self._use(made)
             self._failures.extend(noted)
             producer.purge(blocking=False)
 
