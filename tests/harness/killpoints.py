@@ -6,8 +6,9 @@ SIGNAL is KILL, or STOP for a worker that is frozen there until somebody continu
 
 POINT is `before` or `after` and one of the steps of a transaction, joined by a
 dash. It is reached in the NTH transaction that has at least four records, or, where
-NTH is 0, in the first one after SIGUSR1. The product knows nothing of it:
-`confluent_kafka.Producer` is another class here.
+NTH is 0, in the first one after SIGUSR1. With `further-` in front of it only transactions
+under a further transactional id count, and `init`, which opens the producer, is a step too.
+The product knows nothing of it: `confluent_kafka.Producer` is another class here.
 
 How many records a transaction has is known at its last step only, so its
 records are kept back until then and handed to librdkafka one by one.
@@ -25,11 +26,15 @@ import confluent_kafka
 from confluent_kafka import Producer
 from typing_extensions import override
 
+from outbox_worker.relay.ids import MARK
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 STEPS: Final = ("begin", "first-record", "half-of-the-records", "last-record", "offsets", "commit")
 POINTS: Final = tuple(f"{side}-{step}" for step in STEPS for side in ("before", "after"))
+FURTHER: Final = "further-"
+FURTHER_POINTS: Final = tuple(FURTHER + point for point in ("before-init", "after-init", *POINTS))
 
 LEAST_RECORDS: Final = 4
 FLUSH_S: Final = 5.0
@@ -43,11 +48,13 @@ class KillPoint:
 
         0 stands for the first one after `arm`.
         """
-        if point not in POINTS:
+        if point not in {*POINTS, *FURTHER_POINTS}:
             message = f"no such point: {point}"
             raise ValueError(message)
         self._death = death
-        self._point = point
+        self._name = point
+        self._point = point.removeprefix(FURTHER)
+        self.is_further = point.startswith(FURTHER)
         self._left = nth or sys.maxsize
 
     def arm(self, *_: object) -> None:
@@ -70,7 +77,7 @@ class KillPoint:
         """Die here, if this is the place."""
         if point == self._point:
             self._point = ""
-            sys.stderr.write(json.dumps({"event": "killed", "point": point}) + "\n")
+            sys.stderr.write(json.dumps({"event": "killed", "point": self._name}) + "\n")
             sys.stderr.flush()
             os.kill(os.getpid(), self._death)
 
@@ -85,15 +92,26 @@ class MortalProducer(Producer):
         super().__init__(config)
         self._kept: list[Callable[[], None]] = []
         self._chosen = False
+        self._counts = not self.target.is_further or MARK in config["transactional.id"]
+
+    @override
+    def init_transactions(self, *arguments: Any) -> None:
+        """Die around the opening of the producer, where it is under a further id."""
+        dies = self._counts and self.target.is_further
+        if dies:
+            self.target.reach("before-init")
+        super().init_transactions(*arguments)
+        if dies:
+            self.target.reach("after-init")
 
     @override
     def begin_transaction(self, *arguments: Any) -> None:
         """Die around `begin` of the transaction after the last one that counted."""
         self._kept.clear()
-        if self.target.near:
+        if self._counts and self.target.near:
             self.target.reach("before-begin")
         super().begin_transaction(*arguments)
-        if self.target.near:
+        if self._counts and self.target.near:
             self.target.reach("after-begin")
 
     @override
@@ -105,7 +123,7 @@ class MortalProducer(Producer):
     @override
     def send_offsets_to_transaction(self, *arguments: Any) -> None:
         """Hand over the records, then the positions."""
-        self._chosen = self.target.count(len(self._kept))
+        self._chosen = self._counts and self.target.count(len(self._kept))
         self._hand_over()
         send = super().send_offsets_to_transaction
         self._around("offsets", lambda: send(*arguments))
