@@ -226,36 +226,6 @@ def test_a_racing_transaction_with_the_same_key_is_waited_for(
     assert [event["payload"] for event in events(connection)] == [b"1" if commit else b"2"]
 
 
-SUBMIT = "SELECT outbox.submit('CreateClass', 'k', '{}', 'a', command_id => %s)"
-IDEMPOTENT = "SELECT outbox.publish('t', 'k', 'made.v1', '{}', idempotency_key => %s::text)"
-WRITTEN = "SELECT (SELECT count(*) FROM outbox.event) + (SELECT count(*) FROM outbox.command)"
-
-
-@pytest.mark.parametrize("statement", [SUBMIT, IDEMPOTENT])
-@pytest.mark.parametrize("commit", [True, False])
-def test_a_prepared_transaction_with_the_same_id_is_waited_for(
-    connection: Connection, database: str, statement: str, commit: bool
-) -> None:
-    given = (uuid.uuid4(),)
-    name = connection.info.dbname
-    with connections.connect(database, application="first") as link:
-        link.execute("BEGIN")
-        first = link.execute(statement.encode(), given).fetchone()
-        link.execute(f"PREPARE TRANSACTION '{name}'".encode())
-    answers: list[object] = []
-    with connections.connect(database, application="second") as second:
-        thread = threading.Thread(
-            target=lambda: answers.append(second.execute(statement.encode(), given).fetchone())
-        )
-        thread.start()
-        wait_until(lambda: connection.execute(WAITS, (name,)).fetchone() == (1,), 10, "it waits")
-        connection.execute(f"{'COMMIT' if commit else 'ROLLBACK'} PREPARED '{name}'".encode())
-        thread.join(patient(10))
-    assert len(answers) == 1
-    assert commit is (answers == [first]) or statement is SUBMIT
-    assert connection.execute(WRITTEN).fetchone() == (1,)
-
-
 @pytest.mark.parametrize(
     ("columns", "values", "constraint"),
     [
