@@ -16,6 +16,7 @@ from bench.scene import WAIT_S, wait_for
 from domain.stores import event, student
 from domain.stores.event import Draft
 from domain.stores.student import Person
+from outbox_worker.commands.floors import Floors
 from outbox_worker.commands.sessions import OPTIONS
 from outbox_worker.postgres import database
 from outbox_worker.stores import command
@@ -66,11 +67,11 @@ def measure_bare(place: Place, commands: int) -> float:
 
 def _repeat(place: Place) -> int:
     """Claim, insert, tell and finish until no command is left; how many those were."""
-    done, after = 0, ""
+    done, after, floors = 0, "", Floors()
     with database.connect(place.url, application="bench", options=OPTIONS) as link:
         while True:
             with link.transaction():
-                claimed = command.claim_command(link, after)
+                claimed = command.claim_command(link, floors.way(after))
                 if claimed is None:
                     return done
                 name = str(claimed.command_id)

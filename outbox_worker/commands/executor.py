@@ -21,6 +21,7 @@ from outbox_worker.commands.faults import (
     pause_after,
     pause_after_failures,
 )
+from outbox_worker.commands.floors import Floors
 from outbox_worker.commands.outcome import (
     Failed,
     Idle,
@@ -74,6 +75,8 @@ class Executor:
         """Begin where the others are."""
         self._parts = parts
         self._idle = False
+        self._session: Connection | None = None
+        self._floors = Floors()
 
     def run_once(self, connection: Connection) -> Outcome:
         """Execute one command. Raises nothing: what went wrong is an outcome.
@@ -83,26 +86,38 @@ class Executor:
         """
         began = time.monotonic()
         claimed: Claimed | None = None
-        rounds = self._parts.rounds
-        start = rounds.start()
         outcome: Outcome
         try:
+            floors = self._floors_of(connection)
+            way = floors.way(self._parts.rounds.after())
             # A look without a transaction costs a third; what it locks it lets go at once.
-            if self._idle and inbox.claim_command(connection, *start) is None:
+            if self._idle and inbox.claim_command(connection, way, floors.server) is None:
                 return Idle()
             with connection.transaction():
-                claimed = inbox.claim_command(connection, *start)
+                claimed = inbox.claim_command(connection, way, floors.server)
                 if claimed is not None:
-                    rounds.claimed(start, claimed)
+                    self._parts.rounds.claimed(claimed.key)
+                    floors.claimed(claimed)
                 outcome = Idle() if claimed is None else self._execute(connection, claimed)
         except Exception as error:  # noqa: BLE001  whatever it is, the next command goes on
             outcome = self._undone(connection, claimed, error)
         self._idle = claimed is None
         if claimed is not None and not isinstance(outcome, Idle):
             if isinstance(outcome, Succeeded | Rejected | Overtaken):
-                rounds.finished(claimed)
+                self._floors.finished(claimed)
             self._count(claimed, outcome, time.monotonic() - began)
         return outcome
+
+    def _floors_of(self, connection: Connection) -> Floors:
+        """What is known of the keys: nothing in another session, and from time to time more."""
+        if connection is not self._session:
+            self._session, self._floors = connection, Floors()
+        floors = self._floors
+        if floors.is_look_due():
+            floors.looked(inbox.find_writers(connection))
+            for key in floors.stale():
+                floors.read(key, inbox.find_head(connection, key))
+        return floors
 
     def _execute(self, connection: Connection, claimed: Claimed) -> Tried:
         envelope = Envelope(claimed.command_id, claimed.actor, claimed.correlation_id)

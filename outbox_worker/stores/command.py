@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import sql
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
 class Claimed(NamedTuple):
     """A command that is locked for as long as the transaction lasts; `payload` is JSON.
 
-    `seq` is its number in the order of insertion, `last_seq` that of its key's last queued one.
+    `seq` is its number in the order of insertion, `last_seq` that of its key's last queued one;
+    `walked` counts the entries of the index that were read between the key before and this one,
+    and `server` is when the server started.
     """
 
     command_id: UUID
@@ -29,6 +33,31 @@ class Claimed(NamedTuple):
     submitted_at: datetime
     seq: int
     last_seq: int
+    walked: int
+    server: datetime
+
+
+class Stretch(NamedTuple):
+    """Keys between `low` and `high`, or to the end; then `high`, of which none is up to `floor`."""
+
+    low: str
+    high: str | None
+    floor: int
+
+
+class Head(NamedTuple):
+    """The lowest queued number of a key, and how many entries of the index were read for it."""
+
+    seq: int | None
+    walked: int
+    server: datetime
+
+
+class Writers(NamedTuple):
+    """Virtual transactions that may have inserted commands and have not ended."""
+
+    writers: list[str]
+    server: datetime
 
 
 class Queued(NamedTuple):
@@ -41,15 +70,31 @@ class Queued(NamedTuple):
 
 
 def claim_command(
-    connection: Connection, after: str, above: int = 0, upto: int = 0
+    connection: Connection, way: Sequence[Stretch], server: datetime | None = None
 ) -> Claimed | None:
-    """Lock the next command that can run, of a key behind `after` if there is one.
+    """Lock the first command that can run along the way.
 
-    Of the key `after` itself those numbered from behind `above` up to `upto` come first.
+    The floors hold on the server that started then; on any other they are taken for 0.
     """
-    parameters = {"after": after, "above": above, "upto": upto}
+    parameters = {"way": _told(way), "server": server}
     row = connection.execute(sql.load("command/claim_command"), parameters).fetchone()
     return None if row is None else Claimed(*row)
+
+
+def find_head(connection: Connection, key: str) -> Head:
+    """Walk through a key from its first entry on; autocommit."""
+    row = connection.execute(sql.load("command/find_head"), {"key": key}).fetchone()
+    if row is None:
+        raise RuntimeError("command/find_head returned no row")
+    return Head(*row)
+
+
+def find_writers(connection: Connection) -> Writers:
+    """Whose commands may still become visible; autocommit."""
+    row = connection.execute(sql.load("command/find_writers")).fetchone()
+    if row is None:
+        raise RuntimeError("command/find_writers returned no row")
+    return Writers(*row)
 
 
 def finish_command(
@@ -77,3 +122,8 @@ def postpone_command(connection: Connection, command_id: UUID, pause: float, cou
 def list_queued(connection: Connection) -> list[Queued]:
     """What waits to be executed, by type."""
     return [Queued(*row) for row in connection.execute(sql.load("command/list_queued")).fetchall()]
+
+
+def _told(way: Sequence[Stretch]) -> str:
+    """As JSON: a third of what it costs as arrays."""
+    return json.dumps([each._asdict() for each in way], ensure_ascii=False)

@@ -1,47 +1,47 @@
 -- command/claim_command
--- Lock the next command that can run, of the next key behind `after`, once around. The
+-- Lock the next command that can run, of the next key behind one, once around. The
 -- head of a key is its queued command with the lowest seq. Passed over: heads that wait for a
 -- retry or that others have locked, and keys of which another command still runs (one that
 -- was inserted earlier may be committed later). A running command counts as queued for
 -- everybody else, so none behind it is a head. Of such a key the head stays locked until the
 -- transaction ends, and no other key's. Lazy: it costs a look-up for each head passed over.
--- Of the key `after` itself the caller may know a window (decision 0010): from `above` up
--- to `upto`, its head is looked for there first, and elsewhere only if nothing is there.
--- params: after text, above bigint, upto bigint
+-- The way around comes in stretches: the keys between `low` and `high`, or to the end, and then
+-- `high` itself, of which nothing is queued up to `floor` on the server that started then
+-- (decision 0010). `walked` is how many entries of the index were read in the last stretch.
+-- params: way json, server timestamptz
 -- rows: maybe     index: command_queued_idx, command_pkey     transaction: the caller's
-WITH RECURSIVE ahead AS (
-    (SELECT command_id, key FROM outbox.command
-     WHERE status = 'queued' AND key > %(after)s::text
-     ORDER BY key, seq LIMIT 1)
-    UNION ALL
-    SELECT next.* FROM ahead CROSS JOIN LATERAL (
-        SELECT command_id, key FROM outbox.command
-        WHERE status = 'queued' AND command.key > ahead.key
-        ORDER BY key, seq LIMIT 1) AS next
-), behind AS (
-    (SELECT command_id, key FROM outbox.command
-     WHERE status = 'queued' AND key < %(after)s::text
-     ORDER BY key, seq LIMIT 1)
-    UNION ALL
-    SELECT next.* FROM behind CROSS JOIN LATERAL (
-        SELECT command_id, key FROM outbox.command
-        WHERE status = 'queued' AND command.key > behind.key AND command.key < %(after)s::text
-        ORDER BY key, seq LIMIT 1) AS next
-), known AS (
-    SELECT command_id FROM outbox.command
-    WHERE status = 'queued' AND key = %(after)s::text
-      AND seq > %(above)s::bigint AND seq <= %(upto)s::bigint
-    ORDER BY key, seq LIMIT 1
-)
-SELECT claimed.*, (SELECT last.seq FROM outbox.command AS last
-                   WHERE status = 'queued' AND last.key = claimed.key
-                   ORDER BY last.key DESC, last.seq DESC LIMIT 1) AS last_seq
+SELECT claimed.*,
+       (SELECT last.seq FROM outbox.command AS last
+        WHERE status = 'queued' AND last.key = claimed.key
+        ORDER BY last.key DESC, last.seq DESC LIMIT 1) AS last_seq,
+       pg_stat_get_xact_tuples_returned('outbox.command_queued_idx'::regclass) - stretch.read
+           AS walked,
+       pg_postmaster_start_time() AS server
 FROM (
-    SELECT command_id FROM ahead UNION ALL SELECT command_id FROM behind
-    UNION ALL SELECT command_id FROM known
-    UNION ALL (SELECT command_id FROM outbox.command
-               WHERE status = 'queued' AND key = %(after)s::text AND NOT EXISTS (TABLE known)
-               ORDER BY key, seq LIMIT 1)
+    SELECT low, high,
+           CASE WHEN pg_postmaster_start_time() = %(server)s::timestamptz
+                THEN floor ELSE 0 END AS floor,
+           pg_stat_get_xact_tuples_returned('outbox.command_queued_idx'::regclass) AS read
+    FROM json_to_recordset(%(way)s::json) AS s (low text, high text, floor bigint)
+) AS stretch CROSS JOIN LATERAL (
+    WITH RECURSIVE walk AS (
+        SELECT NULL::uuid AS command_id, stretch.low COLLATE "C" AS key
+        UNION ALL
+        SELECT next.* FROM walk CROSS JOIN LATERAL (
+            (SELECT command_id, key FROM outbox.command
+             WHERE status = 'queued' AND command.key > walk.key AND command.key < stretch.high
+             ORDER BY key, seq LIMIT 1)
+            UNION ALL
+            (SELECT command_id, key FROM outbox.command
+             WHERE status = 'queued' AND command.key > walk.key AND stretch.high IS NULL
+             ORDER BY key, seq LIMIT 1)
+        ) AS next
+    )
+    SELECT command_id FROM walk WHERE command_id IS NOT NULL
+    UNION ALL
+    (SELECT command_id FROM outbox.command
+     WHERE status = 'queued' AND key = stretch.high AND seq > stretch.floor
+     ORDER BY key, seq LIMIT 1)
 ) AS head CROSS JOIN LATERAL (
     SELECT * FROM (
         -- Looked at again once it is locked: meanwhile it may be finished or postponed.

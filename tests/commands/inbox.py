@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from prometheus_client import CollectorRegistry
 
+import sql
 from outbox_worker.commands.executor import Executor, Parts
 from outbox_worker.commands.outcome import Idle
 from outbox_worker.observe.commands import CommandMetrics
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
     import psycopg
 
+    from outbox_worker.commands.floors import Floors
     from outbox_worker.commands.outcome import Outcome
+    from outbox_worker.stores import Connection
 
 PREFIX: Final = "huleedu."
 TEACHER: Final = "teacher"
@@ -31,6 +34,12 @@ FIND: Final = """
     FROM outbox.command WHERE command_id = %s"""
 EVENTS: Final = """
     SELECT type, convert_from(payload, 'UTF8')::jsonb FROM outbox.event ORDER BY id"""
+
+FILL: Final = """
+    INSERT INTO outbox.command (type, key, actor, payload)
+    SELECT 'CreateClass', {key}, 'teacher', '{{}}' FROM generate_series(1, {rows}) AS n"""
+PAGES: Final = 60
+"""Pages that one claim may touch: a few index look-ups."""
 
 
 class Row(NamedTuple):
@@ -68,6 +77,24 @@ def submit(
     assert row is not None
     found: UUID = row[0]
     return found
+
+
+def fill(link: psycopg.Connection[Any], key: str, rows: int) -> None:
+    """Queue commands by one statement; `key` is an expression over the number `n`."""
+    link.execute("ALTER TABLE outbox.command SET (autovacuum_enabled = false)")
+    link.execute(FILL.format(key=key, rows=rows).encode())
+
+
+def costs(link: Connection, floors: Floors, after: str) -> tuple[int, str]:
+    """Pages that a claim touches, and its plan."""
+    order = b"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + sql.load("command/claim_command")
+    way = json.dumps([each._asdict() for each in floors.way(after)])
+    with link.transaction(force_rollback=True):
+        row = link.execute(order, {"way": way, "server": floors.server}).fetchone()
+    assert row is not None
+    plan: dict[str, Any] = row[0][0]["Plan"]
+    assert plan["Actual Rows"] == 1
+    return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"], json.dumps(plan)
 
 
 def look(link: psycopg.Connection[Any], command_id: UUID) -> Row:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 import pytest
 
-import sql
+from outbox_worker.commands.floors import Floors
 from outbox_worker.commands.sessions import OPTIONS
 from outbox_worker.postgres import database as connections
 from outbox_worker.stores import command as inbox
-from tests.commands.inbox import submit
+from outbox_worker.stores.command import Stretch
+from tests.commands.inbox import PAGES, costs, fill, submit
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -23,14 +24,8 @@ if TYPE_CHECKING:
     from outbox_worker.stores.command import Claimed
 
 QUEUED = 100_000
-PAGES = 60
-"""Pages that one claim may touch: a few index look-ups."""
-
 ONE_KEY = "'hot'"
 MANY_KEYS = "'key ' || n"
-FILL = """
-    INSERT INTO outbox.command (type, key, actor, payload)
-    SELECT 'CreateClass', {key}, 'teacher', '{{}}' FROM generate_series(1, {rows}) AS n"""
 
 
 @pytest.fixture
@@ -47,8 +42,12 @@ def sessions(database: str) -> Iterator[list[Connection]]:
 
 
 def claim(link: Connection, after: str = "") -> UUID | None:
-    found = inbox.claim_command(link, after)
+    found = head(link, after)
     return found and found.command_id
+
+
+def head(link: Connection, after: str = "") -> Claimed | None:
+    return inbox.claim_command(link, Floors().way(after))
 
 
 def finish(link: Connection, claimed: Claimed) -> None:
@@ -57,7 +56,7 @@ def finish(link: Connection, claimed: Claimed) -> None:
 
 def test_a_claim_brings_what_the_executor_needs(connection: Connection) -> None:
     command_id = submit(connection, "CreateClass", '{"b": 1, "a": "ü"}', key="ö")
-    found = inbox.claim_command(connection, "")
+    found = head(connection)
     assert found is not None
     assert found[:7] == (command_id, "CreateClass", "ö", "teacher", '{"a": "ü", "b": 1}', None, 0)
     assert found.submitted_at.tzinfo is not None
@@ -98,7 +97,7 @@ def test_what_a_dead_worker_had_in_hand_is_the_first_again(
 def test_commands_of_a_key_run_in_the_order_of_insertion(connection: Connection) -> None:
     submitted = [submit(connection) for _ in range(20)]
     claimed = []
-    while (found := inbox.claim_command(connection, "")) is not None:
+    while (found := head(connection)) is not None:
         finish(connection, found)
         claimed.append(found.command_id)
     assert claimed == submitted
@@ -119,7 +118,7 @@ def test_keys_take_turns_however_much_one_of_them_has_queued(connection: Connect
         submit(connection, key=name)
     turns, after = [], ""
     for _ in range(14):
-        found = inbox.claim_command(connection, after)
+        found = head(connection, after)
         assert found is not None
         finish(connection, found)
         after = found.key
@@ -139,7 +138,7 @@ def test_a_command_that_waits_for_its_retry_is_passed_over_and_its_key_waits(
     assert inbox.postpone_command(connection, first, 3600, 1)
     assert claim(connection) == claim(connection, "key") == other
     assert inbox.postpone_command(connection, first, 0, 1)
-    found = inbox.claim_command(connection, "")
+    found = head(connection)
     assert found is not None
     assert (found.command_id, found.failures) == (first, 2)
 
@@ -167,81 +166,28 @@ def test_two_of_a_key_never_run_at_once_also_when_the_earlier_one_is_committed_l
     assert wait_until(lambda: claim(sessions[2]), 10, "it runs no more") == earlier
 
 
-def test_within_a_window_the_head_of_the_key_is_the_first_behind_what_is_finished(
-    connection: Connection, database: str, sessions: list[Connection]
-) -> None:
-    with connections.connect(database, application="slow") as slow, slow.transaction():
-        late = submit(slow)
-        first, second = submit(connection), submit(connection)
-        opened = inbox.claim_command(connection, "")
-        assert opened is not None
-        assert (opened.command_id, opened.last_seq) == (first, opened.seq + 1)
-        finish(connection, opened)
-    window = (opened.seq, opened.last_seq)
-    behind = submit(connection)
-    # In the window `second`, which was there before `late` was committed; then `late`, and
-    # only then what was inserted after that.
-    with connection.transaction(force_rollback=True):
-        found = inbox.claim_command(connection, "key", *window)
-        assert found is not None
-        assert found.command_id == second
-    assert inbox.postpone_command(connection, second, 3600, 1)
-    assert inbox.claim_command(connection, "key", *window) is None
-    assert inbox.postpone_command(connection, second, 0, 0)
-    finish(connection, found)
-    assert inbox.claim_command(sessions[0], "key", *window) == (late, *whole(connection, late))
-    assert claim(sessions[1]) is None
-    sessions[0].close()
-    assert wait_until(lambda: claim(sessions[2]), 10, "it runs no more") == late
-    finish(sessions[2], found._replace(command_id=late))
-    assert claim(sessions[2]) == behind
+def test_a_floor_holds_for_its_key_and_on_its_server_only(connection: Connection) -> None:
+    first, second = submit(connection, key="a"), submit(connection, key="a")
+    other = submit(connection, key="b")
+    found = head(connection)
+    assert found is not None
+    way = [Stretch("", "a", found.seq), Stretch("a", None, 0)]
+    for server, expected in ((found.server, second), (None, first), (now(connection), first)):
+        with connection.transaction(force_rollback=True):
+            claimed = inbox.claim_command(connection, way, server)
+            assert claimed is not None
+            assert claimed.command_id == expected
+    way = [Stretch("", "a", found.last_seq), Stretch("a", None, 0)]
+    claimed = inbox.claim_command(connection, way, found.server)
+    assert claimed is not None
+    assert claimed.command_id == other
 
 
-WHOLE = """
-    SELECT type, key, actor, payload::text, correlation_id, failures, submitted_at, seq,
-           (SELECT max(seq) FROM outbox.command WHERE status = 'queued')
-    FROM outbox.command WHERE command_id = %s"""
-
-
-def whole(link: Connection, command_id: UUID) -> tuple[Any, ...]:
-    row = link.execute(WHOLE, (command_id,)).fetchone()
+def now(link: Connection) -> datetime:
+    row = link.execute("SELECT now()").fetchone()
     assert row is not None
-    return row
-
-
-FINISH_MOST = """
-    UPDATE outbox.command SET status = 'succeeded', result = '{}', finished_at = now()
-    WHERE seq < (SELECT max(seq) FROM outbox.command)"""
-
-
-def test_a_claim_in_a_window_does_not_walk_through_what_is_finished(
-    connection: Connection, database: str
-) -> None:
-    """An old snapshot keeps vacuum from the entries of finished commands."""
-    connection.execute("ALTER TABLE outbox.command SET (autovacuum_enabled = false)")
-    connection.execute(FILL.format(key=ONE_KEY, rows=QUEUED).encode())
-    with connections.connect(database, application="old") as old, old.transaction():
-        old.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        old.execute("SELECT count(*) FROM outbox.command")
-        connection.execute(FINISH_MOST)
-        found = inbox.claim_command(connection, "")
-        assert found is not None
-        pages, plan = costs(connection, "hot", found.seq - 1, found.last_seq)
-        assert pages < PAGES, plan
-        walked, _ = costs(connection, "hot")
-        assert walked > 10 * PAGES
-
-
-def costs(link: Connection, after: str, above: int = 0, upto: int = 0) -> tuple[int, str]:
-    """Pages that a claim touches, and its plan."""
-    order = b"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + sql.load("command/claim_command")
-    with link.transaction(force_rollback=True):
-        given = {"after": after, "above": above, "upto": upto}
-        row = link.execute(order, given).fetchone()
-    assert row is not None
-    plan: dict[str, Any] = row[0][0]["Plan"]
-    assert plan["Actual Rows"] == 1
-    return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"], json.dumps(plan)
+    assert isinstance(row[0], datetime)
+    return row[0]
 
 
 @pytest.mark.parametrize("key", [ONE_KEY, MANY_KEYS], ids=["one key", "as many keys"])
@@ -249,14 +195,13 @@ def costs(link: Connection, after: str, above: int = 0, upto: int = 0) -> tuple[
 def test_a_claim_costs_the_same_whatever_is_queued(
     connection: Connection, database: str, key: str, options: Mapping[str, str]
 ) -> None:
-    connection.execute("ALTER TABLE outbox.command SET (autovacuum_enabled = false)")
-    connection.execute(FILL.format(key=key, rows=QUEUED).encode())
+    fill(connection, key, QUEUED)
     with connections.connect(database, application="tests", options=options) as link:
         for analysed in (False, True):
             if analysed:
                 connection.execute("ANALYZE outbox.command")
             for after in ("", "key 5", "zzz"):
-                pages, plan = costs(link, after)
+                pages, plan = costs(link, Floors(), after)
                 assert pages < PAGES, plan
                 assert "command_queued_idx" in plan
                 assert not any(node in plan for node in ("Seq Scan", '"Sort"', "Hash", "Bitmap"))
