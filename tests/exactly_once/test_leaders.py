@@ -79,6 +79,13 @@ def pair(own_kafka: KafkaServer, own_broker_scene: Scene) -> Iterator[KafkaServe
             "the second broker is in the cluster",
         )
         yield second
+        # In good order: Kafka would take it for alive for 9 s more, and put partitions on it.
+        second.stop()
+    wait_until(
+        lambda: len(own_broker_scene.admin.list_topics(timeout=ADMIN_S).brokers) == 1,
+        ADMIN_S,
+        "the second broker has left the cluster",
+    )
 
 
 def test_a_partition_without_a_leader_holds_its_own_events_and_no_others(
