@@ -182,7 +182,9 @@ class Settings(BaseSettings):
     http_address: Annotated[
         str, Field(description="metrics and health, host:port; empty = off")
     ] = "127.0.0.1:9464"
-    log_level: LogLevel = "info"
+    log_level: Annotated[LogLevel, Field(description="from which level on lines are logged")] = (
+        "info"
+    )
     command_threads: Annotated[
         int, Field(ge=1, le=128, description="threads that execute commands")
     ] = 4

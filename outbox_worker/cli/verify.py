@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 from rich.console import Console
@@ -20,10 +20,13 @@ from outbox_worker.reconcile.topic_scan import SCAN_OPTIONS
 if TYPE_CHECKING:
     from outbox_worker.reconcile.verify import Report
 
-COLUMNS = (
-    *("events", "in the topic", "not yet published", "no longer in the topic"),
-    *("lost", "duplicated", "out of order", "not in the table", "written twice"),
+COLUMNS: Final = (
+    *("events", "in the\ntopic", "not yet\npublished", "no\nlonger\nin the\ntopic"),
+    *("lost", "duplicated", "out of\norder", "not in\nthe\ntable", "written\ntwice"),
 )
+ALWAYS: Final = 2
+"""Columns that are shown whatever stands in them. Of the others only those that are not all 0:
+names of topics need the room."""
 
 
 @click.command("verify", epilog=settings_help())
@@ -64,12 +67,14 @@ def show(report: Report, console: Console) -> None:
     """The report as a table for people."""
     table = Table(title="the table against its topics")
     table.add_column("topic", overflow="fold")
-    for column in COLUMNS:
-        table.add_column(column, justify="right")
-    for topic in (*report.topics, report.total):
-        if topic.topic == "all":
-            table.add_section()
-        table.add_row(topic.topic, *map(str, topic[1:]))
+    total = report.total
+    shown = [n for n, count in enumerate(total[1:]) if n < ALWAYS or count]
+    for n in shown:
+        table.add_column(COLUMNS[n], justify="right", no_wrap=True)
+    for topic in report.topics:
+        table.add_row(topic.topic, *(str(topic[1:][n]) for n in shown))
+    table.add_section()
+    table.add_row(total.topic, *(str(total[1:][n]) for n in shown))
     console.print(table)
     for name, when in report.made_again.items():
         text = f"topic {name} was made again about {when:%Y-%m-%d %H:%M:%S} UTC: it holds no event "

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 from confluent_kafka import Producer
+from rich.console import Console
 
+from outbox_worker.cli import verify as cli
+from outbox_worker.stores.verify import TopicVerdict
+from outbox_worker.verify import Report
 from tests.harness.waiting import patient, wait_until
 
 if TYPE_CHECKING:
@@ -211,3 +215,35 @@ def drop_records(stage: Stage, topic: str, before: int) -> None:
     places = [TopicPartition(topic, 0, before)]
     for answer in stage.admin.delete_records(places).values():
         answer.result(patient(60))
+
+
+def lines(report: Report, width: int, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What people see of it in a terminal of this width."""
+    cli.show(report, Console(width=width))
+    return capsys.readouterr().out.splitlines()
+
+
+def test_the_table_is_readable_in_eighty_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "huleedu.batch.content.provisioning.completed.v1"
+    verdict = TopicVerdict(name, 1_234_567, 1_234_000, 567, 0, 0, 0, 0, 0, 0)
+    found = lines(Report([verdict], 0, 0), 80, capsys)
+    assert max(map(len, found)) <= 80
+    text = "\n".join(found)
+    assert "…" not in text
+    assert all(word in text for word in ("events", "in the", "published"))
+    assert not any(word in text for word in ("longer", "twice"))
+    (row,) = (line for line in found if "1234567" in line and name[:30] in line)
+    assert "1234000" in row
+
+
+def test_a_table_of_all_that_can_be_wrong_fits_in_a_hundred_columns(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    verdict = TopicVerdict("orders", *range(11, 20))
+    found = lines(Report([verdict], 0, 0), 100, capsys)
+    assert max(map(len, found)) <= 100
+    text = "\n".join(found)
+    assert "…" not in text
+    (row,) = (line for line in found if "orders" in line)
+    assert [part.strip() for part in row.split("│")[2:-1]] == [str(n) for n in range(11, 20)]
+    assert all(word in text for word in ("duplicated", "longer", "lost", "order", "twice"))
