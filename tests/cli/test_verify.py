@@ -11,8 +11,8 @@ from confluent_kafka import Producer
 from rich.console import Console
 
 from outbox_worker.cli import verify as cli
+from outbox_worker.reconcile.verify import Report
 from outbox_worker.stores.verify import TopicVerdict
-from outbox_worker.verify import Report
 from tests.harness.waiting import patient, wait_until
 
 if TYPE_CHECKING:
