@@ -15,7 +15,7 @@ from outbox_worker.commands.loop import CommandLoop
 from outbox_worker.commands.sessions import Sessions
 from outbox_worker.daemon import Daemon
 from outbox_worker.kafka import anchor, brokers
-from outbox_worker.kafka.clients import make_admin
+from outbox_worker.kafka.clients import make_admin, make_producer
 from outbox_worker.kafka.config import group_config, producer_config
 from outbox_worker.maintenance.gauges import command_gauges, lag_gauges
 from outbox_worker.maintenance.instance import Instance
@@ -74,6 +74,8 @@ def add_relay(daemon: Daemon, settings: Settings, owner: str) -> None:
         daemon.add("instance", instance.run_once, instance.close, AFTERWARDS)
     anchor.ensure_topic(make_admin(settings))
     brokers.require_fencing(settings)
+    # What a producer alone refuses of the properties file is told before any shard is ours.
+    make_producer(producer_config(settings, owner))
     metrics = RelayMetrics(daemon.registry)
     relay = build_relay(settings, owner, metrics)
     relay_loop = RelayLoop(relay, daemon.health)

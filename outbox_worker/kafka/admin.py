@@ -93,6 +93,12 @@ def not_made(fault: KafkaError, topic: str, partitions: int) -> ServerError:
     way_out = f"Let an administrator run: {by_hand(partitions, topic)}"
     if fault.code() in rights.REFUSALS:
         way_out += f" (or grant us to make it: {rights.on_topic(topic, 'Create')})"
+    if fault.code() == KafkaError.TOPIC_EXCEPTION:
+        way_out = (
+            "Kafka has no two topics whose names differ only by '.' and '_': delete the other one "
+            "if nobody needs it, or give the events that wait another topic (docs/operations.md, "
+            "An event that can never go out)"
+        )
     return ServerError(f"Kafka did not make topic {topic}: {fault.name()}: {fault.str()}", way_out)
 
 

@@ -162,6 +162,17 @@ def test_a_property_that_the_guarantee_rests_on_is_refused(stage: Stage, tmp_pat
     check(stage.command("verify", kafka_properties=str(file)), 2, "acks", "line 2")
 
 
+@pytest.mark.parametrize("line", ["compression.level=99", "linger.ms=soon"])
+def test_a_property_that_a_producer_refuses_ends_a_worker_before_it_joins(
+    line: str, stage: Stage, tmp_path: Path
+) -> None:
+    file = tmp_path / "kafka.properties"
+    file.write_text(f"client.rack={SECRET}\n{line}\n")
+    done = stage.command("run", "--role", "relay", kafka_properties=str(file))
+    check(done, 2, "librdkafka refuses a property", "OUTBOX_KAFKA_PROPERTIES", "way out")
+    assert "started" not in done.stderr
+
+
 def test_a_properties_file_that_is_not_utf_8(stage: Stage, tmp_path: Path) -> None:
     file = tmp_path / "kafka.properties"
     file.write_bytes(f"sasl.password={SECRET}\n".encode() + "# Schlüssel\n".encode("latin-1"))

@@ -760,7 +760,7 @@ ALTER TABLE outbox.event
 ALTER TABLE outbox.event
     ADD CONSTRAINT event_headers_of_schemas_are_uuids CHECK ((((headers ->> '__key_schema_id'::text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'::text) AND ((headers ->> '__value_schema_id'::text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'::text))) NOT VALID;
 ALTER TABLE outbox.event
-    ADD CONSTRAINT event_topic_is_not_internal CHECK ((topic <> ALL (ARRAY['outbox.shards'::text, '__consumer_offsets'::text, '__transaction_state'::text, '__share_group_state'::text, '__cluster_metadata'::text]))) NOT VALID;
+    ADD CONSTRAINT event_topic_is_not_internal CHECK ((topic <> ALL (ARRAY['outbox.shards'::text, 'outbox_shards'::text, '__consumer_offsets'::text, '__transaction_state'::text, '__share_group_state'::text, '__cluster_metadata'::text]))) NOT VALID;
 ALTER TABLE outbox.idempotency_key
     ADD CONSTRAINT idempotency_key_is_short CHECK (((octet_length(key) >= 1) AND (octet_length(key) <= 2400))) NOT VALID;
 ALTER TABLE ONLY outbox.idempotency_key

@@ -233,6 +233,7 @@ def test_a_racing_transaction_with_the_same_key_is_waited_for(
         ("topic, type", "'..', 'made.v1'", "event_topic_is_a_kafka_topic"),
         ("topic, type", "repeat('x', 250), 'made.v1'", "event_topic_is_a_kafka_topic"),
         ("topic, type", "'outbox.shards', 'made.v1'", "event_topic_is_not_internal"),
+        ("topic, type", "'outbox_shards', 'made.v1'", "event_topic_is_not_internal"),
         ("topic, type", "'__consumer_offsets', 'made.v1'", "event_topic_is_not_internal"),
         ("topic, type", "'__transaction_state', 'made.v1'", "event_topic_is_not_internal"),
         ("topic, type", "'__share_group_state', 'made.v1'", "event_topic_is_not_internal"),

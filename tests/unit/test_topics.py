@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException
 from pydantic import SecretStr
 
 from outbox_worker.errors import ServerError
+from outbox_worker.kafka import admin
 from outbox_worker.relay import topics as product
 from outbox_worker.relay.kafka_status import KafkaStatus
 from outbox_worker.relay.leaders import Leaders
@@ -82,3 +83,12 @@ def test_topics_that_are_known_say_nothing_of_a_broker_that_was_away(
     assert topics.closed({"other"}) == {}
     assert "topics" not in member.complaints
     assert member.asked == ["known", "other"]
+
+
+def test_a_name_that_collides_with_another_topics_is_not_said_to_be_made_by_hand() -> None:
+    """Kafka's metrics write `.` as `_`, so that it refuses the second one to everybody."""
+    fault = KafkaError(KafkaError.TOPIC_EXCEPTION, "Topic 'a_b' collides with existing topic: a.b")
+    said = admin.not_made(fault, "a_b", 3)
+    assert "a.b" in said.message
+    assert "--create" not in said.way_out
+    assert "another topic" in said.way_out
