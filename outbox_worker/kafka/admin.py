@@ -6,6 +6,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
 from outbox_worker.errors import ServerError
@@ -112,6 +114,13 @@ def may(admin: AdminClient, topic: str, operation: str) -> bool | None:
     )
     given = answer(asked[topic], METADATA_S).authorized_operations
     return None if given is None else operation in {each.name for each in given}
+
+
+def least_in_sync(admin: AdminClient, topic: str) -> int:
+    """The topic's `min.insync.replicas`; `KafkaException` where the broker does not say."""
+    order = ConfigResource(ResourceType.TOPIC, topic)
+    asked = admin.describe_configs([order], request_timeout=METADATA_S)
+    return int(str(answer(asked[order], METADATA_S)["min.insync.replicas"].value))
 
 
 def members_of(admin: AdminClient, group: str) -> list[str]:

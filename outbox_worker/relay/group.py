@@ -148,7 +148,13 @@ class Group:
         fault: KafkaError | None = found.error
         if fault is None:
             parts = found.partitions
-            self.leaders.note(topic, len(parts), [n for n in parts if parts[n].leader < 0])
+            in_sync = {
+                n: len(each.isrs)
+                for n, each in parts.items()
+                if len(each.isrs) < len(each.replicas)
+            }
+            missing = [n for n in parts if parts[n].leader < 0]
+            self.leaders.note(topic, len(parts), missing, in_sync)
         else:
             self.leaders.forget(topic)
         return fault

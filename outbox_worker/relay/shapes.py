@@ -93,7 +93,12 @@ class Shapes:
                 self._begin_anew()
             return  # Of a topic that is not there, or not ours to see, `Topics` tells.
         missing = [each.id for each in found.partitions if _is_nobody(each.leader)]
-        self._leaders.note(name, len(found.partitions), missing)
+        in_sync = {
+            each.id: len(each.isr)
+            for each in found.partitions
+            if len(each.isr) < len(each.replicas)
+        }
+        self._leaders.note(name, len(found.partitions), missing, in_sync)
         now = Shape(id_of(found), len(found.partitions))
         before = self._shapes.get(name)
         self._shapes[name] = now

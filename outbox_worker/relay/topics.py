@@ -10,11 +10,20 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException
 
 from outbox_worker.kafka import rights
-from outbox_worker.kafka.admin import CREATE_S, GRACE_S, may, not_made, order_topic, unreachable
+from outbox_worker.kafka.admin import (
+    CREATE_S,
+    GRACE_S,
+    least_in_sync,
+    may,
+    not_made,
+    order_topic,
+    unreachable,
+)
 from outbox_worker.kafka.clients import make_admin
 from outbox_worker.relay.kafka_status import words
 from outbox_worker.relay.shapes import Shapes
 from outbox_worker.settings import ANCHOR_TOPIC
+from outbox_worker.stores.outbox import TOPIC
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -30,6 +39,9 @@ if TYPE_CHECKING:
 MAKE_S: Final = 1.0
 """How long a new topic is waited for; one that takes longer is asked for again, as a missing one
 is, and meanwhile other shards go on."""
+
+NEED_S: Final = 2.0
+"""How often the topic's setting is read anew while it has too few replicas."""
 
 CREATE: Final = (
     "Create the topic (kafka-topics.sh --create --topic {}) or let the worker do it "
@@ -65,6 +77,7 @@ class Topics:
         self._shapes = Shapes(settings, group.leaders)
         self._admin: AdminClient | None = None
         self._orders: dict[str, Order] = {}
+        self._need_at = 0.0
 
     def closed(self, names: Iterable[str]) -> dict[str, Closed]:
         """Those of `names` that take no event; `ServerError` where nobody answers."""
@@ -74,19 +87,19 @@ class Topics:
         if faults:
             self._group.complaints.settle("topics")
         self._known.update(name for name, fault in faults.items() if fault is None)
+        self._learn_needs(wanted)
         return {name: fault for name, fault in faults.items() if fault is not None}
 
     def leaderless(self, rows: Iterable[EventRow]) -> dict[int, Closed]:
-        """By id the events whose partition has no leader; to be asked after `closed`."""
-        if not self._group.leaders.are_lacking:
+        """By id the events whose partition takes no record; to be asked after `closed`."""
+        leaders = self._group.leaders
+        if not leaders.are_lacking:
             return {}
+        asked = list(rows)
+        names = {row[0]: TOPIC(row) for row in asked}
         return {
-            event: Closed(
-                f"LEADER_NOT_AVAILABLE: no leader for partitions {partitions} of the topic",
-                "Start a broker that holds a replica of the partition again (kafka-topics.sh "
-                "--bootstrap-server BROKER:9092 --describe --unavailable-partitions names them)",
-            )
-            for event, partitions in self._group.leaders.blocked(rows).items()
+            event: _lacking(names[event], partitions, leaders.needed(names[event]))
+            for event, partitions in leaders.blocked(asked).items()
         }
 
     @property
@@ -100,6 +113,7 @@ class Topics:
         librdkafka says of no topic that it lost partitions, only that something timed out.
         """
         self._known.clear()
+        self._group.leaders.ask_anew()
         self._shapes.hurry()
         self._group.note_failure(code, reason)
 
@@ -117,6 +131,29 @@ class Topics:
             self._doubted.update(names)
         self._known.difference_update(names)
         return True
+
+    def _learn_needs(self, wanted: Collection[str]) -> None:
+        """Find out how many replicas topics need that lack some; anew while that is too few."""
+        leaders, now = self._group.leaders, time.monotonic()
+        names = {each for each in wanted if leaders.wants(each)}
+        if now >= self._need_at:
+            self._need_at = now + NEED_S
+            names.update(leaders.short)
+        for name in names:
+            try:
+                leaders.need(name, least_in_sync(self._client(), name))
+            except KafkaException as error:
+                if error.args[0].code() < 0:
+                    self._begin_anew()
+                if leaders.wants(name):
+                    # Not to be asked for with each batch; after a failure it is asked for again.
+                    leaders.need(name, 0)
+                    log.warning(
+                        "replicas_unknown",
+                        topic=name,
+                        error=words(error.args[0]),
+                        way_out=rights.on_topic(name, "DescribeConfigs"),
+                    )
 
     def _find(self, name: str) -> Closed | None:
         try:
@@ -202,6 +239,23 @@ class Topics:
     def _say_made(self, name: str) -> None:
         if self._orders.pop(name, None) is not None:
             log.info("topic_created", topic=name)
+
+
+def _lacking(name: str, partitions: list[int], needed: int) -> Closed:
+    """Why an event waits outside of transactions; `needed` replicas, or 0 where it is a leader."""
+    if needed:
+        return Closed(
+            f"NOT_ENOUGH_REPLICAS: partitions {partitions} of the topic have fewer replicas in "
+            f"sync than its min.insync.replicas={needed}",
+            "Start the brokers that hold its other replicas again (kafka-topics.sh "
+            f"--bootstrap-server BROKER:9092 --describe --topic {name} names them), or lower "
+            "min.insync.replicas of the topic",
+        )
+    return Closed(
+        f"LEADER_NOT_AVAILABLE: no leader for partitions {partitions} of the topic",
+        "Start a broker that holds a replica of the partition again (kafka-topics.sh "
+        "--bootstrap-server BROKER:9092 --describe --unavailable-partitions names them)",
+    )
 
 
 def _way_out(fault: KafkaError, name: str) -> str:

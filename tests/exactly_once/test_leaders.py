@@ -123,6 +123,36 @@ def test_a_partition_without_a_leader_holds_its_own_events_and_no_others(
     assert worker.said("leaders_back")
 
 
+def test_a_topic_with_too_few_replicas_in_sync_holds_its_own_events_and_no_others(
+    own_broker_scene: Scene, pair: KafkaServer
+) -> None:
+    """It has a leader all the time, which takes no record: it asks for two replicas in sync."""
+    scene, worker = own_broker_scene, own_broker_scene.crew[0]
+    topic = f"{scene.name}.careful"
+    order = NewTopic(
+        topic,
+        num_partitions=1,
+        replica_assignment=[[1, 2]],
+        config={"min.insync.replicas": "2"},
+    )
+    scene.admin.create_topics([order])[topic].result(ADMIN_S)
+    wait_until(lambda: scene.partitions_of(topic) == 1, ADMIN_S, "the topic is known")
+    scene.listen_to_made(topic)
+    write(scene, topic, "key")
+    wait_until(lambda: scene.reads(topic) == 1, 30, "the topic is written")
+    pair.kill()
+    # The event gets into a transaction, or is held before that: as soon as Kafka shows it.
+    write(scene, topic, "key")
+    wait_until(lambda: worker.said("replicas_lost"), 60, "the worker knows of the replicas")
+    with scene.workload(seed=4):
+        scene.await_new(300)
+    line = next(line for line in worker.lines() if line.get("event") == "replicas_lost")
+    assert (line["topic"], line["min_insync"]) == (topic, 2)
+    pair.start()
+    scene.prove(least=300)
+    wait_until(lambda: scene.reads(topic) == 2, 60, "its event is read")
+
+
 def test_a_leader_that_goes_in_the_middle_of_a_transaction_holds_up_its_own_shards_only(
     own_broker_scene: Scene, pair: KafkaServer
 ) -> None:

@@ -50,3 +50,43 @@ def test_nothing_is_lacking_once_the_leaders_are_back_or_the_topic_is_gone() -> 
     leaders.note("orders", 2, ())
     leaders.forget("notes")
     assert not leaders.are_lacking
+
+
+def test_keys_of_a_partition_with_too_few_replicas_in_sync_are_blocked_and_others_are_not() -> None:
+    leaders = Leaders()
+    leaders.note("orders", 2, (), {0: 2, 1: 1})
+    assert leaders.wants("orders")
+    assert not leaders.are_lacking
+    leaders.need("orders", 2)
+    assert not leaders.wants("orders")
+    rows = [row(n, "orders", key) for n, key in enumerate(KEYS)]
+    short = {n for n, key in enumerate(KEYS) if partition_of(key.encode(), 2) == 1}
+    assert leaders.blocked(rows) == {n: [1] for n in short}
+    assert (leaders.needed("orders"), leaders.short) == (2, ["orders"])
+    assert {leaders.place("orders", None) for _ in range(20)} == {0}
+
+
+def test_too_few_replicas_are_over_once_they_follow_or_fewer_are_asked_for() -> None:
+    leaders = Leaders()
+    for end in ("follow", "fewer", "gone"):
+        leaders.note("orders", 2, (), {0: 1})
+        leaders.need("orders", 2)
+        leaders.ask_anew()
+        assert leaders.needed("orders") == 2
+        if end == "follow":
+            leaders.note("orders", 2, ())
+        elif end == "fewer":
+            leaders.need("orders", 1)
+        else:
+            leaders.forget("orders")
+        assert not leaders.are_lacking
+        leaders.forget("orders")
+
+
+def test_how_many_replicas_a_topic_needs_is_asked_for_again_after_a_failure() -> None:
+    leaders = Leaders()
+    leaders.note("orders", 2, (), {0: 1})
+    leaders.need("orders", 1)
+    assert not leaders.wants("orders")
+    leaders.ask_anew()
+    assert leaders.wants("orders")
