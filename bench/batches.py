@@ -46,7 +46,7 @@ def fill(place: Place, essays: int) -> Filled:
                 expected_essay_count=essays,
             ),
         )
-    if isinstance(registered, domain.results.Refused):
+    if isinstance(registered, domain.Refused):
         raise RuntimeError(f"the batch was refused: {registered.message}")  # noqa: TRY004  no type error
     began = time.perf_counter()
     with ThreadPoolExecutor(CONNECTIONS) as pool:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Final
 from bench import statements
 from bench.figures import Latency
 from bench.scene import WAIT_S, wait_for
-from domain.stores import event, student
-from domain.stores.event import Draft
+from domain.stores import student
 from domain.stores.student import Person
 from outbox_worker.commands.floors import Floors
 from outbox_worker.commands.sessions import OPTIONS
 from outbox_worker.postgres import database
-from outbox_worker.stores import command
+from outbox_worker.stores import command, event
+from outbox_worker.stores.event import Draft
 
 if TYPE_CHECKING:
     from bench.scene import Place

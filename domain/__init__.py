@@ -23,8 +23,7 @@ from domain.commands import (
     UpdateStudent,
 )
 from domain.events import TOPIC_PREFIX
-from domain.handle import handle
-from domain.parsing import Envelope, parse
+from domain.handle import handle, parse
 from domain.results import (
     BatchResult,
     ClassResult,
@@ -32,12 +31,12 @@ from domain.results import (
     ContentResult,
     ErrorCode,
     FailureResult,
-    Refused,
     Result,
     StudentResult,
     SuggestionResult,
 )
 from domain.slots import IsolationLevelError
+from outbox_worker.application import Envelope, Refused
 
 __all__ = [
     "TOPIC_PREFIX",

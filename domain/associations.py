@@ -7,24 +7,18 @@ from typing import TYPE_CHECKING
 from pydantic_core import to_json
 
 from domain.readiness import lock_batch, ready_if_decided
-from domain.results import (
-    ConfirmationResult,
-    ErrorCode,
-    EssayFault,
-    RefusalError,
-    SuggestionResult,
-    strings,
-)
+from domain.results import ConfirmationResult, ErrorCode, EssayFault, SuggestionResult, strings
 from domain.stores import association
 from domain.stores.association import Found, Signature, Verdict
+from outbox_worker.application import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from uuid import UUID
 
     from domain.commands import ConfirmAssociations, Decision, Match, SuggestAssociations
-    from domain.context import Context
     from domain.stores.association import Known, LockedBatch
+    from outbox_worker.application import Context
 
 __all__ = ["confirm", "ready_if_decided", "suggest"]
 
@@ -41,7 +35,7 @@ def suggest(context: Context, command: SuggestAssociations) -> SuggestionResult:
         raise _not_found(batch_id)
     class_id = _class_of(batch_id, batch)
     if command.class_id != class_id:
-        raise RefusalError(
+        raise RefusedError(
             ErrorCode.CLASS_NOT_FOUND,
             "The batch is of another class",
             class_ids=strings([command.class_id]),
@@ -76,7 +70,7 @@ def confirm(context: Context, command: ConfirmAssociations) -> ConfirmationResul
     decisions = {each.essay_id: each for each in command.associations}
     known = association.list_assigned(context.connection, batch_id, list(decisions))
     if strange := decisions.keys() - known.keys():
-        raise RefusalError(
+        raise RefusedError(
             ErrorCode.ESSAY_NOT_IN_BATCH,
             "The batch has no text for this essay",
             essay_ids=strings(strange),
@@ -105,7 +99,7 @@ def confirm(context: Context, command: ConfirmAssociations) -> ConfirmationResul
 
 def _class_of(batch_id: UUID, batch: LockedBatch) -> UUID:
     if batch.class_id is None:
-        raise RefusalError(
+        raise RefusedError(
             ErrorCode.BATCH_NOT_REGULAR,
             "The batch has no class, so nobody says who wrote its essays",
             batch_id=str(batch_id),
@@ -137,7 +131,7 @@ def _verdict(decision: Decision, names: Mapping[UUID, str]) -> Verdict:
 
 def _refuse_strangers(student_ids: Collection[UUID]) -> None:
     if student_ids:
-        raise RefusalError(
+        raise RefusedError(
             ErrorCode.STUDENT_NOT_IN_CLASS,
             "The class of the batch has no such student",
             student_ids=strings(student_ids),
@@ -146,15 +140,15 @@ def _refuse_strangers(student_ids: Collection[UUID]) -> None:
 
 def _refuse_changes(essay_ids: Collection[UUID]) -> None:
     if essay_ids:
-        raise RefusalError(
+        raise RefusedError(
             ErrorCode.ALREADY_CONFIRMED,
             "Who wrote this essay is decided already, and not so",
             essay_ids=strings(essay_ids),
         )
 
 
-def _not_found(batch_id: UUID) -> RefusalError:
-    return RefusalError(ErrorCode.NOT_FOUND, "You have no such batch", batch_id=str(batch_id))
+def _not_found(batch_id: UUID) -> RefusedError:
+    return RefusedError(ErrorCode.NOT_FOUND, "You have no such batch", batch_id=str(batch_id))
 
 
 def _fault(essay_id: UUID) -> EssayFault:

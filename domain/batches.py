@@ -7,15 +7,16 @@ from uuid import uuid4
 
 from domain.completion import complete
 from domain.replay import replay
-from domain.results import BatchResult, ErrorCode, RefusalError, strings
+from domain.results import BatchResult, ErrorCode, strings
 from domain.slots import checked
 from domain.stores import batch, school_class
 from domain.stores.batch import Registration
+from outbox_worker.application import RefusedError
 
 if TYPE_CHECKING:
     from domain.commands import RegisterBatch
-    from domain.context import Context
     from domain.stores.batch import Registered
+    from outbox_worker.application import Context
 
 
 def register(context: Context, command: RegisterBatch) -> BatchResult:
@@ -59,7 +60,7 @@ def _refuse_strange_class(context: Context, command: RegisterBatch) -> None:
         return
     wanted = [command.class_id]
     if not school_class.lock_owned_classes(context.connection, wanted, command.user_id):
-        raise RefusalError(
+        raise RefusedError(
             ErrorCode.CLASS_NOT_FOUND, "The user has no such class", class_ids=strings(wanted)
         )
 
@@ -67,7 +68,7 @@ def _refuse_strange_class(context: Context, command: RegisterBatch) -> None:
 def _refuse_other(command: RegisterBatch, known: Registered) -> None:
     fields = _differences(command, known)
     if fields:
-        raise RefusalError(
+        raise RefusedError(
             ErrorCode.BATCH_CONFLICT,
             f"This batch_id is registered with other content: {', '.join(fields)}",
             batch_id=str(command.batch_id),

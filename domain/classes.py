@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from domain.events import ClassCreated, ClassDeleted, ClassUpdated
-from domain.results import ClassResult, ErrorCode, RefusalError
+from domain.results import ClassResult, ErrorCode
 from domain.stores import school_class
 from domain.stores.school_class import ClassRow
+from outbox_worker.application import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
     from domain.commands import CreateClass, DeleteClass, UpdateClass
-    from domain.context import Context
+    from outbox_worker.application import Context
 
 
 def create(context: Context, command: CreateClass) -> ClassResult:
@@ -22,7 +23,7 @@ def create(context: Context, command: CreateClass) -> ClassResult:
     class_id = command.class_id or command.command_id
     row = ClassRow(command.name, _only_course(command.course_codes))
     school_class.insert_class(context.connection, class_id, context.actor, row)
-    context.tell(
+    context.emit(
         ClassCreated(
             class_id=class_id,
             class_designation=row.name,
@@ -50,7 +51,7 @@ def update(context: Context, command: UpdateClass) -> ClassResult:
             changed["class_designation"] = new.name
         if new.course_code != old.course_code:
             changed["course_codes"] = [new.course_code]
-        context.tell(
+        context.emit(
             ClassUpdated.model_validate(
                 {
                     "class_id": command.class_id,
@@ -70,12 +71,12 @@ def delete(context: Context, command: DeleteClass) -> ClassResult:
     if old is None:
         raise _not_found(command.class_id)
     if not school_class.delete_class(context.connection, command.class_id):
-        raise RefusalError(
+        raise RefusedError(
             ErrorCode.CLASS_IN_USE,
             "A batch of this class is not completed",
             class_id=str(command.class_id),
         )
-    context.tell(
+    context.emit(
         ClassDeleted(
             class_id=command.class_id,
             class_designation=old.name,
@@ -90,7 +91,7 @@ def delete(context: Context, command: DeleteClass) -> ClassResult:
 
 def _only_course(codes: Sequence[str]) -> str:
     if len(codes) > 1:
-        raise RefusalError(
+        raise RefusedError(
             ErrorCode.MULTIPLE_COURSE_ERROR,
             "A class has exactly one course",
             course_codes=list(codes),
@@ -98,5 +99,5 @@ def _only_course(codes: Sequence[str]) -> str:
     return codes[0]
 
 
-def _not_found(class_id: UUID) -> RefusalError:
-    return RefusalError(ErrorCode.NOT_FOUND, "You have no such class", class_id=str(class_id))
+def _not_found(class_id: UUID) -> RefusedError:
+    return RefusedError(ErrorCode.NOT_FOUND, "You have no such class", class_id=str(class_id))

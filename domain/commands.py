@@ -6,8 +6,8 @@ fields of the command; actor, command_id and correlation_id are columns.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
-from uuid import UUID, uuid4
+from typing import Annotated, Final, Literal, Self, TypeAlias
+from uuid import UUID
 
 from pydantic import (
     AfterValidator,
@@ -20,7 +20,8 @@ from pydantic import (
     model_validator,
 )
 
-from domain.texts import an_email, trimmed, without_control_characters, without_nul
+from domain.texts import an_email, trimmed, without_nul
+from outbox_worker.application import Actor, Command, PlainText
 
 MOST_CLASSES: Final = 1_000
 """Classes that one command may name."""
@@ -32,20 +33,18 @@ LARGEST_FILE: Final = 2**40
 """Bytes; a bound that catches nonsense."""
 
 
-Plain = AfterValidator(without_control_characters)
 Trimmed = BeforeValidator(trimmed)
-Actor = Annotated[str, StringConstraints(min_length=1, max_length=255), Plain]
 ClassName = Annotated[
-    str, Trimmed, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), Plain
+    str, Trimmed, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), PlainText
 ]
 PersonName = Annotated[
-    str, Trimmed, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), Plain
+    str, Trimmed, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), PlainText
 ]
 LegalName = Annotated[
-    str, Trimmed, StringConstraints(strip_whitespace=True, min_length=1, max_length=511), Plain
+    str, Trimmed, StringConstraints(strip_whitespace=True, min_length=1, max_length=511), PlainText
 ]
 CourseCode = Annotated[
-    str, Trimmed, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), Plain
+    str, Trimmed, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), PlainText
 ]
 Email = Annotated[
     str,
@@ -53,31 +52,13 @@ Email = Annotated[
     StringConstraints(strip_whitespace=True, min_length=3, max_length=320),
     AfterValidator(an_email),
 ]
-ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=255), Plain]
-FileName = Annotated[str, StringConstraints(min_length=1, max_length=255), Plain]
+ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=255), PlainText]
+FileName = Annotated[str, StringConstraints(min_length=1, max_length=255), PlainText]
 Remark = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(without_nul)]
 FileSize = Annotated[int, Field(ge=0, le=LARGEST_FILE)]
 Md5 = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{32}$")]
 ClassIds = Annotated[list[UUID], Field(max_length=MOST_CLASSES)]
 CourseCodes = Annotated[list[CourseCode], Field(min_length=1, max_length=100)]
-
-
-class Command(BaseModel, frozen=True, extra="forbid"):
-    """Who asks for it, under which id; a field that may be left out may not be null instead."""
-
-    NULLABLE: ClassVar[frozenset[str]] = frozenset({"correlation_id"})
-
-    actor: Actor
-    command_id: UUID = Field(default_factory=uuid4)
-    correlation_id: UUID | None = None
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _given_is_not_null(cls, value: object, info: ValidationInfo) -> object:
-        if value is None and info.field_name not in cls.NULLABLE:
-            message = "may not be null; leave it out"
-            raise ValueError(message)
-        return value
 
 
 class CreateClass(Command, frozen=True):

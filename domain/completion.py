@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
-    from domain.context import Context
     from domain.slots import Taken
     from domain.stores.batch import Provisioned
+    from outbox_worker.application import Context
 
 
 MOST_DETAIL: Final = 300
@@ -76,9 +76,9 @@ def complete(context: Context, batch_id: UUID) -> None:
         for each in taken
         if each.code is not None
     ]
-    context.tell(_completed(context, batch_id, provisioned, essays, failed))
+    context.emit(_completed(context, batch_id, provisioned, essays, failed))
     if failed:
-        context.tell(_errors(context, batch_id, provisioned, failed, critical=not essays))
+        context.emit(_errors(context, batch_id, provisioned, failed, critical=not essays))
     if provisioned.class_type == "REGULAR":
         ready_if_decided(context, batch_id)
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from domain import commands
-from domain.parsing import invalid
-from domain.results import ErrorCode, Refused
+from domain.results import ErrorCode
+from outbox_worker.application import Refused, invalid
 
 if TYPE_CHECKING:
     import psycopg
 
-    from domain.commands import AnyCommand
+    from outbox_worker.application import Command
 
 TAKEN = "is taken; leave it out or draw a new one"
 
 
-def refusal_of(error: psycopg.errors.IntegrityError, command: AnyCommand) -> Refused | None:
+def refusal_of(error: psycopg.errors.IntegrityError, command: Command) -> Refused | None:
     """What the broken constraint means for `command`; None where it must not happen."""
     match error.diag.constraint_name, command:
         case "class_pkey", _:
@@ -41,7 +41,7 @@ def refusal_of(error: psycopg.errors.IntegrityError, command: AnyCommand) -> Ref
             return None
 
 
-def _unknown_course(command: AnyCommand) -> Refused:
+def _unknown_course(command: Command) -> Refused:
     codes = (
         [command.course_code]
         if isinstance(command, commands.RegisterBatch)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from domain.commands import ProvisionContent, RecordValidationFailure
-    from domain.context import Context
+    from outbox_worker.application import Context
 
 
 def provision(context: Context, command: ProvisionContent) -> ContentResult:
@@ -37,12 +37,12 @@ def provision(context: Context, command: ProvisionContent) -> ContentResult:
     match outcome:
         case Taken(essay_id=essay_id):
             content.settle_content(connection, batch_id, text, essay_id)
-            context.tell(_assigned(context, command, essay_id))
+            context.emit(_assigned(context, command, essay_id))
             complete_if_last(context, batch_id, outcome)
             return _placed(batch_id, "assigned", essay_id, created=True)
         case Missed.FULL:
             content.settle_content(connection, batch_id, text, None)
-            context.tell(_excess(context, command))
+            context.emit(_excess(context, command))
             return _placed(batch_id, "excess", None, created=True)
         case Missed.UNREGISTERED:
             return _placed(batch_id, "pending", None, created=True)

@@ -5,47 +5,15 @@ Within a version fields are only added. The schemas for others are in `contracts
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal
+from typing import Final, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, JsonValue
+from pydantic import BaseModel
 
-from domain.stores import event as store
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from domain.context import Connection
+from outbox_worker.application import Event, Moment
 
 TOPIC_PREFIX: Final = "huleedu."
 """Before the type of an event: its topic, where the setting says nothing else."""
-
-
-def _in_utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
-
-
-Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
-
-
-class Event(BaseModel, frozen=True):
-    """What all events say. `TYPE` is the CloudEvents type, `KEY` the field that is the key.
-
-    Of the fields that may be absent only those of `NULLABLE` are ever null when they are not.
-    """
-
-    TYPE: ClassVar[str]
-    KEY: ClassVar[str]
-    NULLABLE: ClassVar[frozenset[str]] = frozenset()
-
-    correlation_id: UUID
-    occurred_at: Moment
-
-    @property
-    def key(self) -> str:
-        """The id of the aggregate: a subscriber gets its events in order."""
-        return str(getattr(self, self.KEY))
 
 
 class ClassCreated(Event, frozen=True):
@@ -282,26 +250,6 @@ class BatchEssaysReady(Event, frozen=True):
     student_prompt_ref: str | None
 
 
-class Problem(BaseModel, frozen=True):
-    """Why a command was rejected."""
-
-    code: str
-    message: str
-    details: dict[str, JsonValue]
-
-
-class CommandRejected(Event, frozen=True):
-    """A command of the inbox was not carried out; it changed nothing."""
-
-    TYPE = "command.rejected.v1"
-    KEY = "command_key"
-
-    command_key: str
-    command_id: UUID
-    command_type: str
-    error: Problem
-
-
 EVENTS: Final[tuple[type[Event], ...]] = (
     ClassCreated,
     ClassUpdated,
@@ -315,24 +263,5 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     BatchValidationErrors,
     AssociationsConfirmed,
     BatchEssaysReady,
-    CommandRejected,
 )
 """Every event there is; `contracts/` is made from it."""
-
-
-def append(connection: Connection, events: Sequence[Event], prefix: str) -> None:
-    """Write events to the outbox in the caller's transaction, in this order."""
-    drafts = [
-        store.Draft(
-            f"{prefix}{event.TYPE}",
-            event.key,
-            event.TYPE,
-            event.model_dump_json(exclude_unset=True).encode(),
-            str(event.correlation_id),
-        )
-        for event in events
-    ]
-    if len(drafts) == 1:
-        store.insert_event(connection, drafts[0])
-    elif drafts:
-        store.insert_events(connection, drafts)

@@ -1,97 +1,37 @@
-"""One command, carried out in the caller's transaction: all of it, or nothing and an error."""
+"""One command of the school, carried out in the caller's transaction: all of it, or nothing."""
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, cast
 
-import psycopg
-from psycopg.pq import TransactionStatus
-
-from domain import associations, batches, classes, commands, constraints, content, events, students
-from domain.context import Context
-from domain.results import RefusalError
+from domain.school import school
 
 if TYPE_CHECKING:
-    from domain.context import Connection
-    from domain.results import Result, Success
+    from datetime import datetime
+
+    from domain.commands import AnyCommand
+    from domain.results import Result
+    from outbox_worker.application import Connection, Envelope, Refused
 
 
 def handle(
     connection: Connection,
-    command: commands.AnyCommand,
+    command: AnyCommand,
     *,
-    topic_prefix: str = events.TOPIC_PREFIX,
+    topic_prefix: str | None = None,
     now: datetime | None = None,
     savepoint: bool = True,
 ) -> Result:
-    """Carry out `command` and append its events, all in the caller's transaction.
+    """As `Application.handle` of the school, with its results.
 
-    A refusal has written nothing, and the transaction goes on. Without an open
-    transaction this is one of its own. Without `savepoint` it costs the server less, and
-    after a refusal the caller must roll back. Expects READ COMMITTED, Postgres' default:
-    rules that wait for other transactions look again at what those wrote.
-
-    Raises psycopg's errors of an infrastructure fault (deadlock, lost connection, time-out):
-    roll back and try again; nothing is lost or done twice. `IsolationLevelError` for a
-    command about a batch in a transaction that is not READ COMMITTED. `ValueError` without
-    `savepoint` where nobody has begun a transaction: each statement would commit by itself.
+    `IsolationLevelError` for a command about a batch in a transaction that is not READ COMMITTED.
     """
-    if not (savepoint or _in_transaction(connection)):
-        raise ValueError(
-            "Without a savepoint a command needs a transaction of its caller's: begin one "
-            "(connection.transaction()), or leave savepoint as it is"
-        )
-    context = Context(
-        connection,
-        command.actor,
-        command.correlation_id or command.command_id,
-        now or datetime.now(UTC),
+    return cast(
+        "Result",
+        school.handle(connection, command, topic_prefix=topic_prefix, now=now, savepoint=savepoint),
     )
-    try:
-        with connection.transaction() if savepoint else nullcontext():
-            success = _carry_out(context, command)
-            events.append(connection, context.events, topic_prefix)
-    except RefusalError as refusal:
-        return refusal.refused
-    except psycopg.errors.IntegrityError as error:
-        refused = constraints.refusal_of(error, command)
-        if refused is None:
-            raise
-        return refused
-    return success
 
 
-def _in_transaction(connection: Connection) -> bool:
-    """Whether the next statement is part of a transaction that the caller ends."""
-    begins_one = not connection.autocommit
-    return begins_one or connection.info.transaction_status != TransactionStatus.IDLE
-
-
-def _carry_out(context: Context, command: commands.AnyCommand) -> Success:  # noqa: C901, PLR0911  long: one line for each command
-    match command:
-        case commands.CreateClass():
-            return classes.create(context, command)
-        case commands.UpdateClass():
-            return classes.update(context, command)
-        case commands.DeleteClass():
-            return classes.delete(context, command)
-        case commands.CreateStudent():
-            return students.create(context, command)
-        case commands.UpdateStudent():
-            return students.update(context, command)
-        case commands.DeleteStudent():
-            return students.delete(context, command)
-        case commands.RegisterBatch():
-            return batches.register(context, command)
-        case commands.ProvisionContent():
-            return content.provision(context, command)
-        case commands.RecordValidationFailure():
-            return content.record_failure(context, command)
-        case commands.SuggestAssociations():
-            return associations.suggest(context, command)
-        case commands.ConfirmAssociations():
-            return associations.confirm(context, command)
-        case _:
-            assert_never(command)
+def parse(kind: str, payload: str | bytes, envelope: Envelope) -> AnyCommand | Refused:
+    """As `Application.parse` of the school, with its commands."""
+    return cast("AnyCommand | Refused", school.parse(kind, payload, envelope))

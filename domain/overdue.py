@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from domain import events
-from domain.context import Context
+from domain.events import TOPIC_PREFIX
 from domain.readiness import ready_if_decided
 from domain.stores import association
 from domain.stores.association import Signature
+from outbox_worker.application import Context, Job, append
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from collections.abc import Mapping
+    from datetime import datetime
 
-    from domain.context import Connection
+    from domain.settings import SchoolSettings
+    from outbox_worker.application import Connection, Event, JobRun
 
 VALIDATED_BY: Final = "timeout"
 """Who decided, where it was nobody."""
@@ -41,13 +44,30 @@ class Decided:
         )
 
 
+INTERVAL_S: Final = 5.0
+"""How often overdue essays are looked for: one look at an index that holds what is undecided."""
+
+ROWS: Final = 200
+"""Essays decided in one transaction: a teacher who confirms meanwhile waits for no more."""
+
+OPTIONS: Final[Mapping[str, str]] = {
+    "lock_timeout": "5s",
+    "statement_timeout": "30s",
+    "jit": "off",
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+}
+"""A few rows are found by their keys. The planner otherwise reads all batches
+where it was not told of late how many there are."""
+
+
 def decide_overdue(
     connection: Connection,
     *,
     timeout: timedelta,
     min_score: float,
     now: datetime,
-    topic_prefix: str = events.TOPIC_PREFIX,
+    topic_prefix: str = TOPIC_PREFIX,
     rows: int = 200,
 ) -> Decided | None:
     """Decide up to `rows` essays whose suggestion is `timeout` old, in a transaction of its own.
@@ -62,7 +82,7 @@ def decide_overdue(
             return None
         signature = Signature(VALIDATED_BY, now)
         decided = association.decide_overdue(connection, claimed, min_score, signature)
-        told: list[events.Event] = []
+        told: list[Event] = []
         correlations = {each.batch_id: each.correlation_id for each in claimed}
         completed = sum(
             ready_if_decided(
@@ -70,6 +90,29 @@ def decide_overdue(
             )
             for batch_id in sorted({batch_id for batch_id, _ in decided})
         )
-        events.append(connection, told, topic_prefix)
+        append(connection, told, topic_prefix)
     confirmed = sum(student_id is not None for _, student_id in decided)
     return Decided(confirmed, len(decided) - confirmed, completed)
+
+
+def run(job: JobRun) -> dict[str, int]:
+    """Decide some of what is overdue by the settings; empty where nothing is."""
+    settings: SchoolSettings = job.settings
+    decided = decide_overdue(
+        job.connection,
+        timeout=timedelta(hours=settings.association_timeout_hours),
+        min_score=settings.association_min_score,
+        now=job.now,
+        topic_prefix=job.topic_prefix,
+        rows=ROWS,
+    )
+    if decided is None:
+        return {}
+    return {
+        "confirmed": decided.confirmed,
+        "no_student": decided.no_student,
+        "batches_completed": decided.completed,
+    }
+
+
+JOB: Final = Job("overdue", run, INTERVAL_S, OPTIONS)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
-    from domain.context import Context
     from domain.stores.association import Author, LockedBatch
+    from outbox_worker.application import Context
 
 
 class Of(NamedTuple):
@@ -58,8 +58,8 @@ def ready_if_decided(context: Context, batch_id: UUID) -> bool:
         return False
     authors = association.list_authors(context.connection, batch_id)
     of = Of(batch_id, batch.class_id)
-    context.tell(_confirmed(context, of, batch, authors))
-    context.tell(_ready(context, of, batch, authors))
+    context.emit(_confirmed(context, of, batch, authors))
+    context.emit(_ready(context, of, batch, authors))
     return True
 
 

@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from domain.context import Connection
     from domain.stores.batch import BatchView
     from domain.stores.school_class import ClassView, RosterRow
     from domain.stores.slot import SlotView
     from domain.stores.student import StudentView
+    from outbox_worker.application import Connection
 
 MOST_ROWS: Final = 100
 USUAL_ROWS: Final = 20

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
-    from domain.context import Context
-    from domain.events import Event
+    from outbox_worker.application import Context, Event
 
 
 class Replayed(NamedTuple):
@@ -49,7 +48,7 @@ def replay(context: Context, batch_id: UUID, essay_ids: Sequence[UUID]) -> Repla
     _settle(context, batch_id, placed)
     texts = [(each, essay_id) for each, essay_id in placed if isinstance(each, EarlyText)]
     for text, essay_id in texts:
-        context.tell(_event(context, batch_id, text, essay_id))
+        context.emit(_event(context, batch_id, text, essay_id))
     excess = sum(essay_id is None for _, essay_id in texts)
     return Replayed(len(texts) - excess, excess, is_full=len(early) >= len(essay_ids))
 

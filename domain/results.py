@@ -6,10 +6,14 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, TypeAlias
 from uuid import UUID
 
-from pydantic import BaseModel, JsonValue
+from pydantic import BaseModel
+
+from outbox_worker.application import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from pydantic import JsonValue
 
 
 class ErrorCode(StrEnum):
@@ -29,14 +33,6 @@ class ErrorCode(StrEnum):
     STUDENT_NOT_IN_CLASS = "STUDENT_NOT_IN_CLASS"
     ALREADY_CONFIRMED = "ALREADY_CONFIRMED"
     INTERNAL_ERROR = "INTERNAL_ERROR"
-
-
-class Refused(BaseModel, frozen=True):
-    """Nothing was written. `details` name what it was about, by the names of the fields."""
-
-    code: ErrorCode
-    message: str
-    details: dict[str, JsonValue]
 
 
 class ClassResult(BaseModel, frozen=True):
@@ -114,15 +110,6 @@ Success: TypeAlias = (
     | ConfirmationResult
 )
 Result: TypeAlias = Success | Refused
-
-
-class RefusalError(Exception):
-    """Raised inside a handler to undo what it wrote; `handle` returns what it carries."""
-
-    def __init__(self, code: ErrorCode, message: str, **details: JsonValue) -> None:
-        """Refuse with these details."""
-        super().__init__(message)
-        self.refused = Refused(code=code, message=message, details=details)
 
 
 def strings(ids: Iterable[UUID]) -> list[JsonValue]:

@@ -17,8 +17,8 @@ from domain.stores.slot import Claim
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from domain.context import Context
     from domain.stores.slot import Use
+    from outbox_worker.application import Context
 
 LEVEL: Final = "read committed"
 

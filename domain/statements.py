@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from domain.context import Connection
+    from outbox_worker.application import Connection
 
 
 def execute(

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from domain.events import StudentCreated, StudentDeleted, StudentUpdated
-from domain.results import ErrorCode, RefusalError, StudentResult, strings
+from domain.results import ErrorCode, StudentResult, strings
 from domain.stores import enrolment, school_class, student
 from domain.stores.student import Person
+from outbox_worker.application import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from uuid import UUID
 
     from domain.commands import CreateStudent, DeleteStudent, UpdateStudent
-    from domain.context import Context
+    from outbox_worker.application import Context
 
 
 def create(context: Context, command: CreateStudent) -> StudentResult:
@@ -25,7 +26,7 @@ def create(context: Context, command: CreateStudent) -> StudentResult:
     student.insert_student(context.connection, student_id, context.actor, person)
     owned = _lock_classes(context, command.class_ids)
     class_ids = _enrol(context, student_id, command.class_ids, owned)
-    context.tell(
+    context.emit(
         StudentCreated(
             student_id=student_id,
             first_name=person.first_name,
@@ -68,7 +69,7 @@ def update(context: Context, command: UpdateStudent) -> StudentResult:
     if removed:
         changes["removed_class_ids"] = removed
     if changes:
-        context.tell(
+        context.emit(
             StudentUpdated.model_validate(
                 {
                     "student_id": student_id,
@@ -89,7 +90,7 @@ def delete(context: Context, command: DeleteStudent) -> StudentResult:
         raise _not_found(command.student_id)
     class_ids = school_class.lock_classes_of_student(context.connection, command.student_id)
     student.delete_student(context.connection, command.student_id)
-    context.tell(
+    context.emit(
         StudentDeleted(
             student_id=command.student_id,
             first_name=old.first_name,
@@ -133,7 +134,7 @@ def _enrol(
     """Enrol in classes, which must be among the actor's own; returns those that are new."""
     wanted = set(class_ids)
     if missing := wanted.difference(owned):
-        raise RefusalError(
+        raise RefusedError(
             ErrorCode.CLASS_NOT_FOUND, "You have no such class", class_ids=strings(missing)
         )
     if not wanted:
@@ -141,5 +142,5 @@ def _enrol(
     return enrolment.insert_enrolments(context.connection, student_id, sorted(wanted))
 
 
-def _not_found(student_id: UUID) -> RefusalError:
-    return RefusalError(ErrorCode.NOT_FOUND, "You have no such student", student_id=str(student_id))
+def _not_found(student_id: UUID) -> RefusedError:
+    return RefusedError(ErrorCode.NOT_FOUND, "You have no such student", student_id=str(student_id))

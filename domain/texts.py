@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Final
 
 from email_validator import EmailNotValidError, validate_email
@@ -37,14 +36,6 @@ def trimmed(value: object) -> object:
     if NOTHING_SEEN.fullmatch(value):
         return ""
     return END.sub("", BEGINNING.sub("", value))
-
-
-def without_control_characters(text: str) -> str:
-    """The text as it is; `ValueError`: Postgres keeps no NUL, no name has a line break in it."""
-    if any(unicodedata.category(each) == "Cc" for each in text):
-        message = "may not hold control characters"
-        raise ValueError(message)
-    return text
 
 
 def an_email(text: str) -> str:

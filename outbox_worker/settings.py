@@ -11,13 +11,15 @@ import re
 import shlex
 import shutil
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from outbox_worker.errors import SettingsError
+
+Read = TypeVar("Read", bound=BaseSettings)
 
 SHARDS: Final = 16
 """Shards of the table, fixed by the schema: more useful workers than one Postgres can feed."""
@@ -148,9 +150,21 @@ class Settings(BaseSettings):
             description="a name of this process that outlives it (stateful sets)", max_length=100
         ),
     ] = ""
+    application: Annotated[
+        str,
+        Field(
+            description="what carries out commands, as module:attribute; empty: nothing does, "
+            "and the worker is a relay only",
+            pattern=r"^([A-Za-z_][\w.]*:[A-Za-z_]\w*)?$",
+        ),
+    ] = "domain.school:school"
     topic_prefix: Annotated[
-        str, Field(description="prefix of the domain's topics", max_length=MOST_PREFIX)
-    ] = "huleedu."
+        str | None,
+        Field(
+            description="prefix of the topics of the application's events; unset: its own",
+            max_length=MOST_PREFIX,
+        ),
+    ] = None
     source: Annotated[str, Field(description="CloudEvents source", min_length=1)] = "/outbox-worker"
     create_topics: Annotated[
         TopicShape | None,
@@ -192,18 +206,6 @@ class Settings(BaseSettings):
         int,
         Field(ge=1, le=100, description="unexpected failures until a command is set aside"),
     ] = 5
-    association_timeout_hours: Annotated[
-        float,
-        Field(
-            gt=0,
-            le=10_000,
-            description="hours after a suggestion until the worker decides for the teacher",
-        ),
-    ] = 24.0
-    association_min_score: Annotated[
-        float,
-        Field(ge=0, le=1, description="score from which it then takes the suggested student"),
-    ] = 0.7
 
     @field_validator("database_password_command")
     @classmethod
@@ -250,8 +252,8 @@ class Settings(BaseSettings):
 
     @field_validator("topic_prefix")
     @classmethod
-    def _part_of_a_topic(cls, value: str) -> str:
-        if not OF_A_TOPIC.fullmatch(value):
+    def _part_of_a_topic(cls, value: str | None) -> str | None:
+        if value is not None and not OF_A_TOPIC.fullmatch(value):
             message = "may hold letters, digits, '.', '_' and '-', as names of topics do"
             raise ValueError(message)
         return value
@@ -311,8 +313,13 @@ def split_address(address: str) -> tuple[str, int]:
 
 def load() -> Settings:
     """Read the environment; `SettingsError` names each variable that is wrong and why."""
+    return read(Settings)
+
+
+def read(of: type[Read]) -> Read:
+    """As `load`, of any class of settings whose variables begin with `OUTBOX_`."""
     try:
-        return Settings()
+        return of()
     except ValidationError as error:
         faults = "; ".join(
             _fault(item["loc"], item["msg"]) for item in error.errors(include_input=False)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from outbox_worker import __version__
+from outbox_worker.application.loading import load, load_settings
 from outbox_worker.commands.executor import Executor
 from outbox_worker.commands.executor import Parts as ExecutorParts
 from outbox_worker.commands.loop import CommandLoop
@@ -19,12 +20,11 @@ from outbox_worker.kafka.clients import make_admin, make_producer
 from outbox_worker.kafka.config import group_config, producer_config
 from outbox_worker.maintenance.gauges import command_gauges, lag_gauges
 from outbox_worker.maintenance.instance import Instance
-from outbox_worker.maintenance.overdue import Overdue
-from outbox_worker.maintenance.tally import TallyUpkeep
+from outbox_worker.maintenance.jobs import JobLoop
 from outbox_worker.maintenance.upkeep import Upkeep
-from outbox_worker.observe.batches import BatchNumbers
 from outbox_worker.observe.commands import CommandMetrics
 from outbox_worker.observe.metrics import RelayMetrics
+from outbox_worker.observe.numbers import ScrapeNumbers
 from outbox_worker.observe.statements import StatementMetrics
 from outbox_worker.postgres import database, migrations, switchover
 from outbox_worker.relay.batch_size import BatchSize
@@ -89,24 +89,28 @@ def add_relay(daemon: Daemon, settings: Settings, owner: str) -> None:
 def add_commands(daemon: Daemon, settings: Settings) -> None:
     """Have `daemon` execute commands, in threads that share nothing but counters."""
     url = settings.need_database()
+    application = load(settings.application)
+    own = load_settings(application.settings)
+    prefix = application.prefix(settings.topic_prefix)
     metrics = CommandMetrics(daemon.registry)
     statements = StatementMetrics(daemon.registry)
     sessions = Sessions(url, settings.command_threads, statements.cursor_factory())
     daemon.keep(sessions)
-    parts = ExecutorParts(settings.topic_prefix, settings.command_attempts, metrics)
+    count_result = application.count_results(daemon.registry)
+    parts = ExecutorParts(application, prefix, settings.command_attempts, metrics, count_result)
     for number in range(settings.command_threads):
         name = f"commands-{number + 1}"
         loop = CommandLoop(name, Executor(parts), sessions, daemon.health)
         daemon.add(name, loop.step, loop.close)
     gauges = command_gauges(url, metrics, daemon.health)
     daemon.add("command-gauges", gauges.run_once, gauges.close, AFTERWARDS)
-    overdue = Overdue(url, settings)
-    daemon.add("overdue", overdue.run_once, overdue.close)
-    tally = TallyUpkeep(url)
-    daemon.add("tally", tally.run_once, tally.close)
-    numbers = BatchNumbers(url)
-    daemon.registry.register(numbers)
-    daemon.keep(numbers)
+    for job in application.jobs:
+        jobs = JobLoop(job, url, prefix, own)
+        daemon.add(job.name, jobs.run_once, jobs.close)
+    if application.numbers is not None:
+        numbers = ScrapeNumbers(url, application.numbers)
+        daemon.registry.register(numbers)
+        daemon.keep(numbers)
 
 
 def build_relay(settings: Settings, owner: str, metrics: RelayMetrics) -> Relay:

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from domain.contracts.topics import asyncapi, moved
 from domain.contracts.widening import narrowings
-from domain.events import EVENTS
+from domain.school import school
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pydantic_core.core_schema import WithDefaultSchema
 
     from domain.contracts.widening import Schema
-    from domain.events import Event
+    from outbox_worker.application import Event
 
 TOPICS: Final = "asyncapi.json"
 
@@ -65,8 +65,8 @@ def _without_null(field: Schema) -> Schema:
 
 def contracts() -> dict[str, Schema]:
     """Every file of `contracts/`, by its name."""
-    schemas = {f"{model.TYPE}.json": schema_of(model) for model in EVENTS}
-    return {**schemas, TOPICS: asyncapi(EVENTS)}
+    schemas = {f"{model.TYPE}.json": schema_of(model) for model in school.all_events}
+    return {**schemas, TOPICS: asyncapi(school.all_events)}
 
 
 def export(folder: Path) -> list[Path]:

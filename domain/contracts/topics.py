@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from domain.contracts.widening import Schema
-    from domain.events import Event
+    from outbox_worker.application import Event
 
 BINDING: Final = "0.5.0"
 """The version of AsyncAPI's Kafka bindings."""

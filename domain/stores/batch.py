@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from domain.context import Connection
+    from outbox_worker.application import Connection
 
 ClassType: TypeAlias = Literal["GUEST", "REGULAR"]
 

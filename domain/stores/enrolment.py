@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
-    from domain.context import Connection
+    from outbox_worker.application import Connection
 
 
 def insert_enrolments(

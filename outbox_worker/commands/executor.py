@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Final, assert_never
 import psycopg
 import structlog
 
-from domain import events
-from domain.handle import handle
-from domain.parsing import COMMANDS, Envelope, parse
-from domain.results import BatchResult, ContentResult, ErrorCode, Refused
+from outbox_worker.application import CommandRejected, Envelope, Refused, append
+from outbox_worker.application.event import Problem
+from outbox_worker.application.refusal import INTERNAL_ERROR
 from outbox_worker.commands.faults import (
     RetryCounter,
     is_contention,
@@ -37,7 +36,11 @@ from outbox_worker.commands.rounds import Rounds
 from outbox_worker.stores import command as inbox
 
 if TYPE_CHECKING:
-    from domain.results import Success
+    from collections.abc import Callable
+
+    from pydantic import BaseModel
+
+    from outbox_worker.application import Application
     from outbox_worker.observe.commands import CommandMetrics
     from outbox_worker.stores import Connection
     from outbox_worker.stores.command import Claimed
@@ -46,7 +49,7 @@ UNKNOWN: Final = "unknown"
 """The label of all types that there are not: anybody may insert any."""
 
 SET_ASIDE: Final = Refused(
-    code=ErrorCode.INTERNAL_ERROR,
+    code=INTERNAL_ERROR,
     message="The command failed unexpectedly, again and again; it was not carried out",
     details={},
 )
@@ -61,9 +64,11 @@ log = structlog.get_logger("commands")
 class Parts:
     """What the executors of a process share."""
 
+    application: Application
     topic_prefix: str
     attempts: int
     metrics: CommandMetrics
+    count_result: Callable[[BaseModel], None]
     patience: RetryCounter = field(default_factory=RetryCounter)
     rounds: Rounds = field(default_factory=Rounds)
 
@@ -121,12 +126,15 @@ class Executor:
 
     def _execute(self, connection: Connection, claimed: Claimed) -> Tried:
         envelope = Envelope(claimed.command_id, claimed.actor, claimed.correlation_id)
-        parsed = parse(claimed.type, claimed.payload, envelope)
+        application = self._parts.application
+        parsed = application.parse(claimed.type, claimed.payload, envelope)
         if isinstance(parsed, Refused):
             return self._reject(connection, claimed, parsed)
-        result = handle(connection, parsed, topic_prefix=self._parts.topic_prefix, savepoint=False)
+        result = application.handle(
+            connection, parsed, topic_prefix=self._parts.topic_prefix, savepoint=False
+        )
         if isinstance(result, Refused):
-            raise RefusedError(result)
+            raise UndoneError(result)
         told = result.model_dump_json(exclude_none=True)
         if not inbox.finish_command(connection, claimed.command_id, "succeeded", told):
             raise RuntimeError("a command that was locked is finished")
@@ -137,15 +145,15 @@ class Executor:
         told = error.model_dump_json()
         if not inbox.finish_command(connection, claimed.command_id, "rejected", told):
             return Overtaken(claimed)
-        event = events.CommandRejected(
+        event = CommandRejected(
             command_key=claimed.key,
             command_id=claimed.command_id,
             command_type=claimed.type,
-            error=events.Problem(**error.model_dump(mode="json")),
+            error=Problem(**error.model_dump(mode="json")),
             correlation_id=claimed.correlation_id or claimed.command_id,
             occurred_at=datetime.now(UTC),
         )
-        events.append(connection, [event], self._parts.topic_prefix)
+        append(connection, [event], self._parts.topic_prefix)
         return Rejected(claimed, error)
 
     def _undone(self, connection: Connection, claimed: Claimed | None, error: Exception) -> Tried:
@@ -160,7 +168,7 @@ class Executor:
             return self._postpone(connection, claimed, further)
 
     def _settle(self, connection: Connection, claimed: Claimed, error: Exception) -> Tried:
-        if isinstance(error, RefusedError):
+        if isinstance(error, UndoneError):
             with connection.transaction():
                 return self._reject(connection, claimed, error.refused)
         if is_infrastructure(error):
@@ -192,7 +200,7 @@ class Executor:
 
     def _count(self, claimed: Claimed, outcome: Tried, seconds: float) -> None:
         metrics = self._parts.metrics
-        kind = claimed.type if claimed.type in COMMANDS else UNKNOWN
+        kind = claimed.type if claimed.type in self._parts.application.types else UNKNOWN
         metrics.commands.labels(kind, label_of(outcome)).inc()
         if isinstance(outcome, Succeeded | Rejected):
             self._parts.patience.forget(claimed.command_id)
@@ -200,11 +208,10 @@ class Executor:
             metrics.duration.labels(kind).observe(seconds)
             metrics.wait.labels(kind).observe(max(0.0, waited))
         if isinstance(outcome, Succeeded):
-            for assignment, texts in assignments_of(outcome.result).items():
-                metrics.slot_assignments.labels(assignment).inc(texts)
+            self._parts.count_result(outcome.result)
 
 
-class RefusedError(Exception):
+class UndoneError(Exception):
     """Raised inside a transaction to undo what a refused command wrote."""
 
     def __init__(self, refused: Refused) -> None:
@@ -228,20 +235,6 @@ def label_of(outcome: Tried) -> str:
             return "overtaken"
         case _:
             assert_never(outcome)
-
-
-def assignments_of(result: Success) -> dict[str, int]:
-    """How many texts by what became of them: `repeated` where that was told before.
-
-    A text that comes early is `pending` at first, and counts again once its batch comes.
-    """
-    match result:
-        case ContentResult(status=status, created=created):
-            return {status if created else "repeated": 1}
-        case BatchResult(early_assigned=assigned, early_excess=excess):
-            return {"assigned": assigned, "excess": excess}
-        case _:
-            return {}
 
 
 def _named(claimed: Claimed) -> dict[str, str]:

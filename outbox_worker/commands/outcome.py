@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from domain.results import Refused, Success
+    from pydantic import BaseModel
+
+    from outbox_worker.application import Refused
     from outbox_worker.stores.command import Claimed
 
 
@@ -20,7 +22,7 @@ class Succeeded:
     """Domain, events and result are committed."""
 
     command: Claimed
-    result: Success
+    result: BaseModel
 
 
 @dataclass(frozen=True, slots=True)

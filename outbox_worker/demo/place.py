@@ -57,20 +57,25 @@ class Place:
         return self.settings.need_database()
 
     @property
+    def prefix(self) -> str:
+        """Of the topics."""
+        return self.settings.topic_prefix or ""
+
+    @property
     def environment(self) -> dict[str, str]:
         """The settings of a worker."""
         return {
             "OUTBOX_DATABASE_URL": self.url,
             "OUTBOX_KAFKA_BOOTSTRAP_SERVERS": self.settings.kafka_bootstrap_servers,
             "OUTBOX_GROUP": self.settings.group,
-            "OUTBOX_TOPIC_PREFIX": self.settings.topic_prefix,
+            "OUTBOX_TOPIC_PREFIX": self.prefix,
             "OUTBOX_CREATE_TOPICS": f"{SHAPE.partitions}:{SHAPE.replication}",
             "OUTBOX_HTTP_ADDRESS": "",
         }
 
     def topics(self, types: tuple[str, ...]) -> list[str]:
         """Where events of these types go."""
-        return [f"{self.settings.topic_prefix}{each}" for each in types]
+        return [f"{self.prefix}{each}" for each in types]
 
 
 @contextmanager

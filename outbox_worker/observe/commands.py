@@ -37,12 +37,6 @@ class CommandMetrics:
             buckets=SECONDS,
             registry=registry,
         )
-        self.slot_assignments = Counter(
-            "slot_assignments",
-            "Texts offered to a batch, by what became of them",
-            ["outcome"],
-            registry=registry,
-        )
         self.queued = Gauge("commands_queued", "Commands not yet executed", registry=registry)
         self.oldest_seconds = Gauge(
             "commands_oldest_queued_age_seconds",

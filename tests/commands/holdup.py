@@ -5,17 +5,17 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-import domain
-from outbox_worker.commands import executor as product
+from outbox_worker.application import Application
 from tests.harness.waiting import patient
 
 if TYPE_CHECKING:
     import uuid
+    from collections.abc import Callable
 
     import pytest
+    from pydantic import BaseModel
 
-    from domain.commands import AnyCommand
-    from domain.results import Result
+    from outbox_worker.application import Command
     from outbox_worker.stores import Connection
 
 LOCK_STUDENT: Final = "SELECT FROM school.student WHERE student_id = %s FOR UPDATE"
@@ -27,11 +27,18 @@ def hold_up(
     """Commands lock this student, say so by the first event, and wait for the second."""
     has_student, go_on = threading.Event(), threading.Event()
 
-    def held_up(connection: Connection, command: AnyCommand, **more: Any) -> Result:  # noqa: ANN401
+    handle: Callable[..., BaseModel] = Application.handle
+
+    def held_up(
+        self: Application,
+        connection: Connection,
+        command: Command,
+        **more: Any,  # noqa: ANN401
+    ) -> BaseModel:
         connection.execute(LOCK_STUDENT, (student,))
         has_student.set()
         assert go_on.wait(patient(60))
-        return domain.handle(connection, command, **more)
+        return handle(self, connection, command, **more)
 
-    monkeypatch.setattr(product, "handle", held_up)
+    monkeypatch.setattr(Application, "handle", held_up)
     return has_student, go_on

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from prometheus_client import CollectorRegistry
 
 import sql
+from domain.school import school
 from outbox_worker.commands.executor import Executor, Parts
 from outbox_worker.commands.outcome import Idle
 from outbox_worker.observe.commands import CommandMetrics
@@ -108,9 +109,15 @@ def events(link: psycopg.Connection[Any]) -> list[tuple[str, dict[str, Any]]]:
     return link.execute(EVENTS).fetchall()
 
 
+def new_parts(registry: CollectorRegistry, attempts: int = 5) -> Parts:
+    """What executors of the school's commands share."""
+    count = school.count_results(registry)
+    return Parts(school, PREFIX, attempts, CommandMetrics(registry), count)
+
+
 def new_executor(attempts: int = 5) -> tuple[Executor, CollectorRegistry]:
     registry = CollectorRegistry()
-    return Executor(Parts(PREFIX, attempts, CommandMetrics(registry))), registry
+    return Executor(new_parts(registry, attempts)), registry
 
 
 def run_all(executor: Executor, link: psycopg.Connection[Any]) -> list[Outcome]:

@@ -10,8 +10,7 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-import domain
-from domain import events as events_of_domain
+from outbox_worker.application import Application
 from outbox_worker.commands import executor as product
 from outbox_worker.commands.outcome import Failed, Idle, Postponed, Rejected, Succeeded, Unreached
 from outbox_worker.postgres import database as connections
@@ -28,10 +27,11 @@ from tests.commands.inbox import (
 from tests.harness.waiting import patient, wait_until
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
+    from collections.abc import Callable
 
-    from domain.commands import AnyCommand
-    from domain.results import Result
+    from prometheus_client import CollectorRegistry
+    from pydantic import BaseModel
+
     from outbox_worker.stores import Connection
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid = %s"
@@ -270,14 +270,15 @@ def _retries_are_far_off(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def bug(monkeypatch: pytest.MonkeyPatch) -> None:
     """The domain does its work and then fails, for classes of this name."""
+    handle: Callable[..., BaseModel] = Application.handle
 
-    def broken(connection: Connection, command: AnyCommand, **more: Any) -> Result:  # noqa: ANN401
-        result = domain.handle(connection, command, **more)
-        if getattr(command, "name", "") == "broken":
+    def broken(*given: Any, **more: Any) -> BaseModel:  # noqa: ANN401
+        result = handle(*given, **more)
+        if getattr(given[-1], "name", "") == "broken":
             raise ZeroDivisionError(SECRET)
         return result
 
-    monkeypatch.setattr(product, "handle", broken)
+    monkeypatch.setattr(Application, "handle", broken)
 
 
 @pytest.mark.usefixtures("_retries_are_far_off")
@@ -335,7 +336,7 @@ def test_a_rejection_that_cannot_be_written_stops_nothing(
     command_id, other = submit(connection, "MakeCoffee", {}), submit(connection, key="other")
     executor, _ = new_executor(attempts=1)
     with monkeypatch.context() as patch, capture_logs() as logs:
-        patch.setattr(events_of_domain, "CommandRejected", unwritable)
+        patch.setattr(product, "CommandRejected", unwritable)
         outcomes = run_all(executor, connection)
     assert [type(each) for each in outcomes] == [Postponed, Succeeded]
     assert "command_not_settled" in {line["event"] for line in logs}

@@ -15,14 +15,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from outbox_worker.commands import floors as product
-from outbox_worker.commands.executor import Executor, Parts
+from outbox_worker.commands.executor import Executor
 from outbox_worker.commands.floors import GOOD_S, LONG, MARKS, Floors
 from outbox_worker.commands.outcome import Idle, Rejected, Succeeded
-from outbox_worker.observe.commands import CommandMetrics
 from outbox_worker.postgres import database as connections
 from outbox_worker.stores import command as inbox
 from outbox_worker.stores.command import Claimed, Head, Stretch, Writers
-from tests.commands.inbox import PAGES, PREFIX, costs, fill, new_executor, submit
+from tests.commands.inbox import PAGES, costs, fill, new_executor, new_parts, submit
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -239,8 +238,7 @@ def test_sessions_with_floors_keep_the_order_of_keys_and_execute_all(
     connection: Connection, database: str
 ) -> None:
     """Some write one command after the other, some commit theirs late; four sessions execute."""
-    metrics = CommandMetrics(CollectorRegistry())
-    parts, is_over = Parts(PREFIX, 5, metrics), threading.Event()
+    parts, is_over = new_parts(CollectorRegistry()), threading.Event()
     keys = "abc"
     with ThreadPoolExecutor(10) as pool:
         workers = [pool.submit(work, Executor(parts), database, is_over) for _ in range(4)]

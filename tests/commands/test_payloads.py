@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from domain.parsing import COMMANDS
+from domain.school import school
 from outbox_worker.commands.outcome import Rejected, Succeeded
 from outbox_worker.postgres import database as connections
 from tests.commands.inbox import PREFIX, events, look, new_executor, run_all, submit
@@ -191,7 +191,7 @@ VALUES = some.recursive(
     ),
     max_leaves=12,
 )
-FIELDS = sorted({field for model in COMMANDS.values() for field in model.model_fields})
+FIELDS = sorted({field for each in school.commands for field in each.model.model_fields})
 PAYLOADS = some.dictionaries(some.sampled_from(FIELDS) | some.text(max_size=8), VALUES) | VALUES
 
 
@@ -208,7 +208,7 @@ def link(migrated_database_url: str) -> Iterator[Connection]:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
-    kind=some.sampled_from(sorted(COMMANDS)) | some.text(min_size=1, max_size=20),
+    kind=some.sampled_from(sorted(school.types)) | some.text(min_size=1, max_size=20),
     payload=PAYLOADS,
     key=some.text(min_size=1, max_size=20),
 )

@@ -12,18 +12,16 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID, uuid4
 
 from domain import commands
-from domain.context import Context
-from domain.events import append
 from domain.handle import handle
 from domain.overdue import Decided, decide_overdue
 from domain.readiness import ready_if_decided
-from domain.results import Refused
+from outbox_worker.application import Context, Refused, append
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from domain.context import Connection
     from domain.results import ErrorCode, Result
+    from outbox_worker.application import Connection
 
 NOON: Final = datetime(2030, 5, 17, 12, tzinfo=UTC)
 DAY: Final = timedelta(hours=24)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import domain
-from domain.results import Refused
+from outbox_worker.application import Refused
 from tests.domain.facts import Told, events, facts, number, succeeds
 
 if TYPE_CHECKING:

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from domain.stores import event
 from outbox_worker.postgres import database as connections
+from outbox_worker.stores import event
 from tests.domain.schemas import violations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from domain.stores.event import Draft
     from outbox_worker.stores import Connection
+    from outbox_worker.stores.event import Draft
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.domain.authors import WAIT_S
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from domain.context import Connection
+    from outbox_worker.application import Connection
 
 WORKERS: Final = 8
 MOST_QUESTIONS: Final = 15

@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 
-from domain.results import ErrorCode, Refused
+from domain.results import ErrorCode
+from outbox_worker.application import Refused
 
 if TYPE_CHECKING:
     from psycopg import Connection as Postgres

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from domain.parsing import Envelope, parse
-from domain.results import ErrorCode, Refused
+from domain.handle import parse
+from domain.results import ErrorCode
+from outbox_worker.application import Envelope, Refused
 from tests.domain.facts import number
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def fault(kind: str, payload: str | bytes) -> tuple[str, str]:
     """Path and message of the only fault; they stand in the message of the error too."""
     refused = parse(kind, payload, ENVELOPE)
     assert isinstance(refused, Refused)
-    assert refused.code is ErrorCode.VALIDATION_ERROR
+    assert refused.code == ErrorCode.VALIDATION_ERROR
     (only,) = errors(refused)
     assert refused.message == f"{only['path'] or 'payload'}: {only['message']}"
     return only["path"], only["message"]

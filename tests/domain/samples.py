@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pydantic.fields import FieldInfo
 
-    from domain.events import Event
+    from outbox_worker.application import Event
 
 SCALARS: Final[Mapping[Any, st.SearchStrategy[Any]]] = {
     str: st.text(max_size=20),

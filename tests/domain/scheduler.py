@@ -17,7 +17,7 @@ import psycopg
 from typing_extensions import override
 
 import domain
-from domain.commands import Command
+from outbox_worker.application import Command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence

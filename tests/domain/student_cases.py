@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from domain.commands import CreateClass, CreateStudent, DeleteStudent, UpdateStudent
-from domain.results import ErrorCode, Refused, StudentResult
+from domain.results import ErrorCode, StudentResult
 from tests.domain.cases import COMMAND, CORRELATION, Case, told
 from tests.domain.facts import (
     ANNA,
@@ -19,6 +19,7 @@ from tests.domain.facts import (
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
+    from outbox_worker.application import Refused
     from tests.domain.facts import Told
 
 

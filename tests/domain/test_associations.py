@@ -11,11 +11,8 @@ import pytest
 import sql
 from domain import commands
 from domain.handle import handle
-from domain.results import (
-    ConfirmationResult,
-    ErrorCode,
-    Refused,
-)
+from domain.results import ConfirmationResult, ErrorCode
+from outbox_worker.application import Refused
 from outbox_worker.postgres import database as connections
 from tests.domain.authors import (
     CONFIRMED,

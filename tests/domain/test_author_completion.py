@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
-    from domain.context import Connection
     from domain.results import Result
+    from outbox_worker.application import Connection
     from tests.domain.authors import Room
     from tests.domain.crowd import Work
 

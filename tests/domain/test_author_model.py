@@ -16,14 +16,15 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from domain import commands
 from domain.handle import handle
 from domain.overdue import Decided, decide_overdue
-from domain.results import ConfirmationResult, Refused, SuggestionResult
+from domain.results import ConfirmationResult, SuggestionResult
+from outbox_worker.application import Refused
 from outbox_worker.postgres import database as connections
 from tests.domain import authors
 from tests.domain.author_model import MIN_SCORE, BatchModel, Confirmed
 from tests.domain.authors import CONFIRMED, DAY, NOON, READY, TEACHER
 
 if TYPE_CHECKING:
-    from domain.context import Connection
+    from outbox_worker.application import Connection
 
 SIZES: Final = (1, 2, 4)
 STUDENTS: Final = 3

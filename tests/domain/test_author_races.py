@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import pytest
 
 from domain.overdue import Decided
-from domain.results import ConfirmationResult, Refused
+from domain.results import ConfirmationResult
+from outbox_worker.application import Refused
 from outbox_worker.postgres import database as connections
 from tests.domain.authors import (
     NOON,
@@ -38,7 +39,7 @@ from tests.harness.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from domain.context import Connection
+    from outbox_worker.application import Connection
     from tests.domain.crowd import Work
 
 ROUNDS: Final = 250

@@ -10,7 +10,7 @@ from pydantic_core import to_json
 
 import domain
 from domain.commands import CreateClass, DeleteClass, RegisterBatch
-from domain.parsing import parse
+from domain.handle import parse
 from domain.results import BatchResult, ClassResult, ErrorCode
 from tests.domain.cases import CORRELATION, NOON
 from tests.domain.facts import ANNA, BO, events, number, refused, succeeds
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
-    from domain.results import Refused
+    from outbox_worker.application import Refused
     from tests.domain.facts import Connection
 
 CLASS: Final = number(50)
@@ -210,7 +210,7 @@ def test_there_are_1_to_1000_distinct_essays(name: str) -> None:
     payload = {k: v for k, v in VALID["RegisterBatch"].items() if k != "expected_essay_count"}
     found = parse("RegisterBatch", to_json(payload | given), ENVELOPE)
     assert isinstance(found, domain.Refused)
-    assert found.code is ErrorCode.VALIDATION_ERROR
+    assert found.code == ErrorCode.VALIDATION_ERROR
     assert [each["path"] for each in errors(found)] == [path]
 
 

@@ -25,7 +25,8 @@ from domain.commands import (
     UpdateClass,
     UpdateStudent,
 )
-from domain.results import ClassResult, Refused, StudentResult
+from domain.results import ClassResult, StudentResult
+from outbox_worker.application import Refused
 from tests.domain.class_model import Expected, School, SchoolCommand
 from tests.domain.facts import ANNA, BO, events, facts, number
 
@@ -100,7 +101,7 @@ def outcome(result: Result) -> str | UUID:
     """What the model would say: a code, or the id."""
     match result:
         case Refused():
-            return result.code.value
+            return result.code
         case ClassResult():
             return result.class_id
         case StudentResult():

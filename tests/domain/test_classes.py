@@ -296,8 +296,8 @@ def test_a_class_in_use_by_one_of_its_batches_is_in_use(connection: Connection) 
     for batch, done in ((7, "2030-01-01T00:00:00Z"), (8, None)):
         connection.execute(INSERT_BATCH, {"batch": number(batch), "class": CLASS, "done": done})
     result = domain.handle(connection, delete())
-    assert isinstance(result, domain.results.Refused)
-    assert result.code is ErrorCode.CLASS_IN_USE
+    assert isinstance(result, domain.Refused)
+    assert result.code == ErrorCode.CLASS_IN_USE
 
 
 def test_a_deleted_class_can_be_made_again_under_its_id(connection: Connection) -> None:

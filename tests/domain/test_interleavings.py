@@ -18,7 +18,8 @@ import pytest
 
 import domain
 from domain.commands import ProvisionContent, RecordValidationFailure, RegisterBatch
-from domain.results import BatchResult, ContentResult, ErrorCode, FailureResult, Refused
+from domain.results import BatchResult, ContentResult, ErrorCode, FailureResult
+from outbox_worker.application import Refused
 from outbox_worker.postgres import database as connections
 from tests.domain.facts import succeeds
 from tests.domain.scheduler import END, Play, in_every_order, stage

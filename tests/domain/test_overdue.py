@@ -10,12 +10,14 @@ import pytest
 
 from domain import commands
 from domain.handle import handle
-from domain.overdue import Decided, decide_overdue
+from domain.overdue import JOB, ROWS, Decided, decide_overdue
 from domain.results import ConfirmationResult, ErrorCode
+from domain.settings import SchoolSettings
 from domain.stores import association
 from domain.stores.association import Claimed, Signature
-from outbox_worker import settings
-from outbox_worker.maintenance.overdue import ROWS, Overdue
+from outbox_worker.application.loading import load_settings
+from outbox_worker.errors import SettingsError
+from outbox_worker.maintenance.jobs import JobLoop
 from tests.domain.authors import (
     CONFIRMED,
     DAY,
@@ -39,7 +41,7 @@ from tests.domain.authors import (
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from domain.context import Connection
+    from outbox_worker.application import Connection
     from tests.domain.authors import Batch
 
 DUE: Final = NOON + DAY
@@ -259,7 +261,7 @@ def test_the_worker_decides_all_that_is_overdue_by_its_settings(
     monkeypatch.setenv("OUTBOX_ASSOCIATION_MIN_SCORE", "0.5")
     batch = suggested_batch(connection, *[0.5] * (ROWS + 1))
     clock = iter([NOON + timedelta(hours=2) - TICK] + [NOON + timedelta(hours=2)] * 99)
-    overdue = Overdue(database, settings.load(), lambda: next(clock))
+    overdue = JobLoop(JOB, database, "huleedu.", SchoolSettings(), lambda: next(clock))
     assert overdue.run_once() > 0
     assert told(connection, batch.batch_id) == []
     while overdue.run_once() == 0:
@@ -271,4 +273,10 @@ def test_the_worker_decides_all_that_is_overdue_by_its_settings(
 
 def test_a_worker_waits_for_a_database_that_is_away() -> None:
     away = "postgresql://nobody@127.0.0.1:1/none"
-    assert Overdue(away, settings.load()).run_once() > 0
+    assert JobLoop(JOB, away, "", SchoolSettings()).run_once() > 0
+
+
+def test_a_wrong_setting_is_named_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUTBOX_ASSOCIATION_MIN_SCORE", "2")
+    with pytest.raises(SettingsError, match="OUTBOX_ASSOCIATION_MIN_SCORE"):
+        load_settings(SchoolSettings)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from domain.context import Connection
+    from outbox_worker.application import Connection
 
 
 def test_eight_workers_decide_each_batch_once(connection: Connection, database: str) -> None:
@@ -45,7 +45,7 @@ def test_eight_workers_decide_each_batch_once(connection: Connection, database: 
 
 WORKER: Final = """
 import sys
-from outbox_worker import database
+from outbox_worker.postgres import database
 from tests.domain.authors import decide_all
 with database.connect(sys.argv[1], application="worker") as link:
     print(decide_all(link).confirmed)
@@ -108,9 +108,7 @@ def test_two_installed_workers_decide_what_is_overdue_once(
         batches = [suggested_batch(connection, room, 2, now=datetime.now(UTC)) for _ in range(20)]
         decided = partial(all_did, lambda: all(kinds(connection, batch) for batch in batches))
         wait_until(decided, 60, "all are decided")
-        logged = partial(
-            all_did, lambda: any(worker.said("associations_overdue") for worker in workers)
-        )
+        logged = partial(all_did, lambda: any(worker.said("job_done") for worker in workers))
         wait_until(logged, 10, "it was logged")
     finally:
         for worker in workers:

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import pytest
 
-from domain import parsing
 from domain.commands import AnyCommand
-from domain.parsing import COMMANDS, MOST_FAULTS, parse
-from domain.results import ErrorCode, Refused
+from domain.handle import parse
+from domain.results import ErrorCode
+from domain.school import school
+from outbox_worker.application import Refused
+from outbox_worker.application import command as commands
+from outbox_worker.application.refusal import MOST_FAULTS
 from tests.domain.facts import number
 from tests.domain.payloads import ENTITY, ENVELOPE, ID, NULL, VALID, errors, fault
 
@@ -19,13 +22,13 @@ if TYPE_CHECKING:
 
 
 def test_there_is_a_command_for_every_type_and_a_type_for_every_command() -> None:
-    assert set(COMMANDS.values()) == set(get_args(AnyCommand))
-    assert COMMANDS.keys() == VALID.keys()
+    assert {each.model for each in school.commands} == set(get_args(AnyCommand))
+    assert school.types.keys() == VALID.keys()
 
 
 @pytest.mark.parametrize("kind", VALID)
 def test_a_good_payload_is_the_command_that_python_would_make(kind: str) -> None:
-    model = COMMANDS[kind]
+    model = school.types[kind].model
     made = model(
         **VALID[kind],
         actor=ENVELOPE.actor,
@@ -41,9 +44,9 @@ def test_a_good_payload_is_the_command_that_python_would_make(kind: str) -> None
 def test_an_unknown_type_is_named_with_those_that_are_known(kind: str) -> None:
     refused = parse(kind, "{}", ENVELOPE)
     assert isinstance(refused, Refused)
-    assert refused.code is ErrorCode.UNKNOWN_COMMAND_TYPE
+    assert refused.code == ErrorCode.UNKNOWN_COMMAND_TYPE
     assert refused.details == {"command_type": kind}
-    assert all(name in refused.message for name in COMMANDS)
+    assert all(name in refused.message for name in school.types)
 
 
 WRONG: Final[Mapping[tuple[str, str], list[Any]]] = {
@@ -123,31 +126,31 @@ def test_a_path_leads_into_lists(kind: str, change: dict[str, object], path: str
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [(kind, name) for kind, fields in COMMANDS.items() for name in fields.model_fields],
+    [(kind, name) for kind, known in school.types.items() for name in known.model.model_fields],
 )
 def test_a_null_is_refused_where_it_says_nothing(kind: str, name: str) -> None:
-    if name in parsing.ENVELOPE:
+    if name in commands.ENVELOPE:
         assert fault(kind, json.dumps(VALID[kind] | {name: None})) == (name, ENTITY)
-    elif name in COMMANDS[kind].NULLABLE:
+    elif name in school.types[kind].model.NULLABLE:
         outcome = parse(kind, json.dumps(VALID[kind] | {name: None}), ENVELOPE)
         assert getattr(outcome, name) is None
     else:
         assert fault(kind, json.dumps(VALID[kind] | {name: None})) == (name, NULL)
 
 
-@pytest.mark.parametrize("kind", COMMANDS)
+@pytest.mark.parametrize("kind", school.types)
 def test_what_must_be_given_is_named_where_it_is_missing(kind: str) -> None:
     refused = parse(kind, "{}", ENVELOPE)
     assert isinstance(refused, Refused)
     needed = {
         name
-        for name, field in COMMANDS[kind].model_fields.items()
-        if field.is_required() and name not in parsing.ENVELOPE
+        for name, field in school.types[kind].model.model_fields.items()
+        if field.is_required() and name not in commands.ENVELOPE
     }
     assert {each["path"] for each in errors(refused)} == needed
 
 
-@pytest.mark.parametrize("kind", COMMANDS)
+@pytest.mark.parametrize("kind", school.types)
 def test_an_unknown_field_is_refused(kind: str) -> None:
     assert fault(kind, json.dumps(VALID[kind] | {"colour": 1})) == (
         "colour",
@@ -155,7 +158,7 @@ def test_an_unknown_field_is_refused(kind: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", sorted(parsing.ENVELOPE))
+@pytest.mark.parametrize("name", sorted(commands.ENVELOPE))
 @pytest.mark.parametrize("value", ["mallory", ID, None])
 def test_nobody_acts_for_another_by_the_payload(name: str, value: str | None) -> None:
     payload = json.dumps(VALID["DeleteClass"] | {name: value})

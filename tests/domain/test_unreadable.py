@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.parsing import COMMANDS, Envelope, parse
-from domain.results import ErrorCode, Refused
+from domain.handle import parse
+from domain.results import ErrorCode
+from domain.school import school
+from outbox_worker.application import Envelope, Refused
 from tests.domain.facts import number
 from tests.domain.payloads import CONTENT, ENVELOPE, ID, VALID, errors, fault
 
@@ -52,7 +54,7 @@ def test_what_cannot_be_read_is_refused_with_the_field_it_is_in(
 ) -> None:
     refused = parse("CreateClass", payload, ENVELOPE)
     assert isinstance(refused, Refused)
-    assert refused.code is ErrorCode.VALIDATION_ERROR
+    assert refused.code == ErrorCode.VALIDATION_ERROR
     assert path in {each["path"] for each in errors(refused)}
     refused.model_dump_json()
 
@@ -98,9 +100,9 @@ ANYTHING = st.recursive(
 @st.composite
 def spoiled(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
     """A good payload of which some fields hold anything, and some are gone."""
-    kind = draw(st.sampled_from(sorted(COMMANDS)))
+    kind = draw(st.sampled_from(sorted(school.types)))
     payload = dict(VALID[kind])
-    names = sorted(COMMANDS[kind].model_fields)
+    names = sorted(school.types[kind].model.model_fields)
     for name in draw(st.lists(st.sampled_from(names) | st.text(max_size=5), max_size=4)):
         if draw(st.booleans()):
             payload[name] = draw(ANYTHING)
@@ -116,11 +118,11 @@ def test_whatever_comes_gives_a_command_or_an_error_with_a_path(
     kind, payload = case
     outcome = parse(kind, json.dumps(payload), ENVELOPE)
     if not isinstance(outcome, Refused):
-        assert isinstance(outcome, COMMANDS[kind])
+        assert isinstance(outcome, school.types[kind].model)
         assert outcome.actor == ENVELOPE.actor
         return
-    assert outcome.code is ErrorCode.VALIDATION_ERROR
-    known = {*payload, *COMMANDS[kind].model_fields, ""}
+    assert outcome.code == ErrorCode.VALIDATION_ERROR
+    known = {*payload, *school.types[kind].model.model_fields, ""}
     assert all(
         each["path"].split(".")[0] in {k.split(".")[0] for k in known} for each in errors(outcome)
     )
@@ -137,4 +139,4 @@ def test_whatever_bytes_come_nothing_is_raised(payload: bytes | str) -> None:
 def test_the_place_of_a_fault_is_found_in_whatever_surrounds_it(noise: str, bad: str) -> None:
     refused = parse("CreateClass", f'{{"name": "{noise}{bad}', ENVELOPE)
     assert isinstance(refused, Refused)
-    assert refused.code is ErrorCode.VALIDATION_ERROR
+    assert refused.code == ErrorCode.VALIDATION_ERROR

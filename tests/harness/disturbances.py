@@ -24,7 +24,7 @@ EVENTS: Final = frozenset(
     | {"members_unknown", "positions_from_mirror"}
     # A server did not answer in time, and did later.
     | {"kafka_trouble", "kafka_away", "kafka_back", "database_away", "database_back"}
-    | {"counts_absent", "counts_back", "batch_numbers_absent", "batch_numbers_back"}
+    | {"counts_absent", "counts_back", "numbers_absent", "numbers_back"}
     | {"upkeep_failed", "upkeep_back", "instance_lock_lost", "instance_lock_back"}
 )
 

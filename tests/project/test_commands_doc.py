@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 
 from domain.commands import FailureCode
-from domain.parsing import COMMANDS, ENVELOPE
 from domain.results import ErrorCode
+from domain.school import school
+from outbox_worker.application.command import ENVELOPE
 
 if TYPE_CHECKING:
     from domain.commands import AnyCommand
@@ -24,7 +25,7 @@ def test_every_code_is_there(code: str) -> None:
     assert f"`{code}`" in TEXT
 
 
-@pytest.mark.parametrize("model", COMMANDS.values(), ids=COMMANDS)
+@pytest.mark.parametrize("model", [each.model for each in school.commands], ids=school.types)
 def test_every_field_of_a_command_is_there_and_whether_it_may_be_absent_or_null(
     model: type[AnyCommand],
 ) -> None:
@@ -43,4 +44,4 @@ def test_every_command_is_said_to_be_an_owners_or_a_services() -> None:
     rows = [row for row in section.splitlines() if row.startswith("| `")]
     assert sorted(
         name for row in rows for name in re.findall(r"`([A-Z]\w+)`", row.split("|")[1])
-    ) == (sorted(COMMANDS))
+    ) == (sorted(school.types))

@@ -205,3 +205,15 @@ def test_no_file_names_the_folder_of_this_clone() -> None:
         and any(place in path.read_text(encoding="utf-8") for place in places)
     ]
     assert found == []
+
+
+def test_the_application_imports_one_module_of_the_engine() -> None:
+    found = {
+        f"{name(path)}: {node.module}"
+        for path in files(".py")
+        if path.relative_to(ROOT).parts[0] == "domain"
+        for node in ast.walk(parse(path))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("outbox_worker")
+        if node.module != "outbox_worker.application"
+    }
+    assert found == set()

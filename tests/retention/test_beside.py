@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from domain.stores import tally
 from outbox_worker.postgres import database as connections
-from outbox_worker.stores import tally
 from tests.harness.control import Control
 from tests.harness.waiting import patient
 from tests.retention.beside import purge_beside_commands

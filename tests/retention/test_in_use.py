@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from domain.stores import tally
 from outbox_worker.postgres import database as connections
 from outbox_worker.purge import retention, sweep
 from outbox_worker.stores import retention as statements
-from outbox_worker.stores import tally
 from outbox_worker.stores.retention import Span
 from tests.harness.waiting import wait_until
 from tests.retention.world import (

@@ -14,8 +14,8 @@ import psycopg
 import pytest
 from psycopg import sql as identifiers
 
+from domain.stores import tally
 from outbox_worker.postgres import database as connections
-from outbox_worker.stores import tally
 from tests.harness.waiting import patient, wait_until
 from tests.harness.workers import COMMAND, environment
 from tests.retention.load import Load

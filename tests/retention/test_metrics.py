@@ -10,11 +10,12 @@ import pytest
 import structlog
 from prometheus_client import CollectorRegistry
 
+from domain import tally
 from outbox_worker.local.ports import HOST, free_port
-from outbox_worker.observe import batches
-from outbox_worker.observe.batches import BatchNumbers
+from outbox_worker.observe import numbers
 from outbox_worker.observe.health import Health
 from outbox_worker.observe.http import HttpServer
+from outbox_worker.observe.numbers import ScrapeNumbers
 from outbox_worker.postgres import database as connections
 from outbox_worker.purge import retention
 from tests.harness.control import Control
@@ -42,7 +43,7 @@ NONE: Final = {
 # Waits until it is gone.
 END_CONNECTIONS: Final = """
     SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
-    WHERE application_name = 'outbox-worker batches' AND datname = current_database()"""
+    WHERE application_name = 'outbox-worker numbers' AND datname = current_database()"""
 
 
 class Page:
@@ -50,7 +51,7 @@ class Page:
 
     def __init__(self, url: str) -> None:
         registry = CollectorRegistry()
-        self.numbers = BatchNumbers(url)
+        self.numbers = ScrapeNumbers(url, tally.NUMBERS)
         registry.register(self.numbers)
         self._server = HttpServer(f"{HOST}:0", Health(), registry)
 
@@ -82,9 +83,9 @@ def test_each_scrape_shows_registration_completion_and_purge(page: Page, link: C
 
 def test_the_names_are_taken_before_the_database_is_asked() -> None:
     registry = CollectorRegistry()
-    registry.register(BatchNumbers(f"postgresql://{HOST}:{free_port()}/none"))
+    registry.register(ScrapeNumbers(f"postgresql://{HOST}:{free_port()}/none", tally.NUMBERS))
     with pytest.raises(ValueError, match="Duplicated"):
-        registry.register(BatchNumbers(f"postgresql://{HOST}:{free_port()}/none"))
+        registry.register(ScrapeNumbers(f"postgresql://{HOST}:{free_port()}/none", tally.NUMBERS))
 
 
 def test_a_database_that_refuses_is_said_once_and_the_numbers_are_absent() -> None:
@@ -94,7 +95,7 @@ def test_a_database_that_refuses_is_said_once_and_the_numbers_are_absent() -> No
         assert page.scrape() == {}
     page.close()
     (line,) = lines
-    assert line["event"] == "batch_numbers_absent"
+    assert line["event"] == "numbers_absent"
     assert "refused" in line["error"]
     assert "hush" not in str(line)
 
@@ -123,11 +124,11 @@ def test_a_database_that_is_silent_holds_up_no_scrape(
                 began = time.monotonic()
                 assert page.scrape() == {}
                 ended = time.monotonic()
-                assert ended - began - control.lost(began, ended) < 2 * batches.ANSWER_S
+                assert ended - began - control.lost(began, ended) < 2 * numbers.ANSWER_S
             proxy.heal()
             wait_until(lambda: page.scrape() == NONE, 20, "the numbers are back")
         page.close()
-    assert [line["event"] for line in lines] == ["batch_numbers_absent", "batch_numbers_back"]
+    assert [line["event"] for line in lines] == ["numbers_absent", "numbers_back"]
 
 
 def test_a_table_that_is_locked_holds_up_no_scrape(page: Page, database: str) -> None:

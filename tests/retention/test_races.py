@@ -14,12 +14,11 @@ import pytest
 
 from domain import commands
 from domain.handle import handle
+from domain.stores import tally
 from outbox_worker.commands.faults import is_contention
 from outbox_worker.commands.sessions import OPTIONS
-from outbox_worker.maintenance import tally as upkeep
 from outbox_worker.postgres import database as connections
 from outbox_worker.purge import retention
-from outbox_worker.stores import tally
 from tests.harness.waiting import patient
 from tests.retention.world import Silent, counted, number
 
@@ -124,7 +123,7 @@ def purge(url: str, ended: threading.Event) -> int:
     with connections.connect(url, application="purge", options=retention.OPTIONS) as link:
         while not ended.is_set():
             purge_all(link)
-            upkeep.run_once(link, least=5)
+            tally.fold_tally(link, 5, 20_000)
             rounds += 1
     return rounds
 

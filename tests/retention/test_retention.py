@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from domain.stores import tally
 from outbox_worker.purge import retention, sweep
 from outbox_worker.stores import retention as statements
-from outbox_worker.stores import tally
 from outbox_worker.stores.retention import Span
 from tests.retention.world import Batch, Early, Silent, World, counted, sizes
 

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 import sql
+from domain import tally as upkeep
+from domain.stores import tally
 from outbox_worker.local.ports import HOST, free_port
-from outbox_worker.maintenance import tally as upkeep
+from outbox_worker.maintenance.jobs import JobLoop
 from outbox_worker.postgres import database as connections
 from outbox_worker.settings import BACKOFF_MAX_S
-from outbox_worker.stores import tally
 from tests.harness.waiting import patient
 from tests.retention.world import number
 
@@ -66,19 +67,22 @@ def test_folding_keeps_the_sums_and_leaves_one_row_for_a_class_type(
     connection.execute(INSERT, ("REGULAR", 1, 0, 0))
     before = tally.list_tally(connection)
     assert before == [("GUEST", 0, 0, 3), ("REGULAR", 1, 0, 0)]
-    assert upkeep.run_once(connection, least=11) == 0
+    assert tally.fold_tally(connection, 11, 100) == 0
     assert number(connection, COUNT) == 10
-    assert upkeep.run_once(connection, least=10) == 10
+    assert tally.fold_tally(connection, 10, 100) == 10
     assert number(connection, COUNT) == 2
     assert tally.list_tally(connection) == before
 
 
 def test_a_long_tally_is_folded_chunk_by_chunk(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
+    connection: Connection, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upkeep, "CHUNK_ROWS", 100)
+    monkeypatch.setattr(upkeep, "CHUNK_ROWS", 300)
     connection.execute(INSERT_MANY, (1_050,))
-    assert upkeep.run_once(connection, least=2) >= 1_050
+    assert JobLoop(upkeep.JOB, database, "", None).run_once() == upkeep.INTERVAL_S
+    assert number(connection, COUNT) < upkeep.LEAST_ROWS
+    while tally.fold_tally(connection, 2, 100):
+        pass
     assert number(connection, COUNT) == 1
     assert tally.list_tally(connection)[0] == ("GUEST", 1_050, 2_100, 0)
 
@@ -87,13 +91,13 @@ def test_upkeep_folds_what_is_long_and_waits_for_a_database_that_is_away(
     connection: Connection, database: str
 ) -> None:
     connection.execute(INSERT_MANY, (upkeep.LEAST_ROWS - 1,))
-    assert upkeep.TallyUpkeep(database).run_once() == upkeep.INTERVAL_S
+    assert JobLoop(upkeep.JOB, database, "", None).run_once() == upkeep.INTERVAL_S
     assert number(connection, COUNT) == upkeep.LEAST_ROWS - 1
     connection.execute(INSERT_MANY, (1,))
-    assert upkeep.TallyUpkeep(database).run_once() == upkeep.INTERVAL_S
+    assert JobLoop(upkeep.JOB, database, "", None).run_once() == upkeep.INTERVAL_S
     assert number(connection, COUNT) == 1
     away = f"postgresql://{HOST}:{free_port()}/none"
-    assert upkeep.TallyUpkeep(away).run_once() == BACKOFF_MAX_S
+    assert JobLoop(upkeep.JOB, away, "", None).run_once() == BACKOFF_MAX_S
 
 
 def test_the_scrape_reads_what_is_not_folded_and_no_batch(
@@ -111,7 +115,7 @@ def test_the_scrape_reads_what_is_not_folded_and_no_batch(
     for _ in range(2):
         # The first sum stands behind the rows that it replaces, the second one in their place.
         with connections.connect(database, application="upkeep") as folder:
-            assert upkeep.run_once(folder, least=1)
+            assert tally.fold_tally(folder, 1, upkeep.CHUNK_ROWS)
         connection.execute("VACUUM school.batch_tally")
     assert pages(scrape_plan(connection)) <= pages(few) + 1
 

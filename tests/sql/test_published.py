@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 import pytest
 
+from domain.stores import tally
 from outbox_worker.maintenance import partitions
-from outbox_worker.maintenance import tally as upkeep
 from outbox_worker.postgres import database as connections
 from outbox_worker.purge import retention
-from outbox_worker.stores import tally
 from tests.retention.test_retention import NOW, order
 from tests.retention.world import Batch, Early, Silent, World, counted
 from tests.sql.old import SESSION, count, make_everything_old, publish_all, run
@@ -50,7 +49,7 @@ def test_the_tally_is_folded_and_batches_are_removed_beside_a_publication(
         published, NOW
     )
     before = tally.list_tally(published)
-    assert upkeep.run_once(published, least=1)
+    assert tally.fold_tally(published, 1, 20_000)
     assert tally.list_tally(published) == before
     done = retention.run_once(published, order(1, "GUEST", "REGULAR"), Silent(), dry_run=False)
     assert done.batches == {"GUEST": 1, "REGULAR": 1}

@@ -8,12 +8,13 @@ import psycopg
 import pytest
 from psycopg import conninfo
 
+from domain import overdue, tally
 from outbox_worker.cli import migrate, status
 from outbox_worker.commands import sessions
 from outbox_worker.errors import ServerError, SettingsError
 from outbox_worker.local.postgres import PostgresServer
-from outbox_worker.maintenance import gauges, instance, overdue, tally, upkeep
-from outbox_worker.observe import batches
+from outbox_worker.maintenance import gauges, instance, upkeep
+from outbox_worker.observe import numbers
 from outbox_worker.postgres import database as connections
 from outbox_worker.postgres.session import PINNED
 from outbox_worker.purge import events, retention
@@ -34,7 +35,7 @@ KINDS: Final[Mapping[str, Mapping[str, str]]] = {
     "instance": instance.OPTIONS,
     "overdue": overdue.OPTIONS,
     "tally": tally.OPTIONS,
-    "batches": batches.OPTIONS,
+    "numbers": numbers.OPTIONS,
     "purge of events": events.OPTIONS,
     "purge of what is finished": retention.OPTIONS,
     "verify and rebase": topic_scan.SCAN_OPTIONS,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from domain.events import EVENTS
+from domain.school import school
 from outbox_worker import settings
 from outbox_worker.errors import ServerError, SettingsError
 from outbox_worker.kafka import compression
@@ -56,7 +56,7 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
         ("OUTBOX_KAFKA_PROPERTIES", "/no/such/file"),
         ("OUTBOX_COMPRESSION", "brotli"),
         ("OUTBOX_KAFKA_PROPERTIES", "x" * 5_000),
-        ("OUTBOX_ASSOCIATION_MIN_SCORE", "2"),
+        ("OUTBOX_APPLICATION", "domain.school"),
     ],
 )
 def test_a_wrong_value_is_named_by_its_variable(
@@ -123,7 +123,9 @@ def test_with_the_prefix_every_topic_of_an_event_is_one_of_kafka(
     monkeypatch: pytest.MonkeyPatch, prefix: str
 ) -> None:
     monkeypatch.setenv("OUTBOX_TOPIC_PREFIX", prefix)
-    longest = max(len(settings.load().topic_prefix + event.TYPE) for event in EVENTS)
+    longest = max(
+        len(school.prefix(settings.load().topic_prefix) + event.TYPE) for event in school.all_events
+    )
     assert longest <= LONGEST_TOPIC
 
 

@@ -1,4 +1,4 @@
-"""What a handler works with: the caller's connection, who asks, and the events to tell."""
+"""What a handler works with: the transaction, who asks, and the events to write."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from domain.events import Event
+    from outbox_worker.application.event import Event
 
 Connection: TypeAlias = psycopg.Connection[Any]
+"""Of psycopg, whatever its row factory: a caller's own may be another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,6 @@ class Context:
     now: datetime
     events: list[Event] = field(default_factory=list)
 
-    def tell(self, event: Event) -> None:
-        """Have `event` written in this transaction, after those told before it."""
+    def emit(self, event: Event) -> None:
+        """Have `event` written in this transaction, after those emitted before it."""
         self.events.append(event)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import sql
+from domain import statements
 
 if TYPE_CHECKING:
-    from outbox_worker.stores import Connection
+    from outbox_worker.application import Connection
 
 
 class Tally(NamedTuple):
@@ -21,7 +21,7 @@ class Tally(NamedTuple):
 
 def list_tally(connection: Connection) -> list[Tally]:
     """The sums for both class types; what is not folded yet is read, and no batch."""
-    rows = connection.execute(sql.load("tally/list_tally")).fetchall()
+    rows = statements.execute(connection, "tally/list_tally", {}).fetchall()
     return [Tally(*row) for row in rows]
 
 
@@ -31,5 +31,5 @@ def fold_tally(connection: Connection, least: int, rows: int) -> int:
     0 where there are fewer than `least`, or while another one folds.
     """
     parameters = {"least": least, "rows": rows}
-    found = connection.execute(sql.load("tally/fold_tally"), parameters).fetchone()
+    found = statements.execute(connection, "tally/fold_tally", parameters).fetchone()
     return 0 if found is None else int(found[0])

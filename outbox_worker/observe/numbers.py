@@ -1,4 +1,4 @@
-"""How many batches there are, asked of the database at each scrape.
+"""The numbers of the application, asked of the database at each scrape.
 
 A scrape never waits for a database that does not answer: it goes without these
 numbers, and the log says why, once.
@@ -12,21 +12,19 @@ from typing import TYPE_CHECKING, Final
 
 import psycopg
 import structlog
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
 from outbox_worker.errors import ServerError
 from outbox_worker.postgres import database
-from outbox_worker.stores import tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from prometheus_client.metrics_core import Metric
 
+    from outbox_worker.application import Numbers
     from outbox_worker.stores import Connection
-    from outbox_worker.stores.tally import Tally
 
 ANSWER_S: Final = 1.0
 """How long a scrape waits for the database; Prometheus itself gives up after 10 s."""
@@ -40,12 +38,13 @@ OPTIONS: Final[Mapping[str, str]] = {
 log = structlog.get_logger("metrics")
 
 
-class BatchNumbers(Collector):
-    """Active, completed and purged batches by class type; absent while the database is away."""
+class ScrapeNumbers(Collector):
+    """The numbers of an application; absent while the database is away."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, numbers: Numbers) -> None:
         """Ask the database at `url`, over one connection that is kept between scrapes."""
         self._url = url
+        self._numbers = numbers
         self._asking = threading.Lock()
         self._connection: Connection | None = None
         self._fault = ""
@@ -53,19 +52,19 @@ class BatchNumbers(Collector):
     @override
     def collect(self) -> Iterator[Metric]:
         """Ask now; nothing where there is no answer within `ANSWER_S`."""
-        answers: list[list[Tally]] = []
+        answers: list[list[Metric]] = []
         # A thread: a server that is frozen, or a network that is cut, ends no call of ours.
-        thread = threading.Thread(target=self._ask, args=(answers,), name="batches", daemon=True)
+        thread = threading.Thread(target=self._ask, args=(answers,), name="numbers", daemon=True)
         thread.start()
         thread.join(ANSWER_S)
         if answers:
-            yield from families(answers[0])
+            yield from answers[0]
         elif thread.is_alive():
             self._say(f"The database did not answer within {ANSWER_S} s")
 
     def describe(self) -> Iterator[Metric]:
         """The names, so that nobody else takes them."""
-        return families([])
+        yield from self._numbers.describe()
 
     def close(self) -> None:
         """Let the connection go; one that is in use ends with the process."""
@@ -80,7 +79,7 @@ class BatchNumbers(Collector):
         finally:
             self._asking.release()
 
-    def _ask(self, answers: list[list[Tally]]) -> None:
+    def _ask(self, answers: list[list[Metric]]) -> None:
         # Another scrape that still waits has the connection.
         if not self._asking.acquire(timeout=ANSWER_S):
             return
@@ -93,21 +92,21 @@ class BatchNumbers(Collector):
             else:
                 self._well()
 
-    def _read(self) -> list[Tally]:
+    def _read(self) -> list[Metric]:
         kept = self._connection is not None
         try:
-            return tally.list_tally(self._connect())
+            return list(self._numbers.read(self._connect()))
         except (psycopg.OperationalError, psycopg.InterfaceError):
             if not kept or (self._connection is not None and not self._connection.broken):
                 raise
             # It was cut since the last scrape: the database may well be there.
             self._disconnect()
-            return tally.list_tally(self._connect())
+            return list(self._numbers.read(self._connect()))
 
     def _connect(self) -> Connection:
         if self._connection is None:
             self._connection = database.connect(
-                self._url, application="outbox-worker batches", options=OPTIONS
+                self._url, application="outbox-worker numbers", options=OPTIONS
             )
         return self._connection
 
@@ -121,7 +120,7 @@ class BatchNumbers(Collector):
         first, self._fault = not self._fault, fault
         if first:
             log.warning(
-                "batch_numbers_absent",
+                "numbers_absent",
                 error=fault,
                 way_out="the other metrics are there; these come back with the database",
             )
@@ -129,22 +128,4 @@ class BatchNumbers(Collector):
     def _well(self) -> None:
         fault, self._fault = self._fault, ""
         if fault:
-            log.info("batch_numbers_back")
-
-
-def families(rows: Sequence[Tally]) -> Iterator[Metric]:
-    """The metrics of these sums."""
-    active = GaugeMetricFamily(
-        "huleedu_batches_active", "Batches not completed yet", labels=["class_type"]
-    )
-    completed = GaugeMetricFamily(
-        "huleedu_batches_completed", "Batches completed and not purged yet", labels=["class_type"]
-    )
-    purged = CounterMetricFamily(
-        "batches_purged", "Batches that purge has removed, ever", labels=["class_type"]
-    )
-    for row in rows:
-        active.add_metric([row.class_type], row.active)
-        completed.add_metric([row.class_type], row.completed)
-        purged.add_metric([row.class_type], row.purged)
-    yield from (active, completed, purged)
+            log.info("numbers_back")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from domain import statements
+from psycopg.rows import tuple_row
+
+import sql
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from domain.context import Connection
+    import psycopg
 
 
 class Draft(NamedTuple):
@@ -22,15 +24,15 @@ class Draft(NamedTuple):
     correlation_id: str
 
 
-def insert_event(connection: Connection, draft: Draft) -> None:
+def insert_event(connection: psycopg.Connection[Any], draft: Draft) -> None:
     """Append one event: what most commands tell, at half the cost of a list."""
-    statements.execute(connection, "event/insert_event", draft._asdict())
+    _execute(connection, "event/insert_event", draft._asdict())
 
 
-def insert_events(connection: Connection, drafts: Sequence[Draft]) -> int:
+def insert_events(connection: psycopg.Connection[Any], drafts: Sequence[Draft]) -> int:
     """Append events in this order; how many those were."""
     topics, keys, types, payloads, correlation_ids = map(list, zip(*drafts, strict=True))
-    return statements.execute(
+    return _execute(
         connection,
         "event/insert_events",
         {
@@ -41,3 +43,10 @@ def insert_events(connection: Connection, drafts: Sequence[Draft]) -> int:
             "correlation_ids": correlation_ids,
         },
     ).rowcount
+
+
+def _execute(
+    connection: psycopg.Connection[Any], name: str, parameters: Mapping[str, object]
+) -> psycopg.Cursor[tuple[Any, ...]]:
+    """On the caller's connection, whatever its rows are."""
+    return connection.cursor(row_factory=tuple_row).execute(sql.load(name), parameters)

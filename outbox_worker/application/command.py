@@ -1,52 +1,72 @@
-"""From a type and a payload as they came to a command, or to the error that says why not."""
+"""Commands: what all of them have, and from a type and a payload to one of them or an error."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Annotated, ClassVar, Final
+from uuid import UUID, uuid4
 
-from pydantic import ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import from_json, to_json
 
-from domain import commands
-from domain.results import ErrorCode, Refused
+from outbox_worker.application.refusal import Refused, invalid
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from uuid import UUID
-
-    from pydantic import JsonValue
-
-    from domain.commands import AnyCommand
-
-COMMANDS: Final[Mapping[str, type[AnyCommand]]] = {
-    model.__name__: model
-    for model in (
-        commands.CreateClass,
-        commands.UpdateClass,
-        commands.DeleteClass,
-        commands.CreateStudent,
-        commands.UpdateStudent,
-        commands.DeleteStudent,
-        commands.RegisterBatch,
-        commands.ProvisionContent,
-        commands.RecordValidationFailure,
-        commands.SuggestAssociations,
-        commands.ConfirmAssociations,
-    )
-}
-"""By type, the model of the command."""
-
-ENVELOPE: Final = frozenset(commands.Command.model_fields)
 STOPPED: Final = re.compile(r" at line (\d+) column (\d+)$")
 """Where the reader says that it stopped, in bytes."""
 
 TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]:,]')
 """What tells which field a place in JSON belongs to."""
 
-MOST_FAULTS: Final = 20
-"""Faults that one error names: enough to mend a payload, whatever its size."""
+
+def _without_control_characters(text: str) -> str:
+    """The text as it is; `ValueError`: Postgres keeps no NUL, no name has a line break in it."""
+    if any(unicodedata.category(each) == "Cc" for each in text):
+        message = "may not hold control characters"
+        raise ValueError(message)
+    return text
+
+
+PlainText: Final = AfterValidator(_without_control_characters)
+"""For a field of text: no control characters."""
+
+Actor = Annotated[str, StringConstraints(min_length=1, max_length=255), PlainText]
+"""Who asks for a command."""
+
+
+class Command(BaseModel, frozen=True, extra="forbid"):
+    """Who asks for it, under which id; a field that may be left out may not be null instead.
+
+    The type of a command is the name of its model. In the inbox the payload holds the fields of
+    the command; actor, command_id and correlation_id are columns. A field that is named in
+    `NULLABLE` may be null.
+    """
+
+    NULLABLE: ClassVar[frozenset[str]] = frozenset({"correlation_id"})
+
+    actor: Actor
+    command_id: UUID = Field(default_factory=uuid4)
+    correlation_id: UUID | None = None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _given_is_not_null(cls, value: object, info: ValidationInfo) -> object:
+        if value is None and info.field_name not in cls.NULLABLE:
+            message = "may not be null; leave it out"
+            raise ValueError(message)
+        return value
+
+
+ENVELOPE: Final = frozenset(Command.model_fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +78,11 @@ class Envelope:
     correlation_id: UUID | None = None
 
 
-def parse(kind: str, payload: str | bytes, envelope: Envelope) -> AnyCommand | Refused:
-    """The command, or why there is none: an unknown type, or each field that is wrong.
+def parse(model: type[Command], payload: str | bytes, envelope: Envelope) -> Command | Refused:
+    """The command, or each field that is wrong.
 
     `payload` is JSON, read strictly: a number in quotes is no number. Never raises.
     """
-    model = COMMANDS.get(kind)
-    if model is None:
-        return Refused(
-            code=ErrorCode.UNKNOWN_COMMAND_TYPE,
-            message=f"There is no command of this type; there are {', '.join(COMMANDS)}",
-            details={"command_type": kind},
-        )
     # Half a surrogate pair has no place in UTF-8: it passes here and is refused by the reader.
     encoded = payload.encode("utf-8", "surrogatepass") if isinstance(payload, str) else payload
     try:
@@ -129,16 +142,3 @@ def refused(error: ValidationError) -> Refused:
         for each in found
     )
     return invalid(*faults)
-
-
-def invalid(*faults: tuple[str, str]) -> Refused:
-    """A VALIDATION_ERROR: for each fault the path of the field and what is wrong with it."""
-    named: list[JsonValue] = [
-        {"path": path[:200], "message": message[:500]} for path, message in faults[:MOST_FAULTS]
-    ]
-    path, message = faults[0]
-    return Refused(
-        code=ErrorCode.VALIDATION_ERROR,
-        message=f"{path[:200] or 'payload'}: {message[:500]}",
-        details={"errors": named},
-    )
