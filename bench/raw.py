@@ -17,8 +17,9 @@ from outbox_worker.position.position import Position, advance, summarize
 from outbox_worker.position.snapshot import NOTHING, Snapshot
 from outbox_worker.published.committed import CommittedPosition, as_offset
 from outbox_worker.relay.group import Group
+from outbox_worker.relay.outcome import Committed
 from outbox_worker.relay.record import headers_of
-from outbox_worker.relay.transaction import Committed, Transactions
+from outbox_worker.relay.transaction import Transactions
 from outbox_worker.settings import SHARDS
 
 if TYPE_CHECKING:

@@ -10,8 +10,7 @@ import structlog
 
 from outbox_worker import __version__
 from outbox_worker.application.loading import load, load_settings
-from outbox_worker.commands.executor import Executor
-from outbox_worker.commands.executor import Parts as ExecutorParts
+from outbox_worker.commands.executor import Executor, ExecutorParts
 from outbox_worker.commands.loop import CommandLoop
 from outbox_worker.commands.sessions import Sessions
 from outbox_worker.daemon import Daemon
@@ -34,7 +33,7 @@ from outbox_worker.relay.loop import RelayLoop
 from outbox_worker.relay.position_lookup import PositionLookup
 from outbox_worker.relay.publisher import Publisher
 from outbox_worker.relay.reader import TableReader
-from outbox_worker.relay.relay import Parts, Relay
+from outbox_worker.relay.relay import Relay, RelayParts
 from outbox_worker.relay.takeover import Takeover
 from outbox_worker.relay.topics import Topics
 from outbox_worker.relay.transaction import Transactions
@@ -122,12 +121,12 @@ def build_relay(settings: Settings, owner: str, metrics: RelayMetrics) -> Relay:
     size = BatchSize(Limits(settings.batch_rows, settings.batch_bytes))
     topics = Topics(settings, group)
     return Relay(
-        Parts(
+        RelayParts(
             group=group,
             lookups=PositionLookup(recovery),
             size=size,
             reader=TableReader(settings.need_database(), size, metrics),
-            admission=Claims(settings.group, lambda: transactions.ids.now, topics, size),
+            claims=Claims(settings.group, lambda: transactions.ids.now, topics, size),
             topics=topics,
             transactions=transactions,
             publisher=Publisher(transactions, group, size, metrics),

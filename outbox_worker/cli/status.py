@@ -112,7 +112,7 @@ class _Seen(NamedTuple):
 def _look(link: Connection, group: str) -> _Seen:
     """Ask for everything, and go on without what does not come in time."""
     rows = _in_time(lag.list_lag, link)
-    lost = _in_time(witnesses.lost_in_mirror, link)
+    lost = _in_time(witnesses.invalid_in_mirror, link)
     queued = _in_time(inbox.list_queued, link)
     absent = {"events": rows, "history_lost": lost, "commands": queued}
     shards = (

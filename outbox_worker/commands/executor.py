@@ -61,7 +61,7 @@ log = structlog.get_logger("commands")
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class ExecutorParts:
     """What the executors of a process share."""
 
     application: Application
@@ -76,7 +76,7 @@ class Parts:
 class Executor:
     """Executes commands one by one, going around their keys with the other threads."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: ExecutorParts) -> None:
         """Begin where the others are."""
         self._parts = parts
         self._idle = False

@@ -142,7 +142,7 @@ def lag_gauges(
     """What is not published yet, as far as the mirror knows."""
 
     def count(connection: Connection) -> Counted:
-        lost = witnesses.lost_in_mirror(connection)
+        lost = witnesses.invalid_in_mirror(connection)
         if lost:
             raise HistoryLostError(witnesses.in_words(lost))
         rows = lag.list_lag(connection)

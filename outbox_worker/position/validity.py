@@ -31,7 +31,7 @@ class Table:
     purged_xid: int
 
 
-def lost(position: Position, table: Table) -> str:
+def why_invalid(position: Position, table: Table) -> str:
     """Why the history of a position is not the table's; empty where it is."""
     if position.top is not None and position.system != table.system:
         return (

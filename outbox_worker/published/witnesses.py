@@ -56,7 +56,7 @@ def newest(connection: Connection, known: Iterable[Position]) -> Witnesses | Non
     standing = [
         witness
         for position in held
-        if not validity.lost(position, table)
+        if not validity.why_invalid(position, table)
         for witness in position.witnesses
         if witness.id in table.found
     ]
@@ -65,7 +65,7 @@ def newest(connection: Connection, known: Iterable[Position]) -> Witnesses | Non
     return Witnesses(max(standing), max(standing, key=BY_ID))
 
 
-def lost_in_mirror(connection: Connection) -> dict[int, str]:
+def invalid_in_mirror(connection: Connection) -> dict[int, str]:
     """By shard why its position in the mirror is of another history; none where all stand.
 
     What the views and `purge` take for published they take from the mirror: of a shard
@@ -73,7 +73,7 @@ def lost_in_mirror(connection: Connection) -> dict[int, str]:
     """
     held = {row.shard: decode(row.position) for row in mirror.list_positions(connection)}
     table = table_for(connection, held.values())
-    reasons = {shard: validity.lost(position, table) for shard, position in held.items()}
+    reasons = {shard: validity.why_invalid(position, table) for shard, position in held.items()}
     return {shard: reason for shard, reason in reasons.items() if reason}
 
 

@@ -141,7 +141,7 @@ class _Purging:
 
     def _trust_positions(self) -> None:
         """Asked again before each step: a worker writes the mirror once a second."""
-        lost = witnesses.lost_in_mirror(self._connection)
+        lost = witnesses.invalid_in_mirror(self._connection)
         if lost:
             raise WorkFailedError(
                 f"{witnesses.in_words(lost)}; no event is removed while it is not known "

@@ -152,7 +152,9 @@ class Rebase:
         """By shard why its old position fails; empty where it stands."""
         held = (stored.position for stored in old.values())
         table = witnesses.table_for(self._connection, held)
-        return {shard: validity.lost(stored.position, table) for shard, stored in old.items()}
+        return {
+            shard: validity.why_invalid(stored.position, table) for shard, stored in old.items()
+        }
 
     def _rewrite(
         self, snapshot: Snapshot, old: Mapping[int, CommittedPosition]

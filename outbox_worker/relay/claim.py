@@ -86,7 +86,7 @@ class Claims:
         held = self._fill_in(connection, known)
         table = witnesses.table_for(connection, (each.position for each in held.values()))
         for shard, stored in held.items():
-            reason = validity.lost(stored.position, table)
+            reason = validity.why_invalid(stored.position, table)
             if reason:
                 raise HistoryLostError(
                     f"Shard {shard}: {reason}. A fail-over, restore or dump lost what was "

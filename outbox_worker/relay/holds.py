@@ -21,8 +21,8 @@ from confluent_kafka import KafkaError
 
 from outbox_worker.kafka import rights
 from outbox_worker.relay.cohorts import Run
+from outbox_worker.relay.outcome import NO_RECORD
 from outbox_worker.relay.topics import Closed
-from outbox_worker.relay.transaction import NO_RECORD
 from outbox_worker.settings import LARGEST_EVENT
 from outbox_worker.stores.outbox import SHARD, SIZE, TOPIC
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from outbox_worker.relay.batch_size import BatchSize
     from outbox_worker.relay.cohorts import Cohort, Cohorts
+    from outbox_worker.relay.outcome import Rejected
     from outbox_worker.relay.reader import Batch
     from outbox_worker.relay.topics import Topics
-    from outbox_worker.relay.transaction import Rejected
     from outbox_worker.stores.outbox import EventRow
 
 FIRST_HOLD_S: Final = 0.25

@@ -12,7 +12,8 @@ from confluent_kafka import KafkaError
 from outbox_worker.position.position import BY_XID, Place, Summary, advance, summarize
 from outbox_worker.published.committed import CommittedPosition, as_offset
 from outbox_worker.relay.abandonable import AbandonableThread
-from outbox_worker.relay.transaction import TRANSACTION_S, UNDO_S, Aborted, Committed
+from outbox_worker.relay.outcome import Aborted, Committed
+from outbox_worker.relay.transaction import TRANSACTION_S, UNDO_S
 from outbox_worker.stores.outbox import TOPIC
 
 if TYPE_CHECKING:
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from outbox_worker.position.snapshot import Snapshot
     from outbox_worker.relay.batch_size import BatchSize
     from outbox_worker.relay.group import Group
+    from outbox_worker.relay.outcome import TransactionOutcome
     from outbox_worker.relay.reader import Batch
-    from outbox_worker.relay.transaction import Outcome, Transactions
+    from outbox_worker.relay.transaction import Transactions
     from outbox_worker.stores.outbox import EventRow
 
 PREFETCH_ROWS: Final = 1_000
@@ -99,7 +101,7 @@ class Publisher:
         meanwhile: Callable[[], None] | None = None,
         *,
         is_claim: bool = False,
-    ) -> Outcome:
+    ) -> TransactionOutcome:
         """Commit rows and positions together; calls `meanwhile` while Kafka commits.
 
         A claim takes positions over as they are, all others are new: `PositionTooLargeError`.
@@ -124,7 +126,7 @@ class Publisher:
         """Let go of the thread."""
         self._caller.close()
 
-    def _await(self, future: Future[Outcome]) -> Outcome:
+    def _await(self, future: Future[TransactionOutcome]) -> TransactionOutcome:
         try:
             return future.result(FINISH_S)
         except TimeoutError:
@@ -135,7 +137,9 @@ class Publisher:
             self._group.complaints.note("transaction", code, outcome.reason, HANGS)
             return outcome
 
-    def _observe(self, rows: Sequence[EventRow], outcome: Outcome, seconds: float) -> None:
+    def _observe(
+        self, rows: Sequence[EventRow], outcome: TransactionOutcome, seconds: float
+    ) -> None:
         name = type(outcome).__name__.lower()
         self._metrics.transaction_seconds.labels(name).observe(seconds)
         if not isinstance(outcome, Committed):

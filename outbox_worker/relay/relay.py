@@ -11,7 +11,7 @@ where it stands (`PositionLookup`), the table is asked whether that is still tru
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, assert_never
 
 import psycopg
@@ -19,22 +19,14 @@ import structlog
 
 from outbox_worker.errors import HistoryLostError, ServerError
 from outbox_worker.position.codec import PositionTooLargeError
-from outbox_worker.position.floor import FloorHistory
 from outbox_worker.relay import holds
-from outbox_worker.relay.cohorts import Cohorts
+from outbox_worker.relay.outcome import Aborted, Committed, Discarded, Interrupted, Rejected
 from outbox_worker.relay.position_limit import PositionLimit
 from outbox_worker.relay.publisher import positions_after
 from outbox_worker.relay.reader import BY_ID
 from outbox_worker.relay.renewal import Renewal
-from outbox_worker.relay.transaction import (
-    Aborted,
-    Committed,
-    Discarded,
-    Interrupted,
-    Rejected,
-)
+from outbox_worker.relay.serving import Serving
 from outbox_worker.settings import IDLE_POLL_GROWTH, IDLE_POLL_MAX_S, IDLE_POLL_MIN_S, SHARDS
-from outbox_worker.stores import server
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -43,7 +35,7 @@ if TYPE_CHECKING:
     from outbox_worker.published.committed import CommittedPosition
     from outbox_worker.relay.batch_size import BatchSize
     from outbox_worker.relay.claim import Claims
-    from outbox_worker.relay.cohorts import Cohort
+    from outbox_worker.relay.cohorts import Cohort, Cohorts
     from outbox_worker.relay.group import Group
     from outbox_worker.relay.position_lookup import PositionLookup
     from outbox_worker.relay.publisher import Publisher
@@ -56,58 +48,59 @@ if TYPE_CHECKING:
 RECHECK_S: Final = 5.0
 """How often a worker that refused asks whether the positions were mended."""
 
-MARK_S: Final = 1.0
-"""How often at most a transaction id is drawn to raise the floors, while events come."""
-
 log = structlog.get_logger("relay")
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class RelayParts:
     """What a relay is wired from."""
 
     group: Group
     lookups: PositionLookup
     size: BatchSize
     reader: TableReader
-    admission: Claims
+    claims: Claims
     topics: Topics
     transactions: Transactions
     publisher: Publisher
     metrics: RelayMetrics
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Nothing is published: the positions are of another history. Looked at again by the clock."""
+
+    error: HistoryLostError
+    recheck_at: float
+
+
 class Relay:
     """Publishes what is committed in the table, for the shards that Kafka gives us."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: RelayParts) -> None:
         """Take the wired parts; nothing is reached before `run_once`."""
         self._parts = parts
-        self._cohorts = Cohorts()
-        self._floors = FloorHistory()
-        self._highest = self._marked = 0
-        self._mark_at = self._wait = self._recheck_at = 0.0
-        self._stored: dict[int, CommittedPosition] = {}
+        self._serving = Serving()
+        self._committed: dict[int, CommittedPosition] = {}
         self._known: dict[int, CommittedPosition | None] = {}
-        self._ahead: tuple[Cohort, Batch] | None = None
-        self._crowd, self._renewal = PositionLimit(), Renewal()
-        self._complaints = parts.group.complaints
-        self._refusal: HistoryLostError | None = None
+        self._limit, self._renewal = PositionLimit(), Renewal()
+        self._refusal: Refusal | None = None
+        self._wait = 0.0
 
     @property
     def refusal(self) -> HistoryLostError | None:
         """Why nothing is published until a person acts, if so."""
-        return self._refusal
+        return None if self._refusal is None else self._refusal.error
 
     @property
     def positions(self) -> Mapping[int, CommittedPosition]:
         """By shard that is served, its committed position."""
-        return dict(self._stored)
+        return dict(self._committed)
 
     @property
     def unserved(self) -> frozenset[int]:
         """Shards that are ours, and whose position is not known yet."""
-        return self._parts.group.owned - self._stored.keys()
+        return self._parts.group.owned - self._committed.keys()
 
     @property
     def shapes(self) -> Mapping[str, Shape]:
@@ -118,8 +111,12 @@ class Relay:
         """By neighbour (database, broker, group) what is wrong, empty where nothing is."""
         parts = self._parts
         member = "" if parts.group.is_member else "not a member of the group yet"
-        group = str(self._refusal) if self._refusal else member
-        return {"database": parts.reader.trouble, "broker": self._complaints.text, "group": group}
+        group = str(self._refusal.error) if self._refusal else member
+        return {
+            "database": parts.reader.trouble,
+            "broker": parts.group.complaints.text,
+            "group": group,
+        }
 
     def start(self) -> None:
         """Ask for a share of the shards."""
@@ -142,8 +139,8 @@ class Relay:
             self._refuse(error)
         except ServerError as error:
             log.debug("topics_unknown", error=error.message)  # `Topics` has said it aloud.
-        self._parts.metrics.shards_held.set(self._cohorts.held)
-        self._parts.metrics.shards_served.set(len(self._stored))
+        self._parts.metrics.shards_held.set(self._serving.cohorts.held)
+        self._parts.metrics.shards_served.set(len(self._committed))
         grown = max(self._wait * IDLE_POLL_GROWTH, IDLE_POLL_MIN_S)
         self._wait = 0.0 if worked else min(grown, IDLE_POLL_MAX_S)
 
@@ -164,79 +161,73 @@ class Relay:
             self._drop(changes.revoked)
             parts.lookups.hurry()
             parts.lookups.want(changes.assigned)
-        if self._refusal is not None and time.monotonic() >= self._recheck_at:
-            self._recheck_at = time.monotonic() + RECHECK_S
+        if self._refusal is not None and time.monotonic() >= self._refusal.recheck_at:
+            self._refusal = replace(self._refusal, recheck_at=time.monotonic() + RECHECK_S)
             parts.lookups.want(range(SHARDS))
-        self._known.update(parts.lookups.collect(self._complaints))
+        self._known.update(parts.lookups.collect(parts.group.complaints))
 
     def _drop(self, shards: Iterable[int]) -> None:
         gone = set(shards)
         self._parts.lookups.drop(gone)
-        self._cohorts.drop(gone)
-        self._ahead = None
+        self._serving.cohorts.drop(gone)
+        self._serving.ahead = None
         for shard in gone:
-            self._stored.pop(shard, None)
+            self._committed.pop(shard, None)
             self._known.pop(shard, None)
 
     def _recheck_all(self) -> None:
         """A new connection may lead to another server: what is in memory counts no more."""
-        self._known = {**self._stored, **self._known}
-        self._stored.clear()
-        self._start_over()
+        self._known = {**self._committed, **self._known}
+        self._committed.clear()
+        self._serving = Serving()
 
     def _ask_again(self, reason: str, code: int) -> None:
         """Kafka knows where we stand; we no longer do."""
         log.info("asking_kafka", reason=reason)
         self._parts.topics.note_failure(code, reason)
         self._known.clear()
-        self._stored.clear()
-        self._start_over()
+        self._committed.clear()
+        self._serving = Serving()
         self._parts.lookups.want_again(self._parts.group.owned)
 
     def _go_well(self) -> None:
         """A transaction was committed: what was in its way is over."""
         self._parts.lookups.hurry()
-        self._complaints.settle("membership", "transaction")
-
-    def _start_over(self) -> None:
-        self._cohorts = Cohorts()
-        self._floors, self._highest, self._marked = FloorHistory(), 0, 0
-        self._ahead = None
+        self._parts.group.complaints.settle("membership", "transaction")
 
     def _refuse(self, error: HistoryLostError) -> None:
         """Publish nothing, stay alive, look again from time to time, say each way out once."""
-        if self._refusal is None or self._refusal.way_out != error.way_out:
+        if self._refusal is None or self._refusal.error.way_out != error.way_out:
             log.error("history_lost", error=error.message, way_out=error.way_out)
         if self._refusal is None:
             self._parts.group.leave()
-        self._refusal = error
+        self._refusal = Refusal(error, time.monotonic() + RECHECK_S)
         self._drop(range(SHARDS))
-        self._start_over()
-        self._recheck_at = time.monotonic() + RECHECK_S
+        self._serving = Serving()
 
     def _admit(self) -> None:
         """Hold known positions against the table, make them ours, and serve their shards."""
-        if not self._known or self._crowd.waits:
+        if not self._known or self._limit.waits:
             return
-        found = self._parts.admission.examine(self._parts.reader, self._known)
+        found = self._parts.claims.examine(self._parts.reader, self._known)
         if self._refusal is not None:
             self._mended()
             return
-        entries = [entry for entry in found if self._crowd.has_room_for(entry.stored)]
+        entries = [entry for entry in found if self._limit.has_room_for(entry.stored)]
         claims = {entry.shard: entry.stored for entry in entries if entry.is_claim}
         rows = sorted((row for entry in entries for row in entry.stragglers), key=BY_ID)
         if claims and not self._claim(rows, claims):
             return
         for entry in entries:
             del self._known[entry.shard]
-            self._stored[entry.shard] = entry.stored
-            self._cohorts.add(entry.cohort)
+            self._committed[entry.shard] = entry.stored
+            self._serving.cohorts.add(entry.cohort)
 
     def _claim(self, rows: list[EventRow], claims: Mapping[int, CommittedPosition]) -> bool:
         """Tell Kafka whose the shards are; late rows of a backlog go out with it."""
         outcome = self._parts.publisher.publish(rows, claims, is_claim=True)
         refused = isinstance(outcome, Rejected | Discarded) and bool(outcome.topics)
-        self._parts.admission.may_send_stragglers = not refused
+        self._parts.claims.may_send_stragglers = not refused
         if isinstance(outcome, Committed):
             self._go_well()
             return True
@@ -255,54 +246,55 @@ class Relay:
         taken = self._take()
         if taken is None:
             return False
-        taken = holds.clear_way(self._parts.topics, self._parts.size, self._cohorts, *taken)
+        taken = holds.clear_way(self._parts.topics, self._parts.size, self._serving.cohorts, *taken)
         if taken is None:
             return True
         cohort, batch = taken
         if batch.rows:
             return self._publish(cohort, batch)
-        self._cohorts.moved(cohort, self._settled(batch))
-        self._mark()
+        after = self._serving.after(batch, self._parts.reader.limits.rows)
+        self._serving.cohorts.moved(cohort, after)
+        self._serving.mark(self._parts.reader.connection)
         self._renew(batch)
-        return self._cohorts.behind(time.monotonic())
+        return self._serving.cohorts.behind(time.monotonic())
 
     def _take(self) -> tuple[Cohort, Batch] | None:
         """The batch that was read ahead, unless shards have joined its cohort; else a new one."""
-        ahead, self._ahead = self._ahead, None
-        if ahead and ahead[0] in self._cohorts and self._parts.size.admits(ahead[1].rows):
+        ahead, self._serving.ahead = self._serving.ahead, None
+        if ahead and ahead[0] in self._serving.cohorts and self._parts.size.admits(ahead[1].rows):
             return ahead
-        cohort = self._cohorts.next(time.monotonic())
+        cohort = self._serving.cohorts.next(time.monotonic())
         return None if cohort is None else (cohort, self._parts.reader.read(cohort))
 
     def _publish(self, cohort: Cohort, batch: Batch) -> bool:
-        after = self._settled(batch)
-        ahead = self._cohorts.copy()
+        after = self._serving.after(batch, self._parts.reader.limits.rows)
+        ahead = self._serving.cohorts.copy()
         ahead.moved(cohort, after)
         try:
-            positions = positions_after(batch, self._stored, self._floors.floor(batch.upper))
+            positions = positions_after(batch, self._committed, self._serving.floor(batch.upper))
             outcome = self._parts.publisher.publish(
                 batch.rows, positions, lambda: self._read_ahead(ahead)
             )
         except PositionTooLargeError as error:
-            self._crowd.note(error)
+            self._limit.note(error)
             # In memory are more transactions than in what is persisted, and the border of a
             # backlog stays as it is: admitted anew, a shard begins with a border of today.
             self._recheck_all()
             return False
         match outcome:
             case Committed():
-                self._stored.update(positions)
-                self._cohorts = ahead
+                self._committed.update(positions)
+                self._serving.cohorts = ahead
                 self._go_well()
-                self._highest = max(self._highest, batch.rows[-1][0])
+                self._serving.saw(batch.rows[-1][0])
                 if cohort.holds:
                     log.info("shard_flows", shards=sorted(cohort.stands))
             case Rejected(reason, code, topics) if self._parts.topics.blame(code, topics):
-                self._ahead = None
-                holds.isolate(self._cohorts, cohort, batch, outcome)
+                self._serving.ahead = None
+                holds.isolate(self._serving.cohorts, cohort, batch, outcome)
             case Interrupted(reason):
                 log.info("transaction_interrupted", reason=reason)
-                self._ahead = None
+                self._serving.ahead = None
                 return False
             case Aborted(reason, code) | Rejected(reason, code):
                 self._ask_again(reason, code)
@@ -312,23 +304,15 @@ class Relay:
                 assert_never(outcome)
         return True
 
-    def _mark(self) -> None:
-        """From time to time note how far everything has been seen, for the floors to come."""
-        now = time.monotonic()
-        if self._highest > self._marked and now >= self._mark_at:
-            xid = server.draw_xid(self._parts.reader.connection)
-            self._floors.mark(xid, self._highest)
-            self._marked, self._mark_at = self._highest, now + MARK_S
-
     def _renew(self, batch: Batch) -> None:
         """Give shards that have no events a position of today, from time to time."""
-        connection, floor = self._parts.reader.connection, self._floors.floor(batch.upper)
-        positions = self._renewal.positions(connection, batch, self._stored, floor)
+        connection, floor = self._parts.reader.connection, self._serving.floor(batch.upper)
+        positions = self._renewal.positions(connection, batch, self._committed, floor)
         if not positions:
             return
         outcome = self._parts.publisher.publish((), positions)
         if isinstance(outcome, Committed):
-            self._stored.update(positions)
+            self._committed.update(positions)
             self._go_well()
         else:
             self._ask_again(f"renewal: {outcome.reason}", outcome.code)
@@ -339,12 +323,7 @@ class Relay:
         if cohort is None:
             return
         try:
-            self._ahead = cohort, self._parts.reader.read(cohort)
+            self._serving.ahead = cohort, self._parts.reader.read(cohort)
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             # The commit goes on: its outcome counts, whatever became of the read.
             self._parts.reader.lose(error)
-
-    def _settled(self, batch: Batch) -> Cohort:
-        """The cohort after the batch, flowing, its size grown back."""
-        after = batch.after(self._floors.floor(batch.upper)).flowing()
-        return holds.grown_back(after, len(batch.rows), self._parts.reader.limits.rows)

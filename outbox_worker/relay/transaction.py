@@ -1,4 +1,3 @@
-# long: one transaction and every way that it can end, which belong together
 """One batch, one Kafka transaction: the records and the positions, both or neither.
 
     begin -> produce each -> send_offsets_to_transaction -> commit
@@ -12,17 +11,33 @@ that aborted, or that lost a connection on its way to a commit, is not used agai
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from outbox_worker.kafka import brokers
 from outbox_worker.relay.connections import LOUD, Connections
+from outbox_worker.relay.faults import (
+    GAP_CODES,
+    REJECTING_CODES,
+    STATE_CODES,
+    cause_of,
+    fault_of,
+)
 from outbox_worker.relay.ids import Ids
 from outbox_worker.relay.kafka_status import words
 from outbox_worker.relay.leaders import Leaders
+from outbox_worker.relay.outcome import (
+    NO_RECORD,
+    Aborted,
+    Committed,
+    Discarded,
+    Interrupted,
+    Rejected,
+    as_bytes,
+    record_of,
+)
 from outbox_worker.relay.record import headers_of, written_ms
 from outbox_worker.settings import KAFKA_CALL_S, TRANSACTION_TIMEOUT_MS
 from outbox_worker.stores.outbox import TOPIC
@@ -33,48 +48,10 @@ if TYPE_CHECKING:
     from confluent_kafka import Message, TopicPartition
 
     from outbox_worker.kafka.config import Config
+    from outbox_worker.relay.outcome import Record, TransactionOutcome
     from outbox_worker.relay.record import Header
     from outbox_worker.settings import Timestamp
     from outbox_worker.stores.outbox import EventRow
-
-STATE_CODES = frozenset(
-    {
-        KafkaError._PURGE_QUEUE,  # noqa: SLF001  librdkafka's own codes begin with an underscore
-        KafkaError._PURGE_INFLIGHT,  # noqa: SLF001
-        KafkaError._TIMED_OUT,  # noqa: SLF001
-        KafkaError._MSG_TIMED_OUT,  # noqa: SLF001
-    }
-)
-"""Failed deliveries that say nothing about the record: the transaction was given up."""
-
-Record: TypeAlias = tuple[str, bytes | None, bytes | None]
-"""Topic, key and value (None where empty): librdkafka tells no more of a failed delivery."""
-
-REJECTING_CODES = frozenset(
-    {
-        KafkaError.MSG_SIZE_TOO_LARGE,
-        KafkaError.INVALID_MSG,
-        KafkaError.INVALID_MSG_SIZE,
-        KafkaError.INVALID_RECORD,
-        KafkaError.RECORD_LIST_TOO_LARGE,
-        KafkaError.INVALID_TIMESTAMP,
-        KafkaError.POLICY_VIOLATION,
-        KafkaError.TOPIC_EXCEPTION,
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.UNKNOWN_TOPIC_OR_PART,
-        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
-        KafkaError._INVALID_ARG,  # noqa: SLF001
-    }
-)
-"""Failed deliveries that lie in the record or its topic: the same again would fail again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """Records and positions are in Kafka."""
-
-    seconds: float
-
 
 OPEN_S: Final = 1.5
 """How long an id is tried at first: Kafka mostly takes 40 ms, and 0.6 s to abort what a producer
@@ -85,69 +62,6 @@ TRANSACTION_S: Final = TRANSACTION_TIMEOUT_MS / 1_000 + 0.5
 
 UNDO_S: Final = 1.0
 """How long Kafka is given at least to abort one. Where it does not, the next producer does."""
-
-NO_RECORD: Final = 0
-"""The code, which is none of Kafka's, of a rejection of what cannot even be made a record."""
-
-GAP_CODES = frozenset({KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, KafkaError.UNKNOWN_PRODUCER_ID})
-"""The producer and a partition disagree about its last record, for example after one was
-refused: librdkafka takes a new epoch with the abort, and the same again goes through."""
-
-
-@dataclass(frozen=True, slots=True)
-class Aborted:
-    """Nothing is in Kafka, and there is a producer; our place in the group may be stale.
-
-    `code` is Kafka's for the reason, here and below; 0 where Kafka said nothing.
-    """
-
-    reason: str
-    code: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Interrupted:
-    """Nothing is in Kafka, there is a producer, and where we stand is as before: try again."""
-
-    reason: str
-    code: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """Nothing is in Kafka, because of records that it does not take; there is a producer.
-
-    They are of one or more of `topics`, and among `records` (topic, key and value) where Kafka
-    named some: it refuses all that it got of one partition together. `code` may be `NO_RECORD`.
-    Where a right on a topic is missing, it may instead be that on the anchor topic: Kafka does
-    not say which.
-    """
-
-    reason: str
-    code: int
-    topics: frozenset[str]
-    records: frozenset[Record] = frozenset()
-
-    def doubts(self, row: EventRow) -> bool:
-        """Whether it may be this one that is refused."""
-        if self.records:
-            return _record_of(row) in self.records
-        return TOPIC(row) in self.topics
-
-
-@dataclass(frozen=True, slots=True)
-class Discarded:
-    """The outcome is unknown, or we are fenced, or in doubt: the producer is gone, ask Kafka.
-
-    With `topics` it would have been `Rejected`, had the transaction been aborted.
-    """
-
-    reason: str
-    code: int = 0
-    topics: frozenset[str] = frozenset()
-
-
-Outcome: TypeAlias = Committed | Aborted | Interrupted | Rejected | Discarded
 
 
 class Made(NamedTuple):
@@ -230,7 +144,7 @@ class Transactions:
     def _use(self, made: Made) -> None:
         self._producer, self._failures, self._lost, self._connections = made
 
-    def produce(self, rows: Sequence[EventRow]) -> Outcome | None:
+    def produce(self, rows: Sequence[EventRow]) -> TransactionOutcome | None:
         """Begin, and hand all records to librdkafka; an outcome only where that failed."""
         producer = self._require()
         self._failures.clear()
@@ -254,9 +168,9 @@ class Transactions:
                 produce(row[4], row[10], row[5], headers=headers, timestamp=stamp)
             producer.poll(0)
         except (KafkaException, SystemError) as error:
-            fault = _fault_of(error)
+            fault = fault_of(error)
             if row is not None and fault.code() in REJECTING_CODES:
-                self._failures.append((fault, _record_of(row)))
+                self._failures.append((fault, record_of(row)))
             return self._abort(producer, fault)
         except Exception as error:  # whatever it is, it lies in this one row
             if row is None:
@@ -276,7 +190,7 @@ class Transactions:
         place = self._leaders.place(topic, key)
         self._require().produce(topic, value, key, place, headers=headers, timestamp=timestamp)
 
-    def finish(self, offsets: list[TopicPartition], member: bytes) -> Outcome:
+    def finish(self, offsets: list[TopicPartition], member: bytes) -> TransactionOutcome:
         """Put the positions in and commit. Blocks, mostly at most the transaction time-out."""
         producer = self._require()
         try:
@@ -285,7 +199,7 @@ class Transactions:
                 return Discarded("given up before the commit")
             producer.commit_transaction(self._left())
         except (KafkaException, SystemError) as error:
-            return self._abort(producer, _fault_of(error))
+            return self._abort(producer, fault_of(error))
         seconds = time.perf_counter() - self._began
         try:
             producer.poll(0)  # It brings what librdkafka said meanwhile.
@@ -293,7 +207,7 @@ class Transactions:
                 self._replace(producer)
         except (KafkaException, SystemError) as error:
             self._discard(producer)
-            fault = _fault_of(error)
+            fault = fault_of(error)
             return Discarded(f"{words(fault)}; that was after the commit", fault.code())
         return Committed(seconds)
 
@@ -324,9 +238,9 @@ class Transactions:
             raise RuntimeError("the producer is not open")
         return self._producer
 
-    def _abort(self, producer: Producer, fault: KafkaError) -> Outcome:
+    def _abort(self, producer: Producer, fault: KafkaError) -> TransactionOutcome:
         """Abort where librdkafka says that it can be; otherwise give the producer up."""
-        fault = _cause_of(producer, fault)
+        fault = cause_of(producer, fault)
         self.delivered = max(0, len(self._rows) - len(producer) - self._lost[0])
         reason, code = words(fault), fault.code()
         if fault.fatal() or not (fault.txn_requires_abort() or self._failures):
@@ -340,20 +254,20 @@ class Transactions:
             self._discard(producer)
             rejected = self._rejection(fault)
             topics = rejected.topics if rejected else frozenset()
-            return Discarded(f"{reason}; abort: {_fault_of(error).str()}", code, topics)
+            return Discarded(f"{reason}; abort: {fault_of(error).str()}", code, topics)
         if rejected := self._rejection(fault):
             return rejected
         return Interrupted(reason, code) if code in GAP_CODES else Aborted(reason, code)
 
-    def _spoiled(self, producer: Producer, row: EventRow, error: Exception) -> Outcome:
+    def _spoiled(self, producer: Producer, row: EventRow, error: Exception) -> TransactionOutcome:
         """Abort because of a row of which no record can be made: others must not wait for it."""
         reason = f"{type(error).__name__}: {error}"
-        topics, records = frozenset({TOPIC(row)}), frozenset({_record_of(row)})
+        topics, records = frozenset({TOPIC(row)}), frozenset({record_of(row)})
         try:
             self._undo(producer)
         except (KafkaException, SystemError) as failure:
             self._discard(producer)
-            return Discarded(f"{reason}; abort: {_fault_of(failure).str()}", topics=topics)
+            return Discarded(f"{reason}; abort: {fault_of(failure).str()}", topics=topics)
         return Rejected(reason, NO_RECORD, topics, records)
 
     def _undo(self, producer: Producer) -> None:
@@ -415,42 +329,5 @@ def _note_failure(
         return
     lost[0] += 1
     if error.code() not in STATE_CODES:
-        record = (message.topic() or "", _bytes(message.key()), _bytes(message.value()))
+        record = (message.topic() or "", as_bytes(message.key()), as_bytes(message.value()))
         failures.append((error, record))
-
-
-def _record_of(row: EventRow) -> Record:
-    return TOPIC(row), _bytes(row[5]), row[10] or None
-
-
-def _bytes(text: str | bytes | None) -> bytes | None:
-    return (text.encode() if isinstance(text, str) else text) or None
-
-
-def _cause_of(producer: Producer, fault: KafkaError) -> KafkaError:
-    """Why the transaction failed, where a call only says that it came too late for it.
-
-    librdkafka tells the cause to the next call; to begin is the one that changes nothing
-    in the middle of a transaction.
-    """
-    if fault.code() != KafkaError._STATE:  # noqa: SLF001  librdkafka's own code
-        return fault
-    try:
-        producer.begin_transaction()
-    except (KafkaException, SystemError) as error:
-        return _fault_of(error)
-    return fault
-
-
-def _fault_of(error: KafkaException | SystemError) -> KafkaError:
-    """What went wrong in a call of the producer.
-
-    confluent-kafka raises a fatal error (we are fenced) in the middle of any call that serves
-    callbacks, whether or not there is one for errors. It serves further ones with that
-    error pending, and the first that calls anything ends in a SystemError that it caused.
-    """
-    cause = error.__cause__ if isinstance(error, SystemError) else error
-    if not isinstance(cause, KafkaException):
-        raise error
-    fault: KafkaError = cause.args[0]
-    return fault

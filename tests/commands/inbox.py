@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 import sql
 from domain.school import school
-from outbox_worker.commands.executor import Executor, Parts
+from outbox_worker.commands.executor import Executor, ExecutorParts
 from outbox_worker.commands.outcome import Idle
 from outbox_worker.observe.commands import CommandMetrics
 
@@ -109,10 +109,10 @@ def events(link: psycopg.Connection[Any]) -> list[tuple[str, dict[str, Any]]]:
     return link.execute(EVENTS).fetchall()
 
 
-def new_parts(registry: CollectorRegistry, attempts: int = 5) -> Parts:
+def new_parts(registry: CollectorRegistry, attempts: int = 5) -> ExecutorParts:
     """What executors of the school's commands share."""
     count = school.count_results(registry)
-    return Parts(school, PREFIX, attempts, CommandMetrics(registry), count)
+    return ExecutorParts(school, PREFIX, attempts, CommandMetrics(registry), count)
 
 
 def new_executor(attempts: int = 5) -> tuple[Executor, CollectorRegistry]:

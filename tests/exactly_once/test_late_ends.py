@@ -14,7 +14,8 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from outbox_worker.local.ports import HOST, free_port
-from outbox_worker.relay.transaction import Committed, Transactions
+from outbox_worker.relay.outcome import Committed
+from outbox_worker.relay.transaction import Transactions
 from tests.harness.brokers import own_broker
 from tests.harness.detour import END_TXN, TXN_OFFSET_COMMIT, Detour
 from tests.harness.waiting import wait_until

@@ -16,7 +16,7 @@ from outbox_worker.relay.group import Changes
 from outbox_worker.relay.kafka_status import KafkaStatus
 from outbox_worker.relay.position_lookup import PositionLookup
 from outbox_worker.relay.reader import TableReader
-from outbox_worker.relay.relay import Parts, Relay
+from outbox_worker.relay.relay import Relay, RelayParts
 from outbox_worker.relay.takeover import Takeover
 from outbox_worker.relay.transaction import Transactions
 from outbox_worker.stores.outbox import Limits
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from outbox_worker.published.committed import CommittedPosition
+    from outbox_worker.relay.outcome import TransactionOutcome
     from outbox_worker.relay.topics import Topics
-    from outbox_worker.relay.transaction import Outcome
     from outbox_worker.settings import Settings
     from outbox_worker.stores.outbox import EventRow
     from tests.model.world import Postgres, Row
@@ -128,7 +128,7 @@ class SimulatedPublisher:
         meanwhile: Callable[[], None] | None = None,
         *,
         is_claim: bool = False,
-    ) -> Outcome:
+    ) -> TransactionOutcome:
         offsets = [as_offset(n, each, is_new=not is_claim) for n, each in positions.items()]
         outcome = self._transactions.produce(rows)
         if outcome is not None:
@@ -150,13 +150,13 @@ class Worker:
         takeover = Takeover(cast("Settings", client), transactions, METRICS)
         self.relay = Relay(
             cast(
-                "Parts",
+                "RelayParts",
                 _Parts(
                     group=self.group,
                     lookups=PositionLookup(takeover),
                     size=reader.size,
                     reader=reader,
-                    admission=Claims("group", lambda: transactions.ids.now, topics, reader.size),
+                    claims=Claims("group", lambda: transactions.ids.now, topics, reader.size),
                     topics=topics,
                     transactions=transactions,
                     publisher=SimulatedPublisher(transactions, client.chance, self),

@@ -80,17 +80,17 @@ def floor_by_xmax() -> Iterator[None]:
 
 def no_witness() -> AbstractContextManager[object]:
     """Positions are believed, whatever the table holds."""
-    return mock.patch.object(validity, "lost", return_value="")
+    return mock.patch.object(validity, "why_invalid", return_value="")
 
 
 def one_witness() -> AbstractContextManager[object]:
     """Only the row with the highest xid is asked for, not the one with the highest id."""
-    honest = validity.lost
+    honest = validity.why_invalid
 
     def lost(position: Position, table: Table) -> str:
         return honest(replace(position, last=position.top), table)
 
-    return mock.patch.object(validity, "lost", lost)
+    return mock.patch.object(validity, "why_invalid", lost)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from unittest import mock
 
-from outbox_worker.relay import position_limit, publisher, relay, renewal
+from outbox_worker.relay import position_limit, publisher, renewal, serving
 from outbox_worker.stores import mirror, outbox, server, switchover
 from outbox_worker.stores.mirror import Mirrored
 from outbox_worker.stores.switchover import Foreign
@@ -101,7 +101,7 @@ def simulated() -> Iterator[None]:
         mock.patch.object(server, "draw_xid", draw_xid),
         mock.patch.object(switchover, "find_foreign", return_value=Foreign(False, None)),
         mock.patch.object(switchover, "list_behind", return_value=[]),
-        mock.patch.object(relay, "MARK_S", 0.0),
+        mock.patch.object(serving, "MARK_S", 0.0),
         mock.patch.object(position_limit, "AGAIN_S", 0.0),
         mock.patch.object(renewal, "LOOK_S", 0.0),
         mock.patch.object(renewal, "STALE_XIDS", STALE_XIDS),

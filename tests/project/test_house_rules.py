@@ -217,3 +217,17 @@ def test_the_application_imports_one_module_of_the_engine() -> None:
         if node.module != "outbox_worker.application"
     }
     assert found == set()
+
+
+def test_the_relay_has_at_most_eight_fields() -> None:
+    found = {
+        target.attr
+        for node in ast.walk(parse(ROOT / "outbox_worker" / "relay" / "relay.py"))
+        if isinstance(node, ast.Assign | ast.AnnAssign)
+        for each in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        for target in ast.walk(each)
+        if isinstance(target, ast.Attribute)
+        and isinstance(target.value, ast.Name)
+        and target.value.id == "self"
+    }
+    assert 0 < len(found) <= 8, found

@@ -1,0 +1,58 @@
+"""What a relay serves from memory: its cohorts, a batch read ahead, how far all has been seen.
+
+All of it follows from committed positions and the table. Where memory may be wrong, the relay
+replaces the whole of it by a new one.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from outbox_worker.position.floor import FloorHistory
+from outbox_worker.relay import holds
+from outbox_worker.relay.cohorts import Cohorts
+from outbox_worker.stores import server
+
+if TYPE_CHECKING:
+    from outbox_worker.position.snapshot import Snapshot
+    from outbox_worker.relay.cohorts import Cohort
+    from outbox_worker.relay.reader import Batch
+    from outbox_worker.stores import Connection
+
+MARK_S: Final = 1.0
+"""How often at most a transaction id is drawn to raise the floors, while events come."""
+
+
+class Serving:
+    """The shards that are served, and what is known of them beyond their positions."""
+
+    def __init__(self) -> None:
+        """Serve nothing, and know nothing."""
+        self.cohorts = Cohorts()
+        self.ahead: tuple[Cohort, Batch] | None = None
+        """A batch that was read while Kafka committed the one before it, with its cohort."""
+        self._floors = FloorHistory()
+        self._highest = self._marked = 0
+        self._mark_at = 0.0
+
+    def floor(self, border: Snapshot) -> int:
+        """The id up to which nothing can appear any more after `border`."""
+        return self._floors.floor(border)
+
+    def after(self, batch: Batch, most_rows: int) -> Cohort:
+        """The cohort once this batch is published: it flows, and its size has grown back."""
+        after = batch.after(self.floor(batch.upper)).flowing()
+        return holds.grown_back(after, len(batch.rows), most_rows)
+
+    def saw(self, id_: int) -> None:
+        """An event with this id is published."""
+        self._highest = max(self._highest, id_)
+
+    def mark(self, connection: Connection) -> None:
+        """From time to time note how far everything has been seen, for the floors to come."""
+        now = time.monotonic()
+        if self._highest > self._marked and now >= self._mark_at:
+            xid = server.draw_xid(connection)
+            self._floors.mark(xid, self._highest)
+            self._marked, self._mark_at = self._highest, now + MARK_S
