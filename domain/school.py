@@ -14,6 +14,7 @@ from domain import (
     events,
     metrics,
     overdue,
+    retention,
     students,
     tally,
 )
@@ -40,6 +41,7 @@ school: Final = Application(
     refusal_of=constraints.refusal_of,
     jobs=(overdue.JOB, tally.JOB),
     numbers=tally.NUMBERS,
+    retention=retention.RETENTION,
     settings=SchoolSettings,
     count_results=metrics.count_results,
 )

@@ -19,6 +19,7 @@ from outbox_worker.application.context import Connection, Context
 from outbox_worker.application.event import CommandRejected, Event, Moment, append
 from outbox_worker.application.job import Job, JobRun, Numbers, Session
 from outbox_worker.application.refusal import Refused, RefusedError, invalid
+from outbox_worker.application.retention import Retention, Span, Step, Sweep
 
 __all__ = [
     "Actor",
@@ -38,7 +39,11 @@ __all__ = [
     "PlainText",
     "Refused",
     "RefusedError",
+    "Retention",
     "Session",
+    "Span",
+    "Step",
+    "Sweep",
     "append",
     "invalid",
 ]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from outbox_worker.application.context import Connection
     from outbox_worker.application.event import Event
     from outbox_worker.application.job import Job, Numbers
+    from outbox_worker.application.retention import Retention
 
 
 Handler: TypeAlias = "Callable[[Context, Any], BaseModel]"
@@ -78,6 +79,7 @@ class Application:
     refusal_of: RefusalOf = _never
     jobs: tuple[Job, ...] = ()
     numbers: Numbers | None = None
+    retention: Retention | None = None
     settings: type[BaseSettings] | None = None
     """Read from the environment when a worker starts; a fault in them ends it with exit code 2."""
     count_results: Callable[[CollectorRegistry], Callable[[BaseModel], None]] = _counting_nothing

@@ -3,52 +3,61 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import click
 import psycopg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from typing_extensions import override
 
 from outbox_worker import settings
+from outbox_worker.application.loading import load
 from outbox_worker.cli.options import settings_help
-from outbox_worker.errors import OutboxError, WorkFailedError
+from outbox_worker.errors import OutboxError, SettingsError, WorkFailedError
 from outbox_worker.postgres import database, migrations
-from outbox_worker.purge import events, retention
+from outbox_worker.purge import events, finished
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from rich.progress import TaskID
 
 NAME: Final = "outbox-worker purge"
 
-ClassType = Literal["guest", "regular", "all"]
 
-CLASS_TYPES: Final[Mapping[ClassType, tuple[str, ...]]] = {
-    "guest": ("GUEST",),
-    "regular": ("REGULAR",),
-    "all": ("GUEST", "REGULAR"),
-}
+class PurgeCommand(click.Command):
+    """Has the option of the application's retention, where that has one, beside its own."""
+
+    @override
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        found = super().get_params(ctx)
+        retention = None
+        # What is wrong is said by the command itself; --help is there in any case.
+        with suppress(SettingsError):
+            retention = load(settings.load().application).retention
+        if retention is None or not retention.option:
+            return found
+        option = click.Option(
+            [f"--{retention.option}", "choice"],
+            type=click.Choice(retention.values),
+            default=retention.default,
+            show_default=True,
+            help=retention.help,
+        )
+        return [found[0], option, *found[1:]]
 
 
-@click.command("purge", epilog=settings_help())
+@click.command("purge", cls=PurgeCommand, epilog=settings_help())
 @click.option(
     "--older-than-days",
     type=click.IntRange(1, settings.MOST_DAYS),
     required=True,
     help="remove what finished longer ago; of events whole UTC days",
-)
-@click.option(
-    "--class-type",
-    type=click.Choice(tuple(CLASS_TYPES)),
-    default="guest",
-    show_default=True,
-    help="remove completed batches of this class type",
 )
 @click.option(
     "--idempotency-days",
@@ -61,30 +70,34 @@ CLASS_TYPES: Final[Mapping[ClassType, tuple[str, ...]]] = {
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 def command(
     older_than_days: int,
-    class_type: ClassType,
     idempotency_days: int,
     *,
     dry_run: bool,
     as_json: bool,
+    choice: str = "",
 ) -> None:
     """Remove what is finished and old.
 
-    Completed batches with all that belongs to them, texts and failed files that waited too
-    long for their batch, finished commands, published events, idempotency keys. What is not
-    published, not completed or not decided always stays, and so does every event after a
-    fail-over, restore or dump that lost what was published: run `outbox-worker rebase` first.
-    Safe beside running workers, and to be interrupted: run it again.
+    Finished commands, published events, idempotency keys, and what the application names: of
+    the school, completed batches with all that belongs to them, texts and failed files that
+    waited too long for their batch. What is not published, not completed or not decided always
+    stays, and so does every event after a fail-over, restore or dump that lost what was
+    published: run `outbox-worker rebase` first. Safe beside running workers, and to be
+    interrupted: run it again.
     """
-    url = settings.load().need_database()
+    found = settings.load()
+    url = found.need_database()
     now = datetime.now(UTC)
+    retention = load(found.application).retention
     published = events.Order.of_days(older_than_days, idempotency_days, now)
-    finished = retention.Order.of_days(older_than_days, CLASS_TYPES[class_type], now)
+    sweeps = () if retention is None else retention.sweeps(choice)
+    old = finished.Order.of_days(older_than_days, sweeps, now)
     report = _Report(dry_run=dry_run, as_json=as_json)
     with report.shown_at_the_end(), shown_progress() as bars:
-        with database.connect(url, application=NAME, options=retention.OPTIONS) as link:
+        with database.connect(url, application=NAME, options=finished.OPTIONS) as link:
             migrations.check(link)
             report.begun = True
-            report.old = retention.run_once(link, finished, bars, dry_run=dry_run, done=report.old)
+            report.old = finished.run_once(link, old, bars, dry_run=dry_run, done=report.old)
         with database.connect(url, application=NAME, options=events.OPTIONS) as link:
             events.run_once(link, published, bars.say, dry_run=dry_run, done=report.purged)
     if report.old.in_use:
@@ -102,7 +115,7 @@ class _Report:
     dry_run: bool
     as_json: bool
     begun: bool = False
-    old: retention.Purged = field(default_factory=retention.Purged)
+    old: finished.Purged = field(default_factory=finished.Purged)
     purged: events.Purged = field(default_factory=events.Purged)
 
     @contextmanager
@@ -186,13 +199,9 @@ def shown_progress() -> Iterator[Bars]:
         yield Bars(progress)
 
 
-def _as_json(purged: events.Purged, old: retention.Purged) -> dict[str, object]:
+def _as_json(purged: events.Purged, old: finished.Purged) -> dict[str, object]:
     return {
-        "batches": old.batches,
-        **old.parts._asdict(),
-        "early_content": old.early_content,
-        "early_failures": old.early_failures,
-        "commands": old.commands,
+        "removed": old.rows,
         "in_use": old.in_use,
         "days": {str(day): events for day, events in purged.days.items()},
         "kept_unpublished": {str(day): events for day, events in purged.kept.items()},
@@ -201,22 +210,12 @@ def _as_json(purged: events.Purged, old: retention.Purged) -> dict[str, object]:
     }
 
 
-def _as_table(purged: events.Purged, old: retention.Purged, title: str) -> Table:
+def _as_table(purged: events.Purged, old: finished.Purged, title: str) -> Table:
     table = Table(title=title)
     table.add_column("what")
     table.add_column("removed", justify="right")
     table.add_column("kept: not all published", justify="right")
-    for class_type, batches in old.batches.items():
-        table.add_row(f"batches, {class_type}", str(batches), "")
-    for what, rows in {
-        "slots": old.parts.slots,
-        "texts": old.parts.content,
-        "failed files": old.parts.failures,
-        "associations": old.parts.associations,
-        "texts whose batch never came": old.early_content,
-        "failed files whose batch never came": old.early_failures,
-        "finished commands": old.commands,
-    }.items():
+    for what, rows in old.rows.items():
         table.add_row(what, str(rows), "")
     for day, rows in sorted({**purged.days, **purged.kept}.items()):
         gone = day in purged.days

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import psycopg
 
+from outbox_worker.application.retention import BEGINNING
 from outbox_worker.errors import WorkFailedError
 from outbox_worker.postgres.locks import LockRetry
 from outbox_worker.published import witnesses
-from outbox_worker.purge.sweep import BEGINNING
 from outbox_worker.stores import idempotency, partition
 
 if TYPE_CHECKING:

@@ -8,21 +8,19 @@ keeps them.
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import psycopg
 
-from outbox_worker.stores.retention import ClaimedBatch, Parts
+from outbox_worker.application import Span
+from outbox_worker.application.retention import BEGINNING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
 
+    from outbox_worker.application import Step, Sweep
     from outbox_worker.stores import Connection
-    from outbox_worker.stores.retention import ClaimedEarly
-
-BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
-NO_PARTS: Final = Parts(0, 0, 0, 0)
 
 TRIES: Final = 40
 PAUSE_S: Final = 0.05
@@ -40,67 +38,42 @@ class Progress(Protocol):
         """So many rows more are gone."""
 
 
-class Step(NamedTuple):
-    """One transaction: how many rows went, where the next one begins (None: nowhere)."""
-
-    removed: int
-    after: datetime | None
-    parts: Parts = NO_PARTS
-
-
 def sweep(
     connection: Connection,
-    what: str,
-    left: Callable[[], int],
-    step: Callable[[datetime], Step],
+    what: Sweep,
+    before: datetime,
     progress: Progress,
     told: Callable[[Step], None],
 ) -> int:
-    """Call `step` in transactions until `left` says 0, or some stay in use for a minute.
+    """Remove what is older than `before`, until none is left or some stay in use for a minute.
 
     How many those are. `told` hears of each step when it is committed: what was done is
     known also where an error ends the rest.
     """
     pause = PAUSE_S
-    waiting = left()
-    progress.begin(what, waiting)
+    waiting = what.left(connection, before)
+    progress.begin(what.what, waiting)
     for _ in range(TRIES):
         if not waiting:
             break
-        for done in _pass(connection, step):
+        for done in _pass(connection, what, before):
             told(done)
             progress.advance(done.removed)
-        waiting = left()
+        waiting = what.left(connection, before)
         if waiting:
             threading.Event().wait(pause)  # nobody tells when a lock is let go
             pause = min(pause * 2, LONGEST_PAUSE_S)
     return waiting
 
 
-def _pass(connection: Connection, step: Callable[[datetime], Step]) -> Iterable[Step]:
+def _pass(connection: Connection, what: Sweep, before: datetime) -> Iterable[Step]:
     """Steps from the oldest row to the newest; a lock that is not to be had ends them early."""
     after: datetime | None = BEGINNING
     while after is not None:
         try:
             with connection.transaction():
-                done = step(after)
+                done = what.step(connection, Span(after, before))
         except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
             return
         yield done
         after = done.after
-
-
-def after_claim(
-    at: datetime, claimed: Sequence[ClaimedBatch] | Sequence[ClaimedEarly], removed: int
-) -> datetime | None:
-    """Where the next claim begins: at the newest row of this one, unless it led nowhere."""
-    if not claimed:
-        return None
-    last = claimed[-1]
-    newest = last.completed_at if isinstance(last, ClaimedBatch) else last.arrived_at
-    return newest if removed or newest > at else None
-
-
-def total(parts: Iterable[Parts]) -> Parts:
-    """All of them together."""
-    return Parts(*map(sum, zip(NO_PARTS, *parts, strict=True)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from outbox_worker.postgres import database as connections
-from outbox_worker.purge import retention
+from outbox_worker.purge import finished
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def link(database: str) -> Iterator[Connection]:
     """The session of a purge, on a database of this test alone."""
-    with connections.connect(database, application="purge", options=retention.OPTIONS) as link:
+    with connections.connect(database, application="purge", options=finished.OPTIONS) as link:
         yield link
 
 
@@ -26,5 +26,5 @@ def link(database: str) -> Iterator[Connection]:
 def shared(migrated_database_url: str) -> Iterator[Connection]:
     """The session of a purge, on a database that the tests of a module share."""
     url = migrated_database_url
-    with connections.connect(url, application="purge", options=retention.OPTIONS) as link:
+    with connections.connect(url, application="purge", options=finished.OPTIONS) as link:
         yield link

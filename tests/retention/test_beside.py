@@ -39,12 +39,13 @@ def test_no_command_waits_for_the_purge_of_100_000_slots(database: str, tmp_path
         assert figures.longest_transaction_s[0] < slowest, figures
         assert figures.purge_mb < MOST_MB, figures
         assert figures.commands > 10, "hardly a command ran meanwhile"
-        assert figures.purged["batches"] == {"GUEST": 3_825, "REGULAR": 225}
-        assert figures.purged["slots"] == 4_050 * 20
+        removed = figures.purged["removed"]
+        assert (removed["GUEST batches"], removed["REGULAR batches"]) == (3_825, 225)
+        assert removed["slots"] == 4_050 * 20
         assert sizes(link)["batch"] >= 950
         for row in tally.list_tally(link):
             assert (row.active, row.completed) == counted(link, row.class_type)
-            assert row.purged == figures.purged["batches"][row.class_type]
+            assert row.purged == removed[f"{row.class_type} batches"]
             assert figures.shown["huleedu_batches_active", row.class_type] == row.active
             assert figures.shown["huleedu_batches_completed", row.class_type] == row.completed
             assert figures.shown["batches_purged_total", row.class_type] == row.purged

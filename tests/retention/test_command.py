@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
+from domain.retention import CLASS_TYPES
 from outbox_worker.cli import purge as cli
 from outbox_worker.errors import WorkFailedError
 from outbox_worker.purge import sweep
@@ -24,7 +25,6 @@ LOAD: Final = Load(batches=200, slots=3, early=100, commands=100)
 HOLD: Final = """
 SELECT FROM school.batch WHERE class_type = 'GUEST' AND completed_at IS NOT NULL
 ORDER BY completed_at LIMIT 1 FOR UPDATE"""
-CLASS_TYPES: Final = {"guest": {"GUEST"}, "regular": {"REGULAR"}, "all": {"GUEST", "REGULAR"}}
 
 
 def purge(url: str, *more: str, code: int = 0) -> str:
@@ -63,20 +63,27 @@ def test_json_says_the_same_before_and_after(
     dry = json.loads(purge(database, "--class-type", class_type, "--json", "--dry-run"))
     done = json.loads(purge(database, "--class-type", class_type, "--json"))
     assert {**done, "dry_run": True} == dry
-    assert set(done["batches"]) == CLASS_TYPES[class_type]
+    removed = done["removed"]
+    assert set(batches_of(removed)) == {f"{each} batches" for each in CLASS_TYPES[class_type]}
     after = sizes(connection)
-    assert before["batch"] - after["batch"] == sum(done["batches"].values()) > 0
-    assert before["slot"] - after["slot"] == done["slots"] > 0
-    assert before["content"] - after["content"] == done["content"] + done["early_content"]
-    assert before["failure"] - after["failure"] == done["failures"] + done["early_failures"]
-    assert before["association"] - after["association"] == done["associations"]
-    assert before["command"] - after["command"] == done["commands"] == 90
-    assert (done["early_content"], done["early_failures"]) == (90, 100)
+    assert before["batch"] - after["batch"] == sum(batches_of(removed).values()) > 0
+    assert before["slot"] - after["slot"] == removed["slots"] > 0
+    assert before["content"] - after["content"] == removed["texts"] + removed["early texts"]
+    files = removed["failed files"] + removed["early failed files"]
+    assert before["failure"] - after["failure"] == files
+    assert before["association"] - after["association"] == removed["associations"]
+    assert before["command"] - after["command"] == removed["finished commands"] == 90
+    assert (removed["early texts"], removed["early failed files"]) == (90, 100)
+
+
+def batches_of(removed: dict[str, int]) -> dict[str, int]:
+    return {what: rows for what, rows in removed.items() if what.endswith(" batches")}
 
 
 def test_guest_batches_are_the_default(database: str, connection: Connection) -> None:
     LOAD.write(connection)
-    assert set(json.loads(purge(database, "--json", "--dry-run"))["batches"]) == {"GUEST"}
+    removed = json.loads(purge(database, "--json", "--dry-run"))["removed"]
+    assert set(batches_of(removed)) == {"GUEST batches"}
 
 
 def test_what_others_hold_is_named_after_the_table_of_the_rest(
@@ -88,10 +95,10 @@ def test_what_others_hold_is_named_after_the_table_of_the_rest(
     with psycopg.connect(database) as holder:
         holder.execute(HOLD)
         done = CliRunner().invoke(cli.command, ["--older-than-days", "7", "--json"])
-    removed = json.loads(done.stdout)
-    assert removed["in_use"] == {"GUEST batches": 1}
-    assert removed["batches"]["GUEST"] > 0
-    assert removed["commands"] == 90
+    said = json.loads(done.stdout)
+    assert said["in_use"] == {"GUEST batches": 1}
+    assert said["removed"]["GUEST batches"] > 0
+    assert said["removed"]["finished commands"] == 90
     assert isinstance(done.exception, WorkFailedError)
     assert done.exception.message == "1 GUEST batches stay in use by others"
 
@@ -171,7 +178,7 @@ def test_the_role_of_a_worker_suffices(database: str, connection: Connection) ->
     url = database.replace("postgres@", "purger@")
     dry = json.loads(purge(url, "--class-type", "all", "--json", "--dry-run"))
     assert {**json.loads(purge(url, "--class-type", "all", "--json")), "dry_run": True} == dry
-    assert sizes(connection)["batch"] == 200 - sum(dry["batches"].values())
+    assert sizes(connection)["batch"] == 200 - sum(batches_of(dry["removed"]).values())
     connection.execute("DROP ROLE purger")
 
 

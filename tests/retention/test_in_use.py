@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from domain import retention
+from domain.stores import retention as statements
 from domain.stores import tally
+from outbox_worker.application import Span
+from outbox_worker.application.retention import BEGINNING
 from outbox_worker.postgres import database as connections
-from outbox_worker.purge import retention, sweep
-from outbox_worker.stores import retention as statements
-from outbox_worker.stores.retention import Span
+from outbox_worker.purge import finished, sweep
 from tests.harness.waiting import wait_until
 from tests.retention.world import (
     Batch,
@@ -28,15 +30,15 @@ from tests.retention.world import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from concurrent.futures import Future
 
-    from outbox_worker.purge.retention import Purged
-    from outbox_worker.purge.sweep import Step
+    from outbox_worker.application import Step, Sweep
+    from outbox_worker.purge.finished import Purged
     from outbox_worker.stores import Connection
 
 NOW: Final = datetime(2026, 3, 29, 12, tzinfo=UTC)
-ORDER: Final = retention.Order.of_days(1, ("GUEST",), NOW)
+ORDER: Final = finished.Order.of_days(1, retention.sweeps(("GUEST",)), NOW)
 
 LOCK_BATCH: Final = "SELECT pg_advisory_xact_lock(hashtextextended('batch ' || %s::text, 0))"
 LOCK_ROW: Final = "SELECT FROM school.batch WHERE batch_id = %s FOR NO KEY UPDATE"
@@ -52,7 +54,7 @@ READY_S: Final = 60.0
 def purging(link: Connection) -> Iterator[Future[Purged]]:
     """A purge on its way in a thread."""
     with ThreadPoolExecutor(1) as threads:
-        yield threads.submit(retention.run_once, link, ORDER, Silent())
+        yield threads.submit(finished.run_once, link, ORDER, Silent())
 
 
 @pytest.fixture
@@ -68,8 +70,8 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     found: list[int] = []
     original = sweep._pass
 
-    def counting(connection: Connection, step: Callable[[datetime], Step]) -> Iterable[Step]:
-        yield from original(connection, step)
+    def counting(connection: Connection, what: Sweep, before: datetime) -> Iterable[Step]:
+        yield from original(connection, what, before)
         found.append(1)
 
     monkeypatch.setattr(sweep, "_pass", counting)
@@ -94,7 +96,7 @@ def test_a_batch_in_use_stays_whole_until_it_is_let_go(
         assert len(rows) == 2
         assert not done.done()
         other.execute("COMMIT")
-        assert done.result(READY_S).batches == {"GUEST": 3}
+        assert done.result(READY_S).rows["GUEST batches"] == 3
 
 
 def test_what_a_registration_has_read_is_never_deleted_under_it(
@@ -112,7 +114,7 @@ def test_what_a_registration_has_read_is_never_deleted_under_it(
         write_batch(other, batch_id(0), Batch("GUEST", None), NOW)
         other.execute("COMMIT")
         found = done.result(READY_S)
-    assert (found.early_content, found.early_failures) == (1, 1)
+    assert (found.rows["early texts"], found.rows["early failed files"]) == (1, 1)
     assert number(link, COUNT_PENDING) == 3
 
 
@@ -121,7 +123,7 @@ def test_the_second_look_sees_a_batch_that_came_after_the_first(
 ) -> None:
     World().write(link, NOW)
     write_early(link, batch_id(0), Early(9, 3, 2), NOW)
-    span = Span(sweep.BEGINNING, ORDER.before)
+    span = Span(BEGINNING, ORDER.before)
     # A registration that ends before the lock is asked for: the claim's snapshot is older.
     claimed = statements.claim_early_content(link, span, 10)
     write_batch(other, batch_id(0), Batch("GUEST", None), NOW)
@@ -137,10 +139,10 @@ def test_a_batch_that_nobody_lets_go_is_counted_and_the_rest_is_gone(
     World([Batch("GUEST", 9)] * 3, [Early(9, 2, 1)], [9.0] * 5).write(link, NOW)
     with other.transaction():
         other.execute(LOCK_ROW, (batch_id(1),))
-        purged = retention.run_once(link, ORDER, Silent())
+        purged = finished.run_once(link, ORDER, Silent())
     assert purged.in_use == {"GUEST batches": 1}
-    assert (purged.batches, purged.early_content, purged.early_failures) == ({"GUEST": 2}, 2, 1)
-    assert purged.commands == 5
+    gone = ("GUEST batches", "early texts", "early failed files", "finished commands")
+    assert [purged.rows[what] for what in gone] == [2, 2, 1, 5]
     assert sizes(link) == World([Batch("GUEST", 9)]).sizes()
 
 
@@ -157,7 +159,7 @@ def test_many_batches_in_use_at_one_moment_do_not_hide_those_after_them(
         await_passes(passes, 1)
         assert number(other, COUNT_BATCHES) == 5
         other.execute("COMMIT")
-        assert done.result(READY_S).batches == {"GUEST": 7}
+        assert done.result(READY_S).rows["GUEST batches"] == 7
 
 
 def test_two_purges_at_once_share_the_work(database: str, link: Connection) -> None:
@@ -167,14 +169,13 @@ def test_two_purges_at_once_share_the_work(database: str, link: Connection) -> N
 
     def run(_: int) -> Purged:
         with connections.connect(
-            database, application="purge", options=retention.OPTIONS
+            database, application="purge", options=finished.OPTIONS
         ) as session:
-            return retention.run_once(session, ORDER, Silent())
+            return finished.run_once(session, ORDER, Silent())
 
     with ThreadPoolExecutor(3) as threads:
         done = list(threads.map(run, range(3)))
-    assert sum(each.batches["GUEST"] for each in done) == wanted.batches["GUEST"]
-    assert sum(each.commands for each in done) == wanted.commands
-    assert sum(each.early_content for each in done) == wanted.early_content
+    for what, rows in wanted.rows.items():
+        assert sum(each.rows[what] for each in done) == rows
     assert sizes(link) == left.sizes()
     assert tally.list_tally(link)[0] == ("GUEST", 0, 0, 40)

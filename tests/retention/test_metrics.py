@@ -10,14 +10,14 @@ import pytest
 import structlog
 from prometheus_client import CollectorRegistry
 
-from domain import tally
+from domain import retention, tally
 from outbox_worker.local.ports import HOST, free_port
 from outbox_worker.observe import numbers
 from outbox_worker.observe.health import Health
 from outbox_worker.observe.http import HttpServer
 from outbox_worker.observe.numbers import ScrapeNumbers
 from outbox_worker.postgres import database as connections
-from outbox_worker.purge import retention
+from outbox_worker.purge import finished
 from tests.harness.control import Control
 from tests.harness.databases import through
 from tests.harness.proxy import Proxy
@@ -77,7 +77,8 @@ def test_each_scrape_shows_registration_completion_and_purge(page: Page, link: C
     world.write(link, NOW)
     shown = {**NONE, (ACTIVE, "GUEST"): 1, (COMPLETED, "GUEST"): 2, (COMPLETED, "REGULAR"): 1}
     assert page.scrape() == shown
-    retention.run_once(link, retention.Order.of_days(1, ("GUEST",), NOW), Silent())
+    order = finished.Order.of_days(1, retention.sweeps(("GUEST",)), NOW)
+    finished.run_once(link, order, Silent())
     assert page.scrape() == {**shown, (COMPLETED, "GUEST"): 1, (PURGED, "GUEST"): 1}
 
 

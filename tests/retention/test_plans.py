@@ -11,7 +11,7 @@ import pytest
 
 import sql
 from outbox_worker.postgres import database as connections
-from outbox_worker.purge import retention
+from outbox_worker.purge import finished
 from tests.retention.load import Load
 from tests.sql.test_statements import numbered
 
@@ -34,7 +34,7 @@ VALUES: Final[dict[str, Any]] = {
     "text_storage_ids": TEXTS,
     "file_upload_ids": TEXTS,
 }
-NAMES: Final = [name for name in sql.names() if name.startswith("retention/")]
+NAMES: Final = [name for name in sql.names() if name.startswith(("retention/", "finished/"))]
 
 BY_BATCH: Final = [name for name in NAMES if b"= ANY(%(batch_ids)s" in sql.load(name)]
 
@@ -53,7 +53,7 @@ def loaded(
             admin.execute("ANALYZE")
         else:
             Load(6_000, slots=5, early=2_000, commands=6_000).write(admin)
-    with connections.connect(url, application="purge", options=retention.OPTIONS) as link:
+    with connections.connect(url, application="purge", options=finished.OPTIONS) as link:
         yield link
 
 

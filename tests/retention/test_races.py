@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 import pytest
 
-from domain import commands
+from domain import commands, retention
 from domain.handle import handle
 from domain.stores import tally
 from outbox_worker.commands.faults import is_contention
 from outbox_worker.commands.sessions import OPTIONS
 from outbox_worker.postgres import database as connections
-from outbox_worker.purge import retention
+from outbox_worker.purge import finished
 from tests.harness.waiting import patient
 from tests.retention.world import Silent, counted, number
 
@@ -112,15 +112,17 @@ def carried_out(link: Connection, wanted: commands.AnyCommand, *, force_rollback
 
 def purge_all(link: Connection) -> None:
     """Purge as if every batch, text and failed file were old already."""
-    order = retention.Order(datetime.now(UTC) + timedelta(days=1), ("GUEST", "REGULAR"))
+    order = finished.Order(
+        datetime.now(UTC) + timedelta(days=1), retention.sweeps(("GUEST", "REGULAR"))
+    )
     # New ones may come as fast as old ones go: some may stay.
-    retention.run_once(link, order, Silent())
+    finished.run_once(link, order, Silent())
 
 
 def purge(url: str, ended: threading.Event) -> int:
     """Purge and fold until the others are done; how often."""
     rounds = 0
-    with connections.connect(url, application="purge", options=retention.OPTIONS) as link:
+    with connections.connect(url, application="purge", options=finished.OPTIONS) as link:
         while not ended.is_set():
             purge_all(link)
             tally.fold_tally(link, 5, 20_000)

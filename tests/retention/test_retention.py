@@ -9,14 +9,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from domain import retention
+from domain.stores import retention as statements
 from domain.stores import tally
-from outbox_worker.purge import retention, sweep
-from outbox_worker.stores import retention as statements
-from outbox_worker.stores.retention import Span
+from outbox_worker.application import Span
+from outbox_worker.application.retention import BEGINNING
+from outbox_worker.purge import finished
 from tests.retention.world import Batch, Early, Silent, World, counted, sizes
 
 if TYPE_CHECKING:
-    from outbox_worker.purge.retention import Purged
+    from outbox_worker.purge.finished import Purged
     from outbox_worker.stores import Connection
 
 NOW = datetime(2026, 3, 29, 12, tzinfo=UTC)
@@ -44,12 +46,12 @@ def worlds(draw: st.DrawFn) -> World:
     return World(batches, [*unborn, *born], draw(st.lists(st.none() | AGES, max_size=5)))
 
 
-def order(days: int, *class_types: str) -> retention.Order:
-    return retention.Order.of_days(days, class_types, NOW)
+def order(days: int, *class_types: str) -> finished.Order:
+    return finished.Order.of_days(days, retention.sweeps(class_types), NOW)
 
 
-def run(link: Connection, wanted: retention.Order, *, dry_run: bool = False) -> Purged:
-    return retention.run_once(link, wanted, Silent(), dry_run=dry_run)
+def run(link: Connection, wanted: finished.Order, *, dry_run: bool = False) -> Purged:
+    return finished.run_once(link, wanted, Silent(), dry_run=dry_run)
 
 
 @settings(
@@ -73,15 +75,16 @@ def test_purge_removes_what_the_dry_run_says_and_leaves_the_rest(
     assert run(shared, order(days, *class_types), dry_run=True) == purged
     assert sizes(shared) == before
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("BATCHES", "SLOTS", "EARLY", "COMMANDS"):
+        for name in ("BATCHES", "SLOTS", "EARLY"):
             patch.setattr(retention, f"CHUNK_{name}", chunk)
+        patch.setattr(finished, "CHUNK_COMMANDS", chunk)
         progress = Silent()
-        assert retention.run_once(shared, order(days, *class_types), progress) == purged
+        assert finished.run_once(shared, order(days, *class_types), progress) == purged
     assert progress.rows == sum(progress.totals.values())
     assert sizes(shared) == left.sizes()
     for row in tally.list_tally(shared):
         assert (row.active, row.completed) == counted(shared, row.class_type)
-        assert row.purged == purged.batches.get(row.class_type, 0)
+        assert row.purged == purged.rows.get(f"{row.class_type} batches", 0)
     again = run(shared, order(days, *class_types))
     assert again == World().judge(days, class_types)[0]
 
@@ -89,12 +92,12 @@ def test_purge_removes_what_the_dry_run_says_and_leaves_the_rest(
 def test_age_is_strict_and_measured_from_the_moment_given(link: Connection) -> None:
     World([Batch("GUEST", 1.0), Batch("GUEST", 1.000_001)], (), [1.0, 1.000_001]).write(link, NOW)
     done = run(link, order(1, "GUEST"))
-    assert (done.batches, done.commands) == ({"GUEST": 1}, 1)
+    assert (done.rows["GUEST batches"], done.rows["finished commands"]) == (1, 1)
 
 
 def test_no_transaction_deletes_more_than_its_share(link: Connection) -> None:
     World([Batch("GUEST", 9, slots=40)] * 10, (), ()).write(link, NOW)
-    span = Span(sweep.BEGINNING, NOW)
+    span = Span(BEGINNING, NOW)
     with link.transaction():
         assert len(statements.claim_batches(link, "GUEST", span, 200, 100)) == 3
     with link.transaction():

@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from outbox_worker.purge import retention
-from outbox_worker.purge.sweep import NO_PARTS
-from outbox_worker.stores.retention import Parts
+from domain import retention
+from domain.stores.retention import Parts
+from outbox_worker.purge.finished import Purged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from outbox_worker.purge.retention import Purged
     from outbox_worker.stores import Connection
 
+NO_PARTS: Final = Parts(0, 0, 0, 0)
 SPACE: Final = uuid.UUID(int=5)
 TABLES: Final = ("batch", "slot", "content", "failure", "association", "command")
 COUNT_ROWS: Final = """
@@ -118,15 +118,18 @@ class World:
         }
         lost = [each for each in self.early if each.of is None and each.age > days]
         parts = [self._parts(number) for number in gone]
-        purged = retention.Purged(
+        totals = map(sum, zip(NO_PARTS, *parts, strict=True))
+        purged = Purged(
             {
-                name: sum(self.batches[number].class_type == name for number in gone)
+                f"{name} batches": sum(self.batches[number].class_type == name for number in gone)
                 for name in class_types
-            },
-            Parts(*map(sum, zip(NO_PARTS, *parts, strict=True))),
-            sum(each.content for each in lost),
-            sum(each.failures for each in lost),
-            sum(age is not None and age > days for age in self.commands),
+            }
+            | dict(zip(retention.PARTS, totals, strict=True))
+            | {
+                "early texts": sum(each.content for each in lost),
+                "early failed files": sum(each.failures for each in lost),
+                "finished commands": sum(age is not None and age > days for age in self.commands),
+            }
         )
         kept = [number for number in range(len(self.batches)) if number not in gone]
         # Those of a batch that stays, under its new number.

@@ -10,7 +10,7 @@ import pytest
 from domain.stores import tally
 from outbox_worker.maintenance import partitions
 from outbox_worker.postgres import database as connections
-from outbox_worker.purge import retention
+from outbox_worker.purge import finished
 from tests.retention.test_retention import NOW, order
 from tests.retention.world import Batch, Early, Silent, World, counted
 from tests.sql.old import SESSION, count, make_everything_old, publish_all, run
@@ -51,9 +51,9 @@ def test_the_tally_is_folded_and_batches_are_removed_beside_a_publication(
     before = tally.list_tally(published)
     assert tally.fold_tally(published, 1, 20_000)
     assert tally.list_tally(published) == before
-    done = retention.run_once(published, order(1, "GUEST", "REGULAR"), Silent(), dry_run=False)
-    assert done.batches == {"GUEST": 1, "REGULAR": 1}
-    assert done.commands == 1
+    done = finished.run_once(published, order(1, "GUEST", "REGULAR"), Silent(), dry_run=False)
+    gone = ("GUEST batches", "REGULAR batches", "finished commands")
+    assert [done.rows[what] for what in gone] == [1, 1, 1]
     for row in tally.list_tally(published):
         assert (row.active, row.completed) == counted(published, row.class_type) == (0, 0)
 

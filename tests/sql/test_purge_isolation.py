@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from outbox_worker.postgres import database as connections
-from outbox_worker.purge import events, retention
+from outbox_worker.purge import events, finished
 from outbox_worker.stores import partition
 from tests.cli.conftest import run_command
 from tests.harness.waiting import wait_until
@@ -57,7 +57,7 @@ def test_a_drop_in_a_transaction_that_sees_the_past_is_refused(
     assert day in partition.list_partitions(connection)
 
 
-@pytest.mark.parametrize("options", [events.OPTIONS, retention.OPTIONS], ids=["events", "finished"])
+@pytest.mark.parametrize("options", [events.OPTIONS, finished.OPTIONS], ids=["events", "finished"])
 def test_the_sessions_of_a_purge_read_what_is_committed_whatever_the_default(
     connection: Connection, database: str, options: Mapping[str, str]
 ) -> None:

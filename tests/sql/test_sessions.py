@@ -17,7 +17,7 @@ from outbox_worker.maintenance import gauges, instance, upkeep
 from outbox_worker.observe import numbers
 from outbox_worker.postgres import database as connections
 from outbox_worker.postgres.session import PINNED
-from outbox_worker.purge import events, retention
+from outbox_worker.purge import events, finished
 from outbox_worker.reconcile import topic_scan
 from tests.harness.databases import make_empty_database
 from tests.harness.logins import STRANGE, strange
@@ -37,7 +37,7 @@ KINDS: Final[Mapping[str, Mapping[str, str]]] = {
     "tally": tally.OPTIONS,
     "numbers": numbers.OPTIONS,
     "purge of events": events.OPTIONS,
-    "purge of what is finished": retention.OPTIONS,
+    "purge of what is finished": finished.OPTIONS,
     "verify and rebase": topic_scan.SCAN_OPTIONS,
     "status": status.OPTIONS,
     "migrate": migrate.OPTIONS,

@@ -1,4 +1,4 @@
--- retention/count_commands
+-- finished/count_commands
 -- How many commands finished before `before`.
 -- params: before timestamptz
 -- rows: one     index: command_finished_idx     transaction: any

@@ -1,4 +1,4 @@
--- retention/delete_commands
+-- finished/delete_commands
 -- Delete some commands that finished before `before`, oldest first. One that is not
 -- decided has no time of finishing, and stays whatever its age.
 -- params: after timestamptz (where the last call ended), before timestamptz, rows bigint

@@ -1,4 +1,4 @@
-"""Statements over what is finished and old: batches, what came early, commands.
+"""Statements over what is finished and old: batches, what came early.
 
 A claim holds until its transaction ends, and passes over what is in use; what it
 gives is deleted in the same transaction.
@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import sql
+from domain import statements
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
 
-    from outbox_worker.stores import Connection
+    from outbox_worker.application import Connection, Span
 
 
 class ClaimedBatch(NamedTuple):
@@ -35,13 +35,6 @@ class ClaimedEarly(NamedTuple):
     held: bool
 
 
-class Span(NamedTuple):
-    """What is old, from where the last claim ended: `after` <= time < `before`."""
-
-    after: datetime
-    before: datetime
-
-
 class Parts(NamedTuple):
     """How many rows belong to some batches, besides the batches."""
 
@@ -56,32 +49,32 @@ def claim_batches(
 ) -> list[ClaimedBatch]:
     """Some completed batches, oldest first, of up to about `slots` slots together."""
     parameters = {"class_type": class_type, **span._asdict(), "batches": batches, "slots": slots}
-    rows = connection.execute(sql.load("retention/claim_batches"), parameters).fetchall()
+    rows = statements.execute(connection, "retention/claim_batches", parameters).fetchall()
     return [ClaimedBatch(*row) for row in rows]
 
 
 def delete_slots(connection: Connection, batch_ids: Sequence[UUID]) -> int:
     """Delete the slots of batches that are held; how many those were."""
     parameters = {"batch_ids": list(batch_ids)}
-    return connection.execute(sql.load("retention/delete_slots"), parameters).rowcount
+    return statements.execute(connection, "retention/delete_slots", parameters).rowcount
 
 
 def delete_content(connection: Connection, batch_ids: Sequence[UUID]) -> int:
     """Delete the texts of batches that are held, assigned, excess or pending; how many."""
     parameters = {"batch_ids": list(batch_ids)}
-    return connection.execute(sql.load("retention/delete_content"), parameters).rowcount
+    return statements.execute(connection, "retention/delete_content", parameters).rowcount
 
 
 def delete_failures(connection: Connection, batch_ids: Sequence[UUID]) -> int:
     """Delete the failed files of batches that are held; how many those were."""
     parameters = {"batch_ids": list(batch_ids)}
-    return connection.execute(sql.load("retention/delete_failures"), parameters).rowcount
+    return statements.execute(connection, "retention/delete_failures", parameters).rowcount
 
 
 def delete_associations(connection: Connection, batch_ids: Sequence[UUID]) -> int:
     """Delete the associations of batches that are held; how many those were."""
     parameters = {"batch_ids": list(batch_ids)}
-    return connection.execute(sql.load("retention/delete_associations"), parameters).rowcount
+    return statements.execute(connection, "retention/delete_associations", parameters).rowcount
 
 
 def delete_batches(connection: Connection, class_type: str, batch_ids: Sequence[UUID]) -> int:
@@ -93,7 +86,7 @@ def delete_batches(connection: Connection, class_type: str, batch_ids: Sequence[
 def claim_early_content(connection: Connection, span: Span, rows: int) -> list[ClaimedEarly]:
     """Some texts that wait for a batch that is not there, oldest first."""
     parameters = {**span._asdict(), "rows": rows}
-    found = connection.execute(sql.load("retention/claim_early_content"), parameters).fetchall()
+    found = statements.execute(connection, "retention/claim_early_content", parameters).fetchall()
     return [ClaimedEarly(*row) for row in found]
 
 
@@ -106,13 +99,13 @@ def delete_early_content(
         "text_storage_ids": [row.id for row in claimed],
         "before": before,
     }
-    return connection.execute(sql.load("retention/delete_early_content"), parameters).rowcount
+    return statements.execute(connection, "retention/delete_early_content", parameters).rowcount
 
 
 def claim_early_failures(connection: Connection, span: Span, rows: int) -> list[ClaimedEarly]:
     """Some failed files that wait for a batch that is not there, oldest first."""
     parameters = {**span._asdict(), "rows": rows}
-    found = connection.execute(sql.load("retention/claim_early_failures"), parameters).fetchall()
+    found = statements.execute(connection, "retention/claim_early_failures", parameters).fetchall()
     return [ClaimedEarly(*row) for row in found]
 
 
@@ -125,16 +118,7 @@ def delete_early_failures(
         "file_upload_ids": [row.id for row in claimed],
         "before": before,
     }
-    return connection.execute(sql.load("retention/delete_early_failures"), parameters).rowcount
-
-
-def delete_commands(connection: Connection, span: Span, rows: int) -> tuple[int, datetime | None]:
-    """Delete some commands that are finished and old: how many, and the newest of them."""
-    parameters = {**span._asdict(), "rows": rows}
-    found = connection.execute(sql.load("retention/delete_commands"), parameters).fetchone()
-    if found is None:
-        raise RuntimeError("retention/delete_commands returned no row")
-    return int(found[0]), found[1]
+    return statements.execute(connection, "retention/delete_early_failures", parameters).rowcount
 
 
 def count_batches(connection: Connection, class_type: str, before: datetime) -> int:
@@ -146,7 +130,7 @@ def count_batches(connection: Connection, class_type: str, before: datetime) -> 
 def count_parts(connection: Connection, class_type: str, before: datetime) -> Parts:
     """How many rows purge would delete with these batches."""
     parameters = {"class_type": class_type, "before": before}
-    row = connection.execute(sql.load("retention/count_parts"), parameters).fetchone()
+    row = statements.execute(connection, "retention/count_parts", parameters).fetchone()
     if row is None:
         raise RuntimeError("retention/count_parts returned no row")
     return Parts(*row)
@@ -162,13 +146,8 @@ def count_early_failures(connection: Connection, before: datetime) -> int:
     return _number(connection, "retention/count_early_failures", {"before": before})
 
 
-def count_commands(connection: Connection, before: datetime) -> int:
-    """How many finished commands purge would delete."""
-    return _number(connection, "retention/count_commands", {"before": before})
-
-
 def _number(connection: Connection, name: str, parameters: dict[str, object]) -> int:
-    row = connection.execute(sql.load(name), parameters).fetchone()
+    row = statements.execute(connection, name, parameters).fetchone()
     if row is None:
         raise RuntimeError(f"{name} returned no row")
     return int(row[0])
