@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -11,12 +12,13 @@ import pytest
 
 import outbox_worker
 from outbox_worker.settings import Settings
-from tests.project.documents import RUNNABLE, SHOWN, WORDS, blocks, code, links, pages
+from tests.project.documents import FENCE, RUNNABLE, SHOWN, WORDS, blocks, code, links, pages
 from tests.project.tree import ROOT, clean_environment, files, name
 
 PAGES = pages()
 NAMES = [name(page) for page in PAGES]
 README_LINES = 120
+NAMED = re.compile(r"`([\w*/.-]+(?:\.py|\.sql|/))`")
 
 
 def read(path: Path) -> str:
@@ -66,6 +68,38 @@ def test_commands_exist() -> None:
         ).returncode
     }
     assert unknown == set()
+
+
+def nowhere(page: str) -> list[str]:
+    """The files and folders that a page names as code, and that are not there.
+
+    A name is looked for from the root on, in `outbox_worker/`, and, within one paragraph, item or
+    row, in the folder of the name before it.
+    """
+    found = []
+    for passage in re.split(r"\n(?=\||- |\d+\. |\n)", FENCE.sub("", page)):
+        places = [ROOT, ROOT / "outbox_worker"]
+        for path in NAMED.findall(passage):
+            hits = [hit for place in places for hit in place.glob(path.rstrip("/"))]
+            if not hits:
+                found.append(path)
+            elif "/" in path:
+                places[2:] = [hits[0] if path.endswith("/") else hits[0].parent]
+    return found
+
+
+def test_the_files_that_the_architecture_names_exist() -> None:
+    page = read(ROOT / "ARCHITECTURE.md")
+    assert len(NAMED.findall(page)) > 100
+    assert nowhere(page) == []
+
+
+def test_the_modules_that_the_protocol_names_exist() -> None:
+    essay = ast.get_docstring(ast.parse(read(ROOT / "outbox_worker" / "relay" / "__init__.py")))
+    named = set(re.findall(r"(?<![`\w])`([a-z_]+)`(?![`\w])", essay or "")) - {"read_committed"}
+    modules = {path.stem for path in (ROOT / "outbox_worker" / "relay").glob("*.py")}
+    assert len(named) > 5
+    assert named - modules == set()
 
 
 def test_readme_stays_short() -> None:
