@@ -1,4 +1,4 @@
-"""What the table has to say about positions, and about those of the mirror; see `history`."""
+"""What the table says about positions and those of the mirror; see `position.validity`."""
 
 from __future__ import annotations
 

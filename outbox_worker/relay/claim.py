@@ -2,7 +2,7 @@
 
 After a fail-over to a standby that lagged, a restore or a dump, transaction ids
 are used a second time, and new rows would look published. So on every connection
-and assignment the positions are checked; see `history` for the rules.
+and assignment the positions are checked; see `position.validity`.
 """
 
 from __future__ import annotations

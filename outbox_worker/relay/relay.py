@@ -5,7 +5,7 @@ here sleeps but the wait in the group's poll.
 
 A shard comes to us in four steps: Kafka assigns it (`Group`), Kafka is asked
 where it stands (`PositionLookup`), the table is asked whether that is still true
-(`admission`), and it is served (`Cohorts`).
+(`Claims`), and it is served (`Cohorts`).
 """
 
 from __future__ import annotations
