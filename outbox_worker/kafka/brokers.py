@@ -52,6 +52,11 @@ OF_ONE_CLIENT: Final = frozenset({"transactional.id", "error_cb", "on_delivery"}
 log = structlog.get_logger("worker")
 
 
+def shared(config: Config) -> Config:
+    """What of a client's properties another one of the same process may have."""
+    return {name: value for name, value in config.items() if name not in OF_ONE_CLIENT}
+
+
 def require_fencing(settings: Settings) -> None:
     """See that the broker refuses positions of a worker that is no member any more.
 
@@ -152,7 +157,7 @@ def fence(settings: Settings, owner: str, seconds: float = KAFKA_CALL_S) -> None
 
 def _limit(config: Config, tried: str, way_out: str, *names: str) -> BrokerLimitError:
     """The error with what the brokers have for these properties, or why that is not known."""
-    admin = AdminClient({name: config[name] for name in config if name not in OF_ONE_CLIENT})
+    admin = AdminClient(shared(config))
     try:
         found = _settings_of(admin, names)
     except KafkaException as error:

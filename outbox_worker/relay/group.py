@@ -6,6 +6,7 @@ ever fetched. For one thread only.
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -18,6 +19,7 @@ from confluent_kafka import (
     KafkaException,
     TopicPartition,
 )
+from confluent_kafka.admin import AdminClient
 
 from outbox_worker.kafka import brokers, rights
 from outbox_worker.kafka.admin import METADATA_S
@@ -39,6 +41,11 @@ GENERATION: Final = slice(len(MEMBER_MARK), len(MEMBER_MARK) + 4)
 ASK_S: Final = 0.5
 ASK_AGAIN_S: Final = 2.0
 """After an error of a broker: how long, and how often, it is asked whether that is over."""
+
+DEAF_S: Final = 10.0
+"""After so long without an answer, and as often, another client asks the same. Where that one is
+answered, it takes the place of the member: librdkafka (2.13 and newer, issue 5301) forgets
+all brokers, for good, over an answer that names none, as a broker gives that has just started."""
 
 log = structlog.get_logger("group")
 
@@ -64,6 +71,9 @@ class Group:
         self._changes = Changes()
         self._assigned = False
         self._ask_at = 0.0
+        self._deaf_at = math.inf
+        self._wants_shards = False
+        self._replaced: list[Consumer] = []
         self.complaints = KafkaStatus(config["group.id"])
         """What is wrong with Kafka, as the member notices it and as others of the relay do."""
         self.leaders = Leaders()
@@ -86,6 +96,7 @@ class Group:
 
     def join(self) -> None:
         """Ask for a share of the shards; they come with a later poll."""
+        self._wants_shards = True
         self._consumer.subscribe(
             [ANCHOR_TOPIC],
             on_assign=self._on_assign,
@@ -95,10 +106,8 @@ class Group:
 
     def leave(self) -> None:
         """Give all shards back and stay out until the next `join`."""
-        self._consumer.unsubscribe()
-        self._assigned = False
-        self._changes.revoked |= self._owned
-        self._owned.clear()
+        self._wants_shards = False
+        self._forsake()
 
     def poll(self, timeout: float) -> Changes:
         """Serve the group, waiting up to `timeout` seconds for something to happen.
@@ -176,6 +185,13 @@ class Group:
         self._anchor = Anchor(self._consumer)
         self.join()
 
+    def _forsake(self) -> None:
+        """Out of the group: what was ours is another's now."""
+        self._consumer.unsubscribe()
+        self._assigned = False
+        self._changes.revoked |= self._owned
+        self._owned.clear()
+
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         places = [TopicPartition(ANCHOR_TOPIC, each.partition, OFFSET_END) for each in partitions]
         consumer.incremental_assign(places)
@@ -223,6 +239,34 @@ class Group:
         try:
             self._consumer.list_topics(ANCHOR_TOPIC, timeout=ASK_S)
         except KafkaException:
-            self._ask_at = time.monotonic() + ASK_AGAIN_S
+            now = time.monotonic()
+            self._ask_at = now + ASK_AGAIN_S
+            self._deaf_at = min(self._deaf_at, now + DEAF_S)
+            if now >= self._deaf_at:
+                self._deaf_at = math.inf
+                self._replace_deaf()
         else:
+            self._deaf_at = math.inf
             self.complaints.settle("broker")
+
+    def _replace_deaf(self) -> None:
+        """Another member in our place, where a new client is answered and ours is not.
+
+        The old one is out of the group and is not asked any more. It is kept: to close it may take
+        as long as its brokers are away, for ever.
+        """
+        other = AdminClient(brokers.shared(self._config))
+        try:
+            other.list_topics(ANCHOR_TOPIC, timeout=ASK_S)
+        except KafkaException:
+            return
+        log.warning(
+            "client_replaced", meaning="librdkafka got no answer any more; a new client does"
+        )
+        self._forsake()
+        self._changes.rebalanced = True
+        self._replaced.append(self._consumer)
+        self._consumer = make_consumer(self._config)
+        self._anchor = Anchor(self._consumer)
+        if self._wants_shards:
+            self.join()

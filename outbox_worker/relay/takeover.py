@@ -74,25 +74,28 @@ class Takeover:
         except KafkaException as error:
             if error.args[0].code() != TIMED_OUT:
                 raise
-            settled = self._settled(wanted)
-            if settled:
+            held = self._held(wanted)
+            if settled := [shard for shard in wanted if held and shard not in held]:
                 return self.lookup(settled)
-            undecided = self._fence(self._owners(self._unstable(wanted)), wanted)
-            if undecided is not None:
-                raise undecided from error
+            if held is not None and not held:
+                # No transaction holds them: it is this client that gets no answer.
+                self.start_over()
+            else:
+                undecided = self._fence(self._owners(self._unstable(wanted)), wanted)
+                if undecided is not None:
+                    raise undecided from error
             found = self._stable.committed(wanted, KAFKA_CALL_S)
         else:
             self._fence_the_dead(self._owners(found), wanted)
         return {place.partition: from_offset(place) for place in found}
 
-    def _settled(self, shards: list[int]) -> list[int]:
-        """Those whose positions no transaction holds; none where that is so of all, or not told."""
+    def _held(self, shards: list[int]) -> set[int] | None:
+        """Those whose positions a transaction holds; None where that is not told."""
         admin = make_admin(self._settings)
         try:
-            held = held_shards(admin, self._settings.group, shards)
+            return held_shards(admin, self._settings.group, shards)
         except (KafkaException, TimeoutError):
-            return []  # An older broker, or a right that is missing: the fence will tell.
-        return [shard for shard in shards if shard not in held] if held else []
+            return None  # An older broker, or a right that is missing: the fence will tell.
 
     def _unstable(self, shards: list[int]) -> list[TopicPartition]:
         """The positions as they were before a transaction that is still open."""

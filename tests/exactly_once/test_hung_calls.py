@@ -49,7 +49,7 @@ def test_calls_that_hang_are_left_behind_until_they_are_too_many(stage: Coordina
         stage.let_in()
         scene.await_new(100)
         assert worker.said("kafka_back", after="NO_ANSWER")
-        wait_until(lambda: usage(worker).within(0, before), 60, "what it left behind is gone")
+        wait_until(lambda: usage(worker).is_back(before), 60, "what it left behind is gone")
         stage.bar_producers()
         most = peak_until_it_ends(worker, 60)
         stage.let_in()

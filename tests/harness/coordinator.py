@@ -48,6 +48,13 @@ class Usage:
     threads: int
     megabytes: int
 
+    def is_back(self, before: Usage) -> bool:
+        """Whether no call is left behind: its threads are gone.
+
+        A new producer may have a thread more for a broker that the first did not know yet.
+        """
+        return self.threads <= before.threads + 2
+
     def within(self, calls: int, before: Usage) -> bool:
         """Whether that is so much more, at most, as so many calls that hang keep."""
         threads = before.threads + calls * THREADS_OF_A_CALL
