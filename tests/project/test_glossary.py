@@ -32,8 +32,9 @@ EVERYDAY: Final = frozenset(
         connections counts created database days done entry error exc failed failures flows from
         gauges grown held id ids info init large left librdkafka line lock longer lost made many
         meaning mended milliseconds next no not numbers order parts postponed progress reason
-        refuses rows seconds seen settled shorter shrunk signal slow source started stopped stopping
-        table thread too trouble unfinished unknown unreadable version wait wanted watch written
+        refuses replaced rows seconds seen settled shorter shrunk signal slow source started stopped
+        stopping table thread too trouble unfinished unknown unreadable version wait wanted watch
+        written
         """,
     )
 )
