@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from domain.completion import complete
-from domain.replay import replay
+from domain.early import replay
+from domain.provisioning import complete
 from domain.results import BatchResult, ErrorCode, strings
 from domain.slots import checked
 from domain.stores import batch, school_class

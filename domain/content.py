@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, assert_never
 
-from domain.completion import complete_if_last
 from domain.events import NO_AVAILABLE_SLOT, EssaySlotAssigned, ExcessContentProvisioned
+from domain.provisioning import complete_if_last
 from domain.results import ContentResult, FailureResult
 from domain.slots import Missed, Taken, take
 from domain.stores import content, failure

@@ -40,7 +40,7 @@ class CommandLoop:
         self._is_well = False
         self._troubles = 0
         self._wait = 0.0
-        health.lacks("database", "not reached yet", name)
+        health.set_unready("database", "not reached yet", name)
 
     def step(self) -> float:
         """Execute one command; seconds until the next step."""
@@ -86,7 +86,7 @@ class CommandLoop:
         if not self._is_well:
             self._is_well = True
             self._sessions.well()
-            self._health.has("database", self._name)
+            self._health.set_ready("database", self._name)
         self._troubles = 0
         return 0.0
 
@@ -109,7 +109,7 @@ class CommandLoop:
     def _trouble(self, error: Exception) -> float:
         """The database is away, or refuses us: ask again, ever more slowly."""
         self._is_well = False
-        self._health.lacks("database", self._sessions.lost(error), self._name)
+        self._health.set_unready("database", self._sessions.lost(error), self._name)
         self._troubles += 1
         return pause_after(self._troubles)
 

@@ -35,15 +35,15 @@ class Guard:
 
     def watch(self, pid: int, ending: signal.Signals) -> None:
         """End process `pid`, the head of its group, with this signal when we are gone."""
-        self._tell(f"pid {pid} {int(ending)}")
+        self._write(f"pid {pid} {int(ending)}")
 
     def forget(self, pid: int) -> None:
         """It has ended: its number may become somebody else's."""
-        self._tell(f"ended {pid}")
+        self._write(f"ended {pid}")
 
     def remove(self, directory: Path) -> None:
         """Remove this directory when we are gone."""
-        self._tell(f"remove {directory}")
+        self._write(f"remove {directory}")
 
     def close(self) -> None:
         """The servers have ended: let the guard remove the directories, and wait for it."""
@@ -51,7 +51,7 @@ class Guard:
             self._process.stdin.close()
         self._process.wait()
 
-    def _tell(self, line: str) -> None:
+    def _write(self, line: str) -> None:
         if self._process.stdin is None:
             raise RuntimeError("the guard has no pipe")
         self._process.stdin.write(f"{line}\n".encode())

@@ -99,10 +99,10 @@ class Gauges:
                 self._url, application="outbox-worker gauges", options=OPTIONS
             ) as connection:
                 migrations.check(connection)
-                self._health.has("schema", self._subject.teller)
+                self._health.set_ready("schema", self._subject.teller)
                 self._subject.show(self._subject.count(connection))
         except SchemaVersionError as error:
-            self._health.lacks("schema", str(error), self._subject.teller)
+            self._health.set_unready("schema", str(error), self._subject.teller)
             return self._fail(began, error)
         except psycopg.errors.InsufficientPrivilege:
             raise

@@ -23,7 +23,7 @@ class Health:
         """Say that `loop` moved."""
         self._beats[loop] = time.monotonic()
 
-    def lacks(self, part: str, why: str, teller: str = "") -> None:
+    def set_unready(self, part: str, why: str, teller: str = "") -> None:
         """Say that `part` (database, schema, broker, group) is not as it must be, and why.
 
         Loops that have to do with the same part say who tells: each speaks for itself.
@@ -31,7 +31,7 @@ class Health:
         with self._lock:
             self._conditions[part, teller] = why
 
-    def has(self, part: str, teller: str = "") -> None:
+    def set_ready(self, part: str, teller: str = "") -> None:
         """Say that `part` is as it must be."""
         with self._lock:
             self._conditions[part, teller] = ""
@@ -41,7 +41,7 @@ class Health:
         now = time.monotonic()
         return [name for name, beat in dict(self._beats).items() if now - beat > LIVE_S]
 
-    def lacking(self) -> dict[str, str]:
+    def unready(self) -> dict[str, str]:
         """By part, what is not as it must be."""
         with self._lock:
             return {part: why for (part, _), why in self._conditions.items() if why}

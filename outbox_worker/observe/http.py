@@ -33,17 +33,17 @@ class _Handler(BaseHTTPRequestHandler):
             case "/metrics":
                 self._answer(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(self.registry))
             case "/livez":
-                self._judge(dict.fromkeys(self.health.stuck(), "has not moved"))
+                self._judge("not live", dict.fromkeys(self.health.stuck(), "has not moved"))
             case "/readyz":
-                self._judge(self.health.lacking())
+                self._judge("not ready", self.health.unready())
             case _:
                 self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"/metrics /livez /readyz\n")
 
     do_HEAD = do_GET  # noqa: N815  the library looks for this name
 
-    def _judge(self, faults: dict[str, str]) -> None:
+    def _judge(self, verdict: str, faults: dict[str, str]) -> None:
         status = HTTPStatus.SERVICE_UNAVAILABLE if faults else HTTPStatus.OK
-        body = json.dumps({"status": "lacking" if faults else "ok", **faults}).encode()
+        body = json.dumps({"status": verdict if faults else "ok", **faults}).encode()
         self._answer(status, "application/json", body + b"\n")
 
     def _answer(self, status: HTTPStatus, content_type: str, body: bytes) -> None:

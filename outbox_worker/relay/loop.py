@@ -24,7 +24,7 @@ class RelayLoop:
         self._joined = False
         self._served_at = time.monotonic()
         for part in ("database", "broker", "group"):
-            health.lacks(part, "not reached yet")
+            health.set_unready(part, "not reached yet")
 
     def step(self) -> float:
         """One step of the relay, which waits by itself where there is nothing to do."""
@@ -34,9 +34,9 @@ class RelayLoop:
         self._relay.run_once()
         for part, trouble in self._troubles().items():
             if trouble:
-                self._health.lacks(part, trouble)
+                self._health.set_unready(part, trouble)
             else:
-                self._health.has(part)
+                self._health.set_ready(part)
         return 0.0
 
     def _troubles(self) -> dict[str, str]:

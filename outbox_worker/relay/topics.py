@@ -98,7 +98,7 @@ class Topics:
         asked = list(rows)
         names = {row[0]: TOPIC(row) for row in asked}
         return {
-            event: _lacking(names[event], partitions, leaders.needed(names[event]))
+            event: _partitions_closed(names[event], partitions, leaders.needed(names[event]))
             for event, partitions in leaders.blocked(asked).items()
         }
 
@@ -241,7 +241,7 @@ class Topics:
             log.info("topic_created", topic=name)
 
 
-def _lacking(name: str, partitions: list[int], needed: int) -> Closed:
+def _partitions_closed(name: str, partitions: list[int], needed: int) -> Closed:
     """Why an event waits outside of transactions; `needed` replicas, or 0 where it is a leader."""
     if needed:
         return Closed(

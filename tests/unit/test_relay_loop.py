@@ -37,13 +37,13 @@ def test_shards_that_wait_long_for_their_positions_are_no_readiness(
     relay, health = Waiting(), Health()
     loop = RelayLoop(cast("Relay", relay), health)
     loop.step()
-    assert health.lacking() == {}
+    assert health.unready() == {}
     monkeypatch.setattr(product, "SERVED_WITHIN_S", 0.0)
     loop.step()
-    assert health.lacking() == {"group": "no position yet of shards [3, 5]"}
+    assert health.unready() == {"group": "no position yet of shards [3, 5]"}
     relay.group = "history lost"
     loop.step()
-    assert health.lacking() == {"group": "history lost"}
+    assert health.unready() == {"group": "history lost"}
     relay.group, relay.unserved = "", frozenset()
     loop.step()
-    assert health.lacking() == {}
+    assert health.unready() == {}
