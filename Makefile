@@ -24,8 +24,8 @@ help: ## name the targets
 
 setup: $(INSTALLED) ## make .venv and install the pinned packages into it
 
-demo: $(INSTALLED) ## Postgres, Kafka, the worker: commands in, events out, a summary
-	@$(VENV)/bin/outbox-worker demo
+demo: $(INSTALLED) ## Postgres, Kafka, the worker: commands in, events out, a summary (KEEP=1: they stay)
+	@$(VENV)/bin/outbox-worker demo$(if $(KEEP), --keep)
 
 test: $(INSTALLED) ## every test, on a real Postgres and a real Kafka broker
 	@$(RUN) -m pytest -m "not alone" --numprocesses=$(PROCESSES) --dist=loadfile --durations=15

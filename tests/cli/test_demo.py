@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from outbox_worker.demo import batch
@@ -117,9 +120,36 @@ def test_demo_ends_with_nothing_lost_though_a_worker_is_killed(
     assert done.stderr == ""
 
 
+def read_until(stream: IO[str], begin: str) -> str:
+    """What comes, up to the line that begins so."""
+    text = ""
+    for line in stream:
+        text += line
+        if line.startswith(begin):
+            return text
+    raise AssertionError(f"no line begins with {begin}: {text}")
+
+
 @pytest.mark.slow
 def test_demo_without_a_broker_says_that_the_guarantee_is_not_shown() -> None:
-    done = run_demo({}, PATH="")
+    mark = str(uuid4())
+    with subprocess.Popen(
+        [COMMAND, "demo", "--keep"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**environment({}), MARK: mark, "PATH": ""},
+    ) as demo:
+        assert demo.stdout is not None
+        output = read_until(demo.stdout, "export OUTBOX_KAFKA_BOOTSTRAP_SERVERS=")
+        # The servers are there, for whoever takes what is printed.
+        url = re.findall(r"^export OUTBOX_DATABASE_URL='?([^'\n]+)'?$", output, re.MULTILINE)
+        with psycopg.connect(*url) as link:
+            assert link.execute("SELECT count(*) > 50 FROM outbox.event").fetchone() == (True,)
+        demo.send_signal(signal.SIGINT)
+        rest, errors = demo.communicate(timeout=patient(RUN_S))
+    assert processes_with(f"{MARK}={mark}") == []
+    done = subprocess.CompletedProcess(demo.args, demo.returncode, output + rest, errors)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "NOT the guarantee" in done.stdout
     assert "No worker is killed" in done.stdout
