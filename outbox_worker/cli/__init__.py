@@ -6,6 +6,7 @@ import importlib
 import io
 import os
 import sys
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -48,6 +49,16 @@ class Commands(click.Group):
         return command
 
     @override
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            found = get_close_matches(args[0], COMMANDS, n=1)
+            hint = f" Did you mean {found[0]}?" if found else ""
+            ctx.fail(f"No such command: {args[0]}.{hint}")
+        return super().resolve_command(ctx, args)
+
+    @override
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
@@ -60,6 +71,11 @@ def group() -> None:
 
     Settings are read from the environment; `outbox-worker run --help` lists them.
     """
+    from outbox_worker.cli.options import mistyped  # noqa: PLC0415  --help needs none of it
+
+    for variable, meant in mistyped(os.environ):
+        said = f"warning: {variable} is not a setting of outbox-worker; did you mean {meant}?"
+        click.echo(said, err=True)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from outbox_worker import settings
-from outbox_worker.cli.options import settings_help
+from outbox_worker.cli.options import DATABASE, settings_help
 from outbox_worker.maintenance import instance, partitions
 from outbox_worker.postgres import database, migrations, switchover
 
@@ -27,7 +27,7 @@ that stands still in the middle of a migration within a minute."""
 LOCK_OPTIONS: Final[Mapping[str, str]] = {**OPTIONS, "lock_timeout": f"{migrations.LOCK_MS}ms"}
 
 
-@click.command("migrate", epilog=settings_help())
+@click.command("migrate", epilog=settings_help(DATABASE))
 def command() -> None:
     """Make or update the schema in the database, and the partitions of the next days.
 

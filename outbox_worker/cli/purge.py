@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from outbox_worker import settings
 from outbox_worker.application.loading import load
-from outbox_worker.cli.options import settings_help
+from outbox_worker.cli.options import DATABASE, settings_help
 from outbox_worker.errors import OutboxError, SettingsError, WorkFailedError
 from outbox_worker.postgres import database, migrations
 from outbox_worker.purge import events, finished
@@ -52,7 +52,7 @@ class PurgeCommand(click.Command):
         return [found[0], option, *found[1:]]
 
 
-@click.command("purge", cls=PurgeCommand, epilog=settings_help())
+@click.command("purge", cls=PurgeCommand, epilog=settings_help((*DATABASE, "application")))
 @click.option(
     "--older-than-days",
     type=click.IntRange(1, settings.MOST_DAYS),

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from outbox_worker import logs, settings
-from outbox_worker.cli.options import settings_help
+from outbox_worker.cli.options import DATABASE, GROUP, KAFKA, settings_help
 from outbox_worker.postgres import database, migrations, switchover
 from outbox_worker.reconcile.topic_scan import SCAN_OPTIONS
 
@@ -30,7 +30,7 @@ def _moment(_: click.Context, __: click.Parameter, value: str | None) -> datetim
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-@click.command("rebase", epilog=settings_help())
+@click.command("rebase", epilog=settings_help((*DATABASE, *KAFKA, *GROUP)))
 @click.option("--execute", is_flag=True, help="write the new positions; without it, only the plan")
 @click.option(
     "--since",

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from outbox_worker import logs, settings
-from outbox_worker.cli.options import settings_help
+from outbox_worker.cli.options import RunCommand
 
 if TYPE_CHECKING:
     from types import FrameType
 
 
-@click.command("run", epilog=settings_help())
+@click.command("run", cls=RunCommand)
 @click.option(
     "--role",
     type=click.Choice(["relay", "commands", "all"]),

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from outbox_worker import logs, settings
-from outbox_worker.cli.options import settings_help
+from outbox_worker.cli.options import DATABASE, GROUP, settings_help
 from outbox_worker.postgres import database, migrations
 from outbox_worker.published import witnesses
 from outbox_worker.stores import command as inbox
@@ -52,7 +52,7 @@ BESIDE_OWNER: Final = 71
 LEAST_OWNER: Final = 12
 
 
-@click.command("status", epilog=settings_help())
+@click.command("status", epilog=settings_help((*DATABASE, *GROUP)))
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 def command(*, as_json: bool) -> None:
     """Show each shard (owner, age of its position, events not yet published) and the commands.

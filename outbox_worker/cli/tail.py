@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from outbox_worker import logs, settings
-from outbox_worker.cli.options import settings_help
+from outbox_worker.cli.options import GROUP, KAFKA, settings_help
 
 if TYPE_CHECKING:
     from outbox_worker.kafka.subscribe import Event
@@ -30,7 +30,7 @@ def _topic(_: click.Context, __: click.Parameter, value: str) -> str:
     return value
 
 
-@click.command("tail", epilog=settings_help())
+@click.command("tail", epilog=settings_help((*KAFKA, *GROUP)))
 @click.argument("topic", callback=_topic)
 @click.option(
     "--from-beginning", is_flag=True, help="all that the topic holds, not only what comes"

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from outbox_worker import logs, settings
-from outbox_worker.cli.options import settings_help
+from outbox_worker.cli.options import DATABASE, GROUP, KAFKA, settings_help
 from outbox_worker.postgres import database, migrations
 from outbox_worker.reconcile import verify
 from outbox_worker.reconcile.topic_scan import SCAN_OPTIONS
@@ -29,7 +29,7 @@ ALWAYS: Final = 2
 names of topics need the room."""
 
 
-@click.command("verify", epilog=settings_help())
+@click.command("verify", epilog=settings_help((*DATABASE, *KAFKA, *GROUP)))
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 def command(*, as_json: bool) -> int:
     """Compare the table with the topics, read as a subscriber reads them (read_committed).

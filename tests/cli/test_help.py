@@ -1,0 +1,77 @@
+"""`--help` lists the settings that a command reads, and mistyped names are met with the nearest."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import pytest
+
+from domain.settings import SchoolSettings
+from outbox_worker.settings import Settings
+from tests.cli.conftest import run_command
+
+SECRET: Final = "hush-hush"
+DATABASE: Final = {"DATABASE_URL", "DATABASE_PASSWORD_COMMAND"}
+KAFKA: Final = {"KAFKA_BOOTSTRAP_SERVERS", "KAFKA_PROPERTIES"}
+GROUP: Final = {"GROUP", "LOG_LEVEL"}
+EVERY: Final = {name.upper() for name in Settings.model_fields}
+OF_THE_SCHOOL: Final = {name.upper() for name in SchoolSettings.model_fields}
+
+
+def listed(*arguments: str, **settings: str) -> set[str]:
+    done = run_command(*arguments, "--help", **settings)
+    assert done.returncode == 0, done.stderr
+    return set(re.findall(r"^ +OUTBOX_(\w+)", done.stdout, re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    ("command", "read"),
+    [
+        ("migrate", DATABASE),
+        ("purge", DATABASE | {"APPLICATION"}),
+        ("status", DATABASE | GROUP),
+        ("verify", DATABASE | KAFKA | GROUP),
+        ("rebase", DATABASE | KAFKA | GROUP),
+        ("tail", KAFKA | GROUP),
+        ("run", EVERY | OF_THE_SCHOOL),
+    ],
+)
+def test_help_lists_the_settings_that_the_command_reads(command: str, read: set[str]) -> None:
+    assert listed(command) == read
+
+
+def test_help_of_a_pure_relay_has_no_settings_of_an_application() -> None:
+    assert listed("run", application="") == EVERY
+
+
+def test_help_of_run_names_an_application_that_is_not_there() -> None:
+    done = run_command("run", "--help", application="absent.module:app")
+    assert done.returncode == 0
+    assert "absent.module:app cannot be imported" in done.stdout
+    assert "OUTBOX_BATCH_ROWS" in done.stdout
+
+
+def test_a_mistyped_setting_is_met_with_the_nearest_one_and_never_with_its_value() -> None:
+    done = run_command("status", database_ulr=f"postgresql://me:{SECRET}@db/x", batch_row="7")
+    for wrong, right in (("DATABASE_ULR", "DATABASE_URL"), ("BATCH_ROW", "BATCH_ROWS")):
+        assert (
+            f"warning: OUTBOX_{wrong} is not a setting of outbox-worker; "
+            f"did you mean OUTBOX_{right}?\n"
+        ) in done.stderr
+    assert SECRET not in done.stdout + done.stderr
+    assert done.returncode == 2
+
+
+def test_settings_of_the_application_and_of_others_are_no_mistakes() -> None:
+    done = run_command("status", association_min_score="0.5", local_kafka="x:1", tenant="a")
+    assert "warning" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"), [("stauts", " Did you mean status?"), ("frobnicate", "")]
+)
+def test_a_mistyped_command_is_met_with_the_nearest_one(typed: str, hint: str) -> None:
+    done = run_command(typed)
+    assert done.returncode == 2
+    assert f"No such command: {typed}.{hint}\n" in done.stderr
