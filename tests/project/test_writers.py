@@ -41,6 +41,7 @@ settings.configure(DATABASES={"default": {
 """
 
 LIBRARIES: Final = [
+    ("outbox_worker", "postgresql"),
     ("psycopg", "postgresql"),
     ("psycopg2", "postgresql"),
     ("asyncpg", "postgresql"),
