@@ -71,11 +71,11 @@ def group() -> None:
 
     Settings are read from the environment; `outbox-worker run --help` lists them.
     """
-    from outbox_worker.cli.options import mistyped  # noqa: PLC0415  --help needs none of it
+    # --help needs none of it
+    from outbox_worker.cli.options import warn_of_mistyped  # noqa: PLC0415
+    from outbox_worker.settings import Settings  # noqa: PLC0415
 
-    for variable, meant in mistyped(os.environ):
-        said = f"warning: {variable} is not a setting of outbox-worker; did you mean {meant}?"
-        click.echo(said, err=True)
+    warn_of_mistyped(Settings)
 
 
 def main() -> None:

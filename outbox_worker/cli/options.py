@@ -66,15 +66,22 @@ def _of_the_application() -> Iterator[str]:
         yield from _lines(own, own.model_fields)
 
 
-def mistyped(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Variables that are no setting of ours but look like one, each with that one.
+def warn_of_mistyped(of: type[BaseSettings]) -> None:
+    """Name on standard error the variables that look like one of these settings, and are none."""
+    for variable, meant in mistyped(os.environ, of):
+        click.echo(f"warning: {variable} is not a setting; did you mean {meant}?", err=True)
+
+
+def mistyped(environment: Mapping[str, str], of: type[BaseSettings]) -> Iterator[tuple[str, str]]:
+    """Variables that are none of these settings but look like one, each with that one.
 
     Never with their values, which may be secrets.
     """
-    known = [name.upper() for name in Settings.model_fields]
+    known = [name.upper() for name in of.model_fields]
+    others = {name.upper() for name in Settings.model_fields} | {"LOCAL_KAFKA"}
     for variable in sorted(environment):
         name = variable.removeprefix(PREFIX)
-        if name != variable and name not in {*known, "LOCAL_KAFKA"}:
+        if name != variable and name not in {*known, *others}:
             found = nearest(name.upper(), known)
             # Names of settings are read in any case.
             if found is not None and found != name.upper():

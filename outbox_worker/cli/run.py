@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from outbox_worker import logs, settings
-from outbox_worker.cli.options import RunCommand
+from outbox_worker.application.loading import load
+from outbox_worker.cli.options import RunCommand, warn_of_mistyped
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -36,6 +37,8 @@ def command(role: settings.Role) -> None:
 
     found = settings.load()
     logs.set_up(found.log_level)
+    if role != "relay" and (own := load(found.application).settings) is not None:
+        warn_of_mistyped(own)
     build_daemon(found, role).run()
 
 

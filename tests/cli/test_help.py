@@ -56,10 +56,18 @@ def test_a_mistyped_setting_is_met_with_the_nearest_one_and_never_with_its_value
     done = run_command("status", database_ulr=f"postgresql://me:{SECRET}@db/x", batch_row="7")
     for wrong, right in (("DATABASE_ULR", "DATABASE_URL"), ("BATCH_ROW", "BATCH_ROWS")):
         assert (
-            f"warning: OUTBOX_{wrong} is not a setting of outbox-worker; "
-            f"did you mean OUTBOX_{right}?\n"
+            f"warning: OUTBOX_{wrong} is not a setting; did you mean OUTBOX_{right}?\n"
         ) in done.stderr
     assert SECRET not in done.stdout + done.stderr
+    assert done.returncode == 2
+
+
+def test_a_mistyped_setting_of_the_application_is_met_by_run() -> None:
+    done = run_command("run", association_min_scor="0.5")
+    assert (
+        "warning: OUTBOX_ASSOCIATION_MIN_SCOR is not a setting; "
+        "did you mean OUTBOX_ASSOCIATION_MIN_SCORE?\n"
+    ) in done.stderr
     assert done.returncode == 2
 
 
