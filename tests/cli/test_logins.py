@@ -70,7 +70,7 @@ def test_all_works_under_a_login_with_settings_of_its_own(
     done(stage, "migrate")
     connection.execute(AGE)
     purged = json.loads(done(stage, "purge", "--older-than-days", "10", "--json"))
-    assert purged["commands"] == 1
+    assert purged["removed"]["finished commands"] == 1
 
 
 def test_all_works_in_an_environment_with_settings_of_its_own(

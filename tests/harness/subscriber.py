@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final, Self
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
+from tests.harness.waiting import wait_until
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from types import TracebackType
@@ -157,8 +159,14 @@ class Subscriber:
 
 
 def partitions(consumer: Consumer, topic: str) -> int:
-    """How many partitions the topic has."""
-    found = consumer.list_topics(topic, timeout=QUERY_S).topics[topic]
-    if found.error is not None:
+    """How many partitions the topic has; a broker hears of one that was just made a bit later."""
+
+    def look() -> int:
+        found = consumer.list_topics(topic, timeout=QUERY_S).topics[topic]
+        if found.error is None:
+            return len(found.partitions)
+        if found.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            return 0
         raise KafkaException(found.error)
-    return len(found.partitions)
+
+    return wait_until(look, QUERY_S, f"the broker knows topic {topic}")
