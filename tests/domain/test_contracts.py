@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 EVENTS: Final = school.all_events
 TYPES: Final = [model.TYPE for model in EVENTS]
-# domain.md, section 6.
+# What subscribers were promised; a type that is gone breaks them.
 PROMISED: Final = {
     "class.created.v1": "class_id",
     "class.updated.v1": "class_id",

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from outbox_worker.relay import record
+
 if TYPE_CHECKING:
     from outbox_worker.stores import Connection
 
@@ -51,6 +53,14 @@ def test_headers_that_readers_stumble_over_are_refused_by_name(
     connection: Connection, headers: str, constraint: str
 ) -> None:
     assert insert_headers(connection, headers) == constraint
+
+
+@pytest.mark.parametrize("name", sorted(record.OURS - {""}))
+def test_every_name_that_the_relay_takes_is_refused_at_the_insert(
+    connection: Connection, name: str
+) -> None:
+    assert insert_headers(connection, f'{{"{name}": "x"}}') == OURS
+    assert insert_headers(connection, f'{{"{name.upper()}": "x"}}') == OURS
 
 
 @pytest.mark.parametrize(

@@ -198,5 +198,5 @@ def dump(postgres: PostgresServer, url: str) -> str:
 
 
 def test_the_schema_is_the_reviewed_one(postgres: PostgresServer, database: str) -> None:
-    """After a new migration: review, then write what `dump` gives into schema.sql."""
-    assert dump(postgres, database) == SNAPSHOT.read_text()
+    """After a new migration `python -m tests.sql` writes schema.sql anew, to be reviewed."""
+    assert dump(postgres, database) == SNAPSHOT.read_text(), "see `python -m tests.sql`"
