@@ -117,13 +117,13 @@ def build_relay(settings: Settings, owner: str, metrics: RelayMetrics) -> Relay:
     group = Group(group_config(settings, owner))
     config = producer_config(settings, owner)
     transactions = Transactions(config, settings.source, settings.timestamp, group.leaders)
-    recovery = Takeover(settings, transactions, metrics)
+    takeover = Takeover(settings, transactions, metrics)
     size = BatchSize(Limits(settings.batch_rows, settings.batch_bytes))
     topics = Topics(settings, group)
     return Relay(
         RelayParts(
             group=group,
-            lookups=PositionLookup(recovery),
+            lookups=PositionLookup(takeover),
             size=size,
             reader=TableReader(settings.need_database(), size, metrics),
             claims=Claims(settings.group, lambda: transactions.ids.now, topics, size),

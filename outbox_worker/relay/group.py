@@ -21,6 +21,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 
+from outbox_worker.errors import StuckError
 from outbox_worker.kafka import brokers, rights
 from outbox_worker.kafka.admin import METADATA_S
 from outbox_worker.kafka.clients import make_consumer
@@ -46,6 +47,9 @@ DEAF_S: Final = 10.0
 """After so long without an answer, and as often, another client asks the same. Where that one is
 answered, it takes the place of the member: librdkafka (2.13 and newer, issue 5301) forgets
 all brokers, for good, over an answer that names none, as a broker gives that has just started."""
+
+MOST_REPLACED: Final = 8
+"""Members that may be kept like that: each has threads and buffers of its own."""
 
 log = structlog.get_logger("group")
 
@@ -113,7 +117,8 @@ class Group:
         """Serve the group, waiting up to `timeout` seconds for something to happen.
 
         `SettingsError` where the topic of the shards is gone, or has too few partitions or many,
-        `BrokerLimitError` where Kafka takes none of our session time-outs.
+        `BrokerLimitError` where Kafka takes none of our session time-outs, `StuckError` where one
+        member after the other gets no answer.
         """
         message = self._consumer.poll(timeout)
         fault = message.error() if message is not None else None
@@ -252,8 +257,8 @@ class Group:
     def _replace_deaf(self) -> None:
         """Another member in our place, where a new client is answered and ours is not.
 
-        The old one is out of the group and is not asked any more. It is kept: to close it may take
-        as long as its brokers are away, for ever.
+        The old one leaves the group, as far as it can, and is not asked any more. It is kept: to
+        close it may take as long as its brokers are away, for ever.
         """
         other = AdminClient(brokers.shared(self._config))
         try:
@@ -264,8 +269,15 @@ class Group:
             "client_replaced", meaning="librdkafka got no answer any more; a new client does"
         )
         self._forsake()
+        self._consumer.poll(ASK_S)  # It gives its shards back, if the coordinator still hears it.
         self._changes.rebalanced = True
         self._replaced.append(self._consumer)
+        if len(self._replaced) > MOST_REPLACED:
+            raise StuckError(
+                f"{len(self._replaced)} members of the group got no answer from the brokers, one "
+                "after the other, where a new client did",
+                "Start the worker again, as a supervisor does by itself: nothing is lost",
+            )
         self._consumer = make_consumer(self._config)
         self._anchor = Anchor(self._consumer)
         if self._wants_shards:

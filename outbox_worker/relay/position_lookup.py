@@ -27,9 +27,9 @@ always return by it, and shards without a position would stand still without a w
 class PositionLookup:
     """Shards that wait to hear from Kafka where they stand; tried again until it answers."""
 
-    def __init__(self, recovery: Takeover) -> None:
-        """Ask through `recovery`, one question at a time."""
-        self._recovery = recovery
+    def __init__(self, takeover: Takeover) -> None:
+        """Ask through `takeover`, one question at a time."""
+        self._takeover = takeover
         self._caller = AbandonableThread("lookup")
         self._wanted: set[int] = set()
         self._again: set[int] = set()
@@ -84,7 +84,7 @@ class PositionLookup:
             self._asked = frozenset(next_ones)
             self._again -= self._asked
             self._wanted -= self._asked
-            self._answer = self._caller.submit(self._recovery.lookup, self._asked)
+            self._answer = self._caller.submit(self._takeover.lookup, self._asked)
             self._give_up_at = time.monotonic() + ANSWER_S
         return found
 
@@ -92,7 +92,7 @@ class PositionLookup:
         """Ask no more; a question under way ends by its own time-out."""
         self._caller.close()
         if self._answer is None or self._answer.done():
-            self._recovery.close()
+            self._takeover.close()
 
     def _give_up(self, complaints: KafkaStatus) -> None:
         """Go on without a question that does not end."""
@@ -100,7 +100,7 @@ class PositionLookup:
         complaints.note("positions", KafkaError._TIMED_OUT, reason)  # noqa: SLF001  librdkafka's own
         self._answer = None
         self._caller.leave()
-        self._recovery.start_over()
+        self._takeover.start_over()
         self._postpone()
 
     def _take(

@@ -77,17 +77,17 @@ class Takeover:
             held = self._held(wanted)
             if settled := [shard for shard in wanted if held and shard not in held]:
                 return self.lookup(settled)
-            if held is not None and not held:
-                # No transaction holds them: it is this client that gets no answer.
-                self.start_over()
-            else:
+            if held is None or held:
                 undecided = self._fence(self._owners(self._unstable(wanted)), wanted)
                 if undecided is not None:
                     raise undecided from error
+                found = self._stable.committed(wanted, KAFKA_CALL_S)
+                return _by_shard(found)
+            # No transaction holds them: it is this client that gets no answer.
+            self.start_over()
             found = self._stable.committed(wanted, KAFKA_CALL_S)
-        else:
-            self._fence_the_dead(self._owners(found), wanted)
-        return {place.partition: from_offset(place) for place in found}
+        self._fence_the_dead(self._owners(found), wanted)
+        return _by_shard(found)
 
     def _held(self, shards: list[int]) -> set[int] | None:
         """Those whose positions a transaction holds; None where that is not told."""
@@ -168,3 +168,7 @@ class Takeover:
 
     def _reader_config(self, isolation: str) -> Config:
         return reader_config(self._settings, group=self._settings.group, isolation=isolation)
+
+
+def _by_shard(places: Iterable[TopicPartition]) -> dict[int, CommittedPosition | None]:
+    return {place.partition: from_offset(place) for place in places}

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 from typing_extensions import override
 
+from outbox_worker.errors import StuckError
 from outbox_worker.kafka import anchor
 from outbox_worker.kafka.clients import make_admin
 from outbox_worker.kafka.config import group_config
@@ -88,3 +89,19 @@ def test_a_member_is_not_given_up_before_its_time(
         member.poll(0.05)
     assert type(member._consumer) is Deafened
     assert len(member.owned) == SHARDS
+
+
+def test_a_worker_ends_where_one_member_after_the_other_gets_no_answer(
+    member: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(product, "DEAF_S", 0.0)
+    monkeypatch.setattr(product, "MOST_REPLACED", 1)
+    monkeypatch.setattr(product, "make_consumer", Deafened)
+
+    def told_until_it_ends() -> None:
+        for _ in range(100):
+            member._note_error(DOWN)  # as librdkafka repeats it
+            member.poll(0.1)
+
+    with pytest.raises(StuckError, match="2 members of the group got no answer"):
+        told_until_it_ends()
