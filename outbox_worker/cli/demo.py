@@ -38,7 +38,7 @@ def command(*, keep: bool) -> int:
         screen.show_events(found)
         screen.show_verdict(found, is_mock=place.mock is not None)
         if keep:
-            screen.show_settings(place.settings)
+            screen.show_settings(place.leading_here)
             _wait_for_a_signal()
     return 0 if found.is_right else 1
 

@@ -35,6 +35,10 @@ BATCH_TYPES: Final = (
 )
 """The types of events that will be told; each has a topic of its own."""
 
+GROUP: Final = "outbox-worker"
+PREFIX: Final = "huleedu."
+"""What a worker has by default: one that is started by hand on these servers goes on with them."""
+
 SHAPE: Final = TopicShape(partitions=4, replication=1)
 
 START_S: Final = 45.0
@@ -65,12 +69,23 @@ class Place:
     def environment(self) -> dict[str, str]:
         """The settings of a worker."""
         return {
-            "OUTBOX_DATABASE_URL": self.url,
-            "OUTBOX_KAFKA_BOOTSTRAP_SERVERS": self.settings.kafka_bootstrap_servers,
             "OUTBOX_GROUP": self.settings.group,
             "OUTBOX_TOPIC_PREFIX": self.prefix,
+            "OUTBOX_DATABASE_URL": self.url,
+            "OUTBOX_KAFKA_BOOTSTRAP_SERVERS": self.settings.kafka_bootstrap_servers,
             "OUTBOX_CREATE_TOPICS": f"{SHAPE.partitions}:{SHAPE.replication}",
             "OUTBOX_HTTP_ADDRESS": "",
+        }
+
+    @property
+    def leading_here(self) -> dict[str, str]:
+        """The settings with which a worker that is started by hand goes on here."""
+        own = {"OUTBOX_GROUP": GROUP, "OUTBOX_TOPIC_PREFIX": PREFIX}
+        servers = ("OUTBOX_DATABASE_URL", "OUTBOX_KAFKA_BOOTSTRAP_SERVERS")
+        return {
+            name: value
+            for name, value in self.environment.items()
+            if name in servers or (name in own and value != own[name])
         }
 
     def topics(self, types: tuple[str, ...]) -> list[str]:
@@ -101,8 +116,8 @@ def open_place(say: Callable[[str], None]) -> Iterator[Place]:
             database_url=postgres.url(),
             kafka_bootstrap_servers=bootstrap,
             kafka_properties=None,
-            group=f"{mark}demo",
-            topic_prefix=f"{mark}huleedu.",
+            group=f"{mark}{GROUP}",
+            topic_prefix=f"{mark}{PREFIX}",
         )
         place = Place(settings, mock)
         say("Schema, as `outbox-worker migrate` makes it")

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from outbox_worker.demo.story import Asked
     from outbox_worker.demo.verdict import Verdict
     from outbox_worker.kafka.subscribe import Event
-    from outbox_worker.settings import Settings
     from outbox_worker.stores.demo import Outcome, Pupil, Slot
 
 SHOWN_ROWS: Final = 3
@@ -104,13 +103,10 @@ class Screen:
             ],
         )
 
-    def show_settings(self, settings: Settings) -> None:
+    def show_settings(self, settings: Mapping[str, str]) -> None:
         """What leads to the servers, for another terminal; they run until this one is ended."""
         self.chapter("The servers run until Ctrl-C. In another terminal:")
-        for name, value in {
-            "OUTBOX_DATABASE_URL": settings.need_database(),
-            "OUTBOX_KAFKA_BOOTSTRAP_SERVERS": settings.need_kafka(),
-        }.items():
+        for name, value in settings.items():
             self._console.print(f"export {name}={shlex.quote(value)}", soft_wrap=True, markup=False)
         sys.stdout.flush()
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 from uuid import uuid4
 
 import psycopg
@@ -20,8 +20,12 @@ from outbox_worker.demo.verdict import Verdict
 from outbox_worker.kafka.subscribe import Event
 from outbox_worker.reconcile.verify import Report
 from outbox_worker.stores.verify import TopicVerdict
+from tests.cli.conftest import run_command
 from tests.harness.waiting import patient, wait_until
 from tests.harness.workers import COMMAND, environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SUMMARY = (
     "commands submitted 57  succeeded 55  rejected 2  rolled back 5 (0 of them came out)\n"
@@ -39,24 +43,33 @@ MARK = "OF_THE_DEMONSTRATION"
 RUN_S = 160
 
 
-def run_demo(settings: dict[str, str], **more: str) -> subprocess.CompletedProcess[str]:
-    """Run it to its end, and see that nothing that it started is there any more."""
+def run_demo(
+    settings: dict[str, str], use: Callable[[dict[str, str]], None], **more: str
+) -> subprocess.CompletedProcess[str]:
+    """Run it with `--keep`, `use` the settings that it prints, and end it by Ctrl-C.
+
+    Nothing that it started is there any more then.
+    """
     mark = str(uuid4())
-    variables = {**environment(settings), MARK: mark, **more}
     with subprocess.Popen(
-        [COMMAND, "demo"],
+        [COMMAND, "demo", "--keep"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=variables,
+        env={**environment(settings), MARK: mark, **more},
     ) as demo:
         try:
-            wait_until(lambda: len(processes_with(f"{MARK}={mark}")) > 1, 60, "servers of the demo")
-            output, errors = demo.communicate(timeout=patient(RUN_S))
+            assert demo.stdout is not None
+            output = read_until(demo.stdout, "export OUTBOX_KAFKA_BOOTSTRAP_SERVERS=")
+            assert len(processes_with(f"{MARK}={mark}")) > 1
+            shown = re.findall(r"^export OUTBOX_(\w+)='?([^'\n]*)'?$", output, re.MULTILINE)
+            use({name.lower(): value for name, value in shown})
+            demo.send_signal(signal.SIGINT)
+            rest, errors = demo.communicate(timeout=patient(RUN_S))
         finally:
             demo.kill()
     assert processes_with(f"{MARK}={mark}") == []
-    return subprocess.CompletedProcess(demo.args, demo.returncode, output, errors)
+    return subprocess.CompletedProcess(demo.args, demo.returncode, output + rest, errors)
 
 
 def processes_with(variable: str) -> list[str]:
@@ -110,13 +123,28 @@ def assert_batch(output: str) -> None:
 def test_demo_ends_with_nothing_lost_though_a_worker_is_killed(
     kafka_bootstrap_servers: str,
 ) -> None:
-    done = run_demo({"local_kafka": kafka_bootstrap_servers})
+    def publish_on(shown: dict[str, str]) -> None:
+        """A worker that is started by hand goes on where the demonstration ended."""
+        topic = f"{shown['group']}.orders"
+        with psycopg.connect(shown["database_url"], autocommit=True) as link:
+            link.execute("SELECT outbox.publish(%s, 'k', 't', '{}'::jsonb)", (topic,))
+        started = {**shown, "create_topics": "1:1", "http_address": ""}
+        with subprocess.Popen([COMMAND, "run"], env=environment(started)) as worker:
+            try:
+                tail = ("tail", topic, "--from-beginning", "--max", "1")
+                wait_until(
+                    lambda: run_command(*tail, **shown).returncode == 0, 60, "the event is read"
+                )
+            finally:
+                worker.terminate()
+
+    done = run_demo({"local_kafka": kafka_bootstrap_servers}, publish_on)
     assert done.returncode == 0, done.stdout + done.stderr
     assert_class(done.stdout)
     assert_batch(done.stdout)
     assert re.search(r"worker \d+ is killed \(SIGKILL\)", done.stdout)
     assert "Another worker takes over" in done.stdout
-    assert done.stdout.endswith(SUMMARY)
+    assert SUMMARY in done.stdout
     assert done.stderr == ""
 
 
@@ -132,24 +160,13 @@ def read_until(stream: IO[str], begin: str) -> str:
 
 @pytest.mark.slow
 def test_demo_without_a_broker_says_that_the_guarantee_is_not_shown() -> None:
-    mark = str(uuid4())
-    with subprocess.Popen(
-        [COMMAND, "demo", "--keep"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**environment({}), MARK: mark, "PATH": ""},
-    ) as demo:
-        assert demo.stdout is not None
-        output = read_until(demo.stdout, "export OUTBOX_KAFKA_BOOTSTRAP_SERVERS=")
-        # The servers are there, for whoever takes what is printed.
-        url = re.findall(r"^export OUTBOX_DATABASE_URL='?([^'\n]+)'?$", output, re.MULTILINE)
-        with psycopg.connect(*url) as link:
+    def look(shown: dict[str, str]) -> None:
+        # Servers of its own: a worker that is started by hand needs nothing else to go on.
+        assert shown.keys() == {"database_url", "kafka_bootstrap_servers"}
+        with psycopg.connect(shown["database_url"]) as link:
             assert link.execute("SELECT count(*) > 50 FROM outbox.event").fetchone() == (True,)
-        demo.send_signal(signal.SIGINT)
-        rest, errors = demo.communicate(timeout=patient(RUN_S))
-    assert processes_with(f"{MARK}={mark}") == []
-    done = subprocess.CompletedProcess(demo.args, demo.returncode, output + rest, errors)
+
+    done = run_demo({}, look, PATH="")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "NOT the guarantee" in done.stdout
     assert "No worker is killed" in done.stdout
