@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import domain
+import outbox_school
 from bench import statements
 from bench.figures import Latency
 
@@ -36,9 +36,9 @@ def fill(place: Place, essays: int) -> Filled:
     """Register a batch and provision it over several connections at once."""
     batch_id = uuid.uuid4()
     with place.connect() as link:
-        registered = domain.handle(
+        registered = outbox_school.handle(
             link,
-            domain.commands.RegisterBatch(
+            outbox_school.commands.RegisterBatch(
                 actor="bench",
                 batch_id=batch_id,
                 user_id="teacher",
@@ -46,7 +46,7 @@ def fill(place: Place, essays: int) -> Filled:
                 expected_essay_count=essays,
             ),
         )
-    if isinstance(registered, domain.Refused):
+    if isinstance(registered, outbox_school.Refused):
         raise RuntimeError(f"the batch was refused: {registered.message}")  # noqa: TRY004  no type error
     began = time.perf_counter()
     with ThreadPoolExecutor(CONNECTIONS) as pool:
@@ -60,7 +60,7 @@ def _provision(place: Place, batch_id: uuid.UUID, numbers: range) -> list[float]
     taken = []
     with place.connect() as link:
         for number in numbers:
-            command = domain.commands.ProvisionContent(
+            command = outbox_school.commands.ProvisionContent(
                 actor="bench",
                 batch_id=batch_id,
                 text_storage_id=f"text-{number}",
@@ -69,8 +69,11 @@ def _provision(place: Place, batch_id: uuid.UUID, numbers: range) -> list[float]
                 file_size_bytes=20_000,
             )
             began = time.perf_counter()
-            result = domain.handle(link, command)
+            result = outbox_school.handle(link, command)
             taken.append((time.perf_counter() - began) * 1000)
-            if not isinstance(result, domain.results.ContentResult) or result.status != "assigned":
+            if (
+                not isinstance(result, outbox_school.results.ContentResult)
+                or result.status != "assigned"
+            ):
                 raise RuntimeError(f"text {number} got no slot: {result}")
     return taken

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 from bench import statements
 from bench.figures import Latency
 from bench.scene import WAIT_S, wait_for
-from domain.stores import student
-from domain.stores.student import Person
+from outbox_school.stores import student
+from outbox_school.stores.student import Person
 from outbox_worker.commands.floors import Floors
 from outbox_worker.commands.sessions import OPTIONS
 from outbox_worker.postgres import database

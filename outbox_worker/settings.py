@@ -157,7 +157,7 @@ class Settings(BaseSettings):
             "and the worker is a relay only",
             pattern=r"^([A-Za-z_][\w.]*:[A-Za-z_]\w*)?$",
         ),
-    ] = "domain.school:school"
+    ] = "outbox_school.school:school"
     topic_prefix: Annotated[
         str | None,
         Field(

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from domain.settings import SchoolSettings
+from outbox_school.settings import SchoolSettings
 from outbox_worker.settings import Settings
 from tests.cli.conftest import run_command
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from domain.school import school
+from outbox_school.school import school
 from outbox_worker.commands.outcome import Rejected, Succeeded
 from outbox_worker.postgres import database as connections
 from tests.commands.inbox import PREFIX, events, look, new_executor, run_all, submit

@@ -11,16 +11,16 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID, uuid4
 
-from domain import commands
-from domain.handle import handle
-from domain.overdue import Decided, decide_overdue
-from domain.readiness import ready_if_decided
+from outbox_school import commands
+from outbox_school.handle import handle
+from outbox_school.overdue import Decided, decide_overdue
+from outbox_school.readiness import ready_if_decided
 from outbox_worker.application import Context, Refused, append
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from domain.results import ErrorCode, Result
+    from outbox_school.results import ErrorCode, Result
     from outbox_worker.application import Connection
 
 NOON: Final = datetime(2030, 5, 17, 12, tzinfo=UTC)

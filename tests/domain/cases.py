@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-import domain
+import outbox_school
 from outbox_worker.application import Refused
 from tests.domain.facts import Told, events, facts, number, succeeds
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
-    from domain.commands import AnyCommand
-    from domain.results import Result
+    from outbox_school.commands import AnyCommand
+    from outbox_school.results import Result
     from tests.domain.facts import Connection
 
 NOON: Final = datetime(2030, 5, 17, 12, tzinfo=UTC)
@@ -55,9 +55,9 @@ def told(kind: str, key: UUID, /, **payload: JsonValue) -> Told:
 def check(connection: Connection, case: Case) -> None:
     """Play the row: exact result, exact events, and nothing written where it was refused."""
     for each in case.before:
-        succeeds(domain.handle(connection, each))
+        succeeds(outbox_school.handle(connection, each))
     known, rows = len(events(connection)), facts(connection)
-    assert domain.handle(connection, case.command, now=NOON) == case.result
+    assert outbox_school.handle(connection, case.command, now=NOON) == case.result
     assert events(connection)[known:] == list(case.told)
     if isinstance(case.result, Refused) or not case.told:
         assert facts(connection) == rows

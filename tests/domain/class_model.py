@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from domain.commands import (
+from outbox_school.commands import (
     CreateClass,
     CreateStudent,
     DeleteClass,

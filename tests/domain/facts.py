@@ -6,14 +6,14 @@ import json
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 
-from domain.results import ErrorCode
+from outbox_school.results import ErrorCode
 from outbox_worker.application import Refused
 
 if TYPE_CHECKING:
     from psycopg import Connection as Postgres
     from pydantic import JsonValue
 
-    from domain.results import Result
+    from outbox_school.results import Result
 
     Connection = Postgres[Any]
 

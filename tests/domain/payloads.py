@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from domain.handle import parse
-from domain.results import ErrorCode
+from outbox_school.handle import parse
+from outbox_school.results import ErrorCode
 from outbox_worker.application import Envelope, Refused
 from tests.domain.facts import number
 

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 import psycopg
 from typing_extensions import override
 
-import domain
+import outbox_school
 from outbox_worker.application import Command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
     from typing import Self
 
-    from domain.commands import AnyCommand
+    from outbox_school.commands import AnyCommand
 
 PATIENCE_S: Final = 60.0
 GLANCE_S: Final = 0.003
@@ -133,7 +133,7 @@ class Actor:
 
 def carry_out(link: psycopg.Connection[Any], work: Work) -> object:
     """What came of the work: the result of a command, or what the function returns."""
-    return domain.handle(link, work) if isinstance(work, Command) else work(link)
+    return outbox_school.handle(link, work) if isinstance(work, Command) else work(link)
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-import domain
+import outbox_school
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Future
 
-    from domain.commands import AnyCommand
-    from domain.results import Result
+    from outbox_school.commands import AnyCommand
+    from outbox_school.results import Result
     from tests.domain.facts import Connection
 
 WAIT_S = 60.0
@@ -33,7 +33,7 @@ class Side:
 
     def begin(self, command: AnyCommand) -> Future[Result]:
         """Start a command; its future is done when the command is."""
-        return self._pool.submit(domain.handle, self.link, command)
+        return self._pool.submit(outbox_school.handle, self.link, command)
 
     def begin_blocked(self, command: AnyCommand) -> Future[Result]:
         """Start a command that has to wait for another transaction, and return once it does."""

@@ -16,8 +16,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-import domain
-from domain.results import ContentResult
+import outbox_school
+from outbox_school.results import ContentResult
 from tests.domain.uploader import START, connect
 from tests.domain.uploads import text
 from tests.harness.waiting import patient, wait_until
@@ -26,8 +26,8 @@ from tests.harness.workers import ROOT
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from domain.commands import AnyCommand
-    from domain.results import Result
+    from outbox_school.commands import AnyCommand
+    from outbox_school.results import Result
     from tests.domain.facts import Connection
 
 PROCESSES: Final = 5
@@ -86,7 +86,7 @@ class Crowd:
         shares = [commands[n :: len(self._links)] for n in range(len(self._links))]
 
         def work(link: Connection, share: Sequence[AnyCommand]) -> list[Result]:
-            return [domain.handle(link, command) for command in share]
+            return [outbox_school.handle(link, command) for command in share]
 
         done = list(self._pool.map(work, self._links, shares))
         return [done[n % len(done)][n // len(done)] for n in range(len(commands))]

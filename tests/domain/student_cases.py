@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from domain.commands import CreateClass, CreateStudent, DeleteStudent, UpdateStudent
-from domain.results import ErrorCode, StudentResult
+from outbox_school.commands import CreateClass, CreateStudent, DeleteStudent, UpdateStudent
+from outbox_school.results import ErrorCode, StudentResult
 from tests.domain.cases import COMMAND, CORRELATION, Case, told
 from tests.domain.facts import (
     ANNA,

@@ -9,10 +9,10 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from domain import commands
-from domain.handle import handle
-from domain.results import ContentResult
-from domain.slots import IsolationLevelError
+from outbox_school import commands
+from outbox_school.handle import handle
+from outbox_school.results import ContentResult
+from outbox_school.slots import IsolationLevelError
 from tests.domain.authors import (
     CONFIRMED,
     NOON,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
-    from domain.results import Result
+    from outbox_school.results import Result
     from outbox_worker.application import Connection
     from tests.domain.authors import Room
     from tests.domain.crowd import Work

@@ -14,9 +14,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.handle import handle
-from domain.overdue import Decided
-from domain.results import ConfirmationResult
+from outbox_school.handle import handle
+from outbox_school.overdue import Decided
+from outbox_school.results import ConfirmationResult
 from outbox_worker.postgres import database as connections
 from tests.domain.authors import (
     CONFIRMED,

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from domain import commands
-from domain.handle import handle
-from domain.overdue import Decided, decide_overdue
-from domain.results import ConfirmationResult, SuggestionResult
+from outbox_school import commands
+from outbox_school.handle import handle
+from outbox_school.overdue import Decided, decide_overdue
+from outbox_school.results import ConfirmationResult, SuggestionResult
 from outbox_worker.application import Refused
 from outbox_worker.postgres import database as connections
 from tests.domain import authors

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 
 import sql
-from domain.overdue import OPTIONS
+from outbox_school.overdue import OPTIONS
 from outbox_worker.postgres import database as connections
 from tests.domain.authors import DAY, NOON, TEACHER
 

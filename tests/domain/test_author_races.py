@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import pytest
 
-from domain.overdue import Decided
-from domain.results import ConfirmationResult
+from outbox_school.overdue import Decided
+from outbox_school.results import ConfirmationResult
 from outbox_worker.application import Refused
 from outbox_worker.postgres import database as connections
 from tests.domain.authors import (

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 from typing_extensions import override
 
-import domain
+import outbox_school
 from tests.domain.cases import CORRELATION
 from tests.domain.facts import ANNA, BO, events, number
 from tests.domain.upload_model import Desk, name_of
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from uuid import UUID
 
-    from domain.results import Result
+    from outbox_school.results import Result
     from tests.domain.facts import Connection
     from tests.domain.upload_model import Event, UploadCommand
 
@@ -61,7 +61,7 @@ COMMANDS: Final = texts | texts | texts | failures | plain | odd
 
 
 def run(link: Connection, command: UploadCommand) -> Result:
-    return domain.handle(link, command)
+    return outbox_school.handle(link, command)
 
 
 def told(link: Connection) -> list[Event]:
@@ -197,7 +197,7 @@ class Batches(RuleBasedStateMachine):
         judge(self.links[0])
         for desk in self.desks.values():
             owner = desk.registration.user_id if desk.registration else ANNA
-            view = domain.reads.get_batch(self.links[0], owner, desk.batch_id)
+            view = outbox_school.reads.get_batch(self.links[0], owner, desk.batch_id)
             assert (view is not None) == (desk.registration is not None)
             if view is not None:
                 assert view.assigned_count == sum(each.kind == "text" for each in desk.taken)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-import domain
+import outbox_school
 import sql
 from outbox_worker.commands.sessions import OPTIONS
 from outbox_worker.postgres import database as connections
@@ -131,10 +131,10 @@ def seeded(migrated_database_url: str) -> str:
         link.execute(ID)
         for statement in SEED.values():
             link.execute(statement, {"batches": BATCHES}, prepare=False)
-        succeeds(domain.handle(link, registration(1_000, LARGE)))
+        succeeds(outbox_school.handle(link, registration(1_000, LARGE)))
         with link.transaction():
             for name in range(500):
-                succeeds(domain.handle(link, text(name, LARGE)))
+                succeeds(outbox_school.handle(link, text(name, LARGE)))
         for table in ("batch", "batch_gate", "slot", "content", "failure"):
             link.execute(f"VACUUM ANALYZE school.{table}", prepare=False)
     return migrated_database_url

@@ -8,10 +8,10 @@ import psycopg
 import pytest
 from pydantic_core import to_json
 
-import domain
-from domain.commands import CreateClass, DeleteClass, RegisterBatch
-from domain.handle import parse
-from domain.results import BatchResult, ClassResult, ErrorCode
+import outbox_school
+from outbox_school.commands import CreateClass, DeleteClass, RegisterBatch
+from outbox_school.handle import parse
+from outbox_school.results import BatchResult, ClassResult, ErrorCode
 from tests.domain.cases import CORRELATION, NOON
 from tests.domain.facts import ANNA, BO, events, number, refused, succeeds
 from tests.domain.payloads import ENVELOPE, VALID, errors
@@ -47,17 +47,17 @@ def connection(undone: Connection) -> Connection:
 
 def make_class(connection: Connection, owner: str = ANNA) -> None:
     made = CreateClass(actor=owner, class_id=CLASS, name="9B", course_codes=["SV1"])
-    succeeds(domain.handle(connection, made))
+    succeeds(outbox_school.handle(connection, made))
 
 
 def essays_of(connection: Connection, batch_id: UUID = BATCH) -> list[UUID]:
     """The essays of a batch in the order of its slots."""
-    return [each.essay_id for each in domain.reads.get_slots(connection, ANNA, batch_id)]
+    return [each.essay_id for each in outbox_school.reads.get_slots(connection, ANNA, batch_id)]
 
 
 def test_a_batch_has_its_slots_in_the_order_of_the_list(connection: Connection) -> None:
     ids = [essay(3), essay(1), essay(2)]
-    assert domain.handle(connection, registration(essay_ids=ids), now=NOON) == registered()
+    assert outbox_school.handle(connection, registration(essay_ids=ids), now=NOON) == registered()
     rows = uploads(connection)
     assert rows.batches == {
         (BATCH, ANNA, "SV1", "GUEST", None, None, None, 3, CORRELATION, None, None)
@@ -71,14 +71,14 @@ def test_a_batch_has_its_slots_in_the_order_of_the_list(connection: Connection) 
 
 def test_a_count_makes_that_many_slots(connection: Connection) -> None:
     command = registration(essay_ids=None, expected_essay_count=1_000)
-    assert domain.handle(connection, command) == registered()
+    assert outbox_school.handle(connection, command) == registered()
     assert len(set(essays_of(connection))) == 1_000
 
 
 def test_a_batch_with_a_class_is_regular_and_keeps_what_it_is_told(connection: Connection) -> None:
     make_class(connection)
     command = registration(class_id=CLASS, expected_essay_count=2, **FULL)
-    assert domain.handle(connection, command) == registered()
+    assert outbox_school.handle(connection, command) == registered()
     rows = uploads(connection)
     assert rows.batches == {
         (BATCH, ANNA, "SV1", "REGULAR", CLASS, *FULL.values(), 2, CORRELATION, None, None)
@@ -92,22 +92,22 @@ def test_a_class_has_to_be_there_and_the_users(connection: Connection, owner: st
         make_class(connection, owner)
     rows = uploads(connection)
     command = registration(class_id=CLASS)
-    assert domain.handle(connection, command) == refused(
+    assert outbox_school.handle(connection, command) == refused(
         ErrorCode.CLASS_NOT_FOUND, "The user has no such class", class_ids=[str(CLASS)]
     )
     assert uploads(connection) == rows
 
 
 def test_an_unknown_course_registers_nothing_of_the_batch(connection: Connection) -> None:
-    succeeds(domain.handle(connection, text(1)))
+    succeeds(outbox_school.handle(connection, text(1)))
     rows = uploads(connection)
-    assert domain.handle(connection, registration(course_code="SV4")) == refused(
+    assert outbox_school.handle(connection, registration(course_code="SV4")) == refused(
         ErrorCode.COURSE_NOT_FOUND, "There is no such course", course_codes=["SV4"]
     )
     assert uploads(connection) == rows
     # It may be corrected: what waited still does.
-    succeeds(domain.handle(connection, registration()))
-    assert domain.handle(connection, text(1)) == assigned(1, created=False)
+    succeeds(outbox_school.handle(connection, registration()))
+    assert outbox_school.handle(connection, text(1)) == assigned(1, created=False)
 
 
 SAME: Final[Mapping[str, tuple[RegisterBatch, RegisterBatch]]] = {
@@ -132,10 +132,10 @@ SAME: Final[Mapping[str, tuple[RegisterBatch, RegisterBatch]]] = {
 @pytest.mark.parametrize("name", SAME)
 def test_the_same_registration_again_writes_nothing(connection: Connection, name: str) -> None:
     first, again = SAME[name]
-    assert domain.handle(connection, first) == registered()
-    succeeds(domain.handle(connection, text(1)))
+    assert outbox_school.handle(connection, first) == registered()
+    succeeds(outbox_school.handle(connection, text(1)))
     rows, told = uploads(connection), events(connection)
-    assert domain.handle(connection, again) == registered(created=False)
+    assert outbox_school.handle(connection, again) == registered(created=False)
     assert (uploads(connection), events(connection)) == (rows, told)
 
 
@@ -168,9 +168,9 @@ def test_another_registration_under_the_same_id_is_refused(
     connection: Connection, name: str
 ) -> None:
     other, fields = OTHER[name]
-    succeeds(domain.handle(connection, registration(**FULL)))
+    succeeds(outbox_school.handle(connection, registration(**FULL)))
     rows = uploads(connection)
-    assert domain.handle(connection, other) == conflict(fields)
+    assert outbox_school.handle(connection, other) == conflict(fields)
     assert uploads(connection) == rows
 
 
@@ -185,9 +185,11 @@ def conflict(fields: list[str]) -> Refused:
 
 def test_a_regular_batch_again_without_its_class_is_another_one(connection: Connection) -> None:
     make_class(connection)
-    succeeds(domain.handle(connection, registration(class_id=CLASS)))
-    assert domain.handle(connection, registration()) == conflict(["class_id"])
-    assert domain.handle(connection, registration(class_id=CLASS)) == registered(created=False)
+    succeeds(outbox_school.handle(connection, registration(class_id=CLASS)))
+    assert outbox_school.handle(connection, registration()) == conflict(["class_id"])
+    assert outbox_school.handle(connection, registration(class_id=CLASS)) == registered(
+        created=False
+    )
 
 
 INVALID: Final[Mapping[str, tuple[dict[str, Any], str]]] = {
@@ -209,7 +211,7 @@ def test_there_are_1_to_1000_distinct_essays(name: str) -> None:
     given, path = INVALID[name]
     payload = {k: v for k, v in VALID["RegisterBatch"].items() if k != "expected_essay_count"}
     found = parse("RegisterBatch", to_json(payload | given), ENVELOPE)
-    assert isinstance(found, domain.Refused)
+    assert isinstance(found, outbox_school.Refused)
     assert found.code == ErrorCode.VALIDATION_ERROR
     assert [each["path"] for each in errors(found)] == [path]
 
@@ -217,21 +219,21 @@ def test_there_are_1_to_1000_distinct_essays(name: str) -> None:
 def test_a_class_is_in_use_until_its_batch_is_completed(connection: Connection) -> None:
     make_class(connection)
     delete = DeleteClass(actor=ANNA, class_id=CLASS)
-    succeeds(domain.handle(connection, registration(1, class_id=CLASS)))
-    assert domain.handle(connection, delete) == refused(
+    succeeds(outbox_school.handle(connection, registration(1, class_id=CLASS)))
+    assert outbox_school.handle(connection, delete) == refused(
         ErrorCode.CLASS_IN_USE, "A batch of this class is not completed", class_id=str(CLASS)
     )
-    succeeds(domain.handle(connection, broken(1)))
-    assert domain.handle(connection, delete) == ClassResult(class_id=CLASS)
+    succeeds(outbox_school.handle(connection, broken(1)))
+    assert outbox_school.handle(connection, delete) == ClassResult(class_id=CLASS)
     # A completed batch outlives its class, and is the same one still.
     command = registration(1, class_id=CLASS)
-    assert domain.handle(connection, command) == registered(created=False)
+    assert outbox_school.handle(connection, command) == registered(created=False)
 
 
 def test_a_batch_can_be_read_by_its_owner_and_nobody_else(connection: Connection) -> None:
     for each in (registration(3, **FULL), text(1), broken(2, code="CONTENT_TOO_SHORT")):
-        succeeds(domain.handle(connection, each, now=NOON))
-    found = domain.reads.get_batch(connection, ANNA, BATCH)
+        succeeds(outbox_school.handle(connection, each, now=NOON))
+    found = outbox_school.reads.get_batch(connection, ANNA, BATCH)
     assert found is not None
     view = found._asdict()
     assert view.pop("registered_at") is not None
@@ -250,7 +252,7 @@ def test_a_batch_can_be_read_by_its_owner_and_nobody_else(connection: Connection
         "provisioned_at": None,
         "completed_at": None,
     }
-    slots = domain.reads.get_slots(connection, ANNA, BATCH)
+    slots = outbox_school.reads.get_slots(connection, ANNA, BATCH)
     assert [tuple(each)[:7] for each in slots] == [
         (1, essay(1), "assigned", "text-1", "upload-1", "essay 1.docx", None),
         (2, essay(2), "failed", None, "upload-2", "essay 2.docx", "CONTENT_TOO_SHORT"),
@@ -259,20 +261,20 @@ def test_a_batch_can_be_read_by_its_owner_and_nobody_else(connection: Connection
     assert [tuple(each)[7:] for each in slots] == [
         (None, None, None, None, taken_at) for taken_at in (NOON, NOON, None)
     ]
-    assert domain.reads.get_batch(connection, BO, BATCH) is None
-    assert domain.reads.get_slots(connection, BO, BATCH) == []
-    assert domain.reads.list_batches(connection, BO).items == []
+    assert outbox_school.reads.get_batch(connection, BO, BATCH) is None
+    assert outbox_school.reads.get_slots(connection, BO, BATCH) == []
+    assert outbox_school.reads.list_batches(connection, BO).items == []
 
 
 def test_batches_are_listed_newest_first_page_by_page(connection: Connection) -> None:
     ids = [number(n) for n in range(1, 6)]
     for batch_id in ids:
-        result = domain.handle(connection, registration(1, batch_id))
+        result = outbox_school.handle(connection, registration(1, batch_id))
         assert result == BatchResult(batch_id=batch_id, created=True)
     found: list[UUID] = []
     after = None
     while True:
-        page = domain.reads.list_batches(connection, ANNA, after=after, limit=2)
+        page = outbox_school.reads.list_batches(connection, ANNA, after=after, limit=2)
         found += [each.batch_id for each in page.items]
         after = page.next
         if after is None:
@@ -286,8 +288,8 @@ def test_a_service_that_may_do_no_more_than_the_domain_needs_can_fill_a_batch(
     connection.execute("SET LOCAL ROLE outbox_domain")
     make_class(connection)
     for each in (text(1), registration(3, class_id=CLASS), broken(2), text(3), text(4), text(4)):
-        succeeds(domain.handle(connection, each))
-    view = domain.reads.get_batch(connection, ANNA, BATCH)
+        succeeds(outbox_school.handle(connection, each))
+    view = outbox_school.reads.get_batch(connection, ANNA, BATCH)
     assert view is not None
     assert view.status == "awaiting_associations"
     with pytest.raises(psycopg.errors.InsufficientPrivilege):

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 from typing_extensions import override
 
-import domain
-from domain.commands import (
+import outbox_school
+from outbox_school.commands import (
     CreateClass,
     CreateStudent,
     DeleteClass,
@@ -25,7 +25,7 @@ from domain.commands import (
     UpdateClass,
     UpdateStudent,
 )
-from domain.results import ClassResult, StudentResult
+from outbox_school.results import ClassResult, StudentResult
 from outbox_worker.application import Refused
 from tests.domain.class_model import Expected, School, SchoolCommand
 from tests.domain.facts import ANNA, BO, events, facts, number
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from uuid import UUID
 
-    from domain.results import Result
+    from outbox_school.results import Result
     from tests.domain.facts import Connection
 
 LINKS: Final = 3
@@ -114,7 +114,7 @@ def run(link: Connection, command: SchoolCommand) -> str | UUID:
     """Carry it out as the executor does: a deadlock costs nothing but another try."""
     while True:
         try:
-            return outcome(domain.handle(link, command))
+            return outcome(outbox_school.handle(link, command))
         except psycopg.errors.DeadlockDetected:
             # Two students who swap their addresses; Postgres lets one of them go on.
             continue
@@ -157,7 +157,7 @@ class SchoolMachine(RuleBasedStateMachine):
         school = self.school.copy()
         expected = [school.play(command) for command in commands]
         with self.links[0].transaction(force_rollback=not commit):
-            found = [outcome(domain.handle(self.links[0], command)) for command in commands]
+            found = [outcome(outbox_school.handle(self.links[0], command)) for command in commands]
         assert found == [each.outcome for each in expected]
         if commit:
             self.school = school
@@ -198,12 +198,12 @@ class SchoolMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """What is read at the end is what the model has."""
         for owner in (ANNA, BO):
-            page = domain.reads.list_classes(self.links[0], owner, limit=100)
+            page = outbox_school.reads.list_classes(self.links[0], owner, limit=100)
             assert {each.class_id: each.student_count for each in page.items} == {
                 key: sum(pair[0] == key for pair in self.school.enrolments)
                 for key in self.school.of(owner, self.school.classes)
             }
-            students = domain.reads.list_students(self.links[0], owner, limit=100)
+            students = outbox_school.reads.list_students(self.links[0], owner, limit=100)
             assert {each.student_id: set(each.class_ids) for each in students.items} == {
                 key: {pair[0] for pair in self.school.enrolments if pair[1] == key}
                 for key in self.school.of(owner, self.school.students)

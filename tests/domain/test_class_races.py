@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 import pytest
 
-import domain
-from domain.commands import (
+import outbox_school
+from outbox_school.commands import (
     CreateClass,
     CreateStudent,
     DeleteClass,
@@ -19,13 +19,13 @@ from domain.commands import (
     UpdateClass,
     UpdateStudent,
 )
-from domain.results import ErrorCode
+from outbox_school.results import ErrorCode
 from outbox_worker.application import Refused
 from tests.domain.facts import ANNA, BO, events, facts, not_found, number, succeeds, taken
 from tests.domain.side import WAIT_S, sides
 
 if TYPE_CHECKING:
-    from domain.commands import AnyCommand
+    from outbox_school.commands import AnyCommand
     from tests.domain.facts import Connection
 
 ONE, TWO, STUDENT, OTHER = number(1), number(2), number(3), number(4)
@@ -45,7 +45,7 @@ def pupil(**fields: object) -> CreateStudent:
 
 def play(connection: Connection, *commands: AnyCommand) -> None:
     for command in commands:
-        succeeds(domain.handle(connection, command))
+        succeeds(outbox_school.handle(connection, command))
 
 
 def code(result: object) -> str:
@@ -60,7 +60,7 @@ def test_of_two_students_with_one_address_the_second_waits_for_the_first(
 ) -> None:
     with sides(database) as (side,):
         with connection.transaction(force_rollback=not commits):
-            succeeds(domain.handle(connection, pupil(email=EMAIL)))
+            succeeds(outbox_school.handle(connection, pupil(email=EMAIL)))
             waiting = side.begin_blocked(pupil(email=second))
         result = waiting.result(WAIT_S)
     if commits:
@@ -78,7 +78,7 @@ def test_a_changed_address_waits_for_one_that_is_being_created(
     play(connection, pupil(student_id=STUDENT))
     with sides(database) as (side,):
         with connection.transaction(force_rollback=not commits):
-            succeeds(domain.handle(connection, pupil(email=EMAIL)))
+            succeeds(outbox_school.handle(connection, pupil(email=EMAIL)))
             change = UpdateStudent(actor=ANNA, student_id=STUDENT, email=EMAIL)
             waiting = side.begin_blocked(change)
         result = waiting.result(WAIT_S)
@@ -276,7 +276,7 @@ def test_a_ring_of_deletions_ends_without_a_deadlock(database: str, connection: 
         def run(order: AnyCommand, gate: threading.Barrier = gate) -> None:
             with psycopg.connect(database, autocommit=True) as link:
                 gate.wait(WAIT_S)
-                succeeds(domain.handle(link, order))
+                succeeds(outbox_school.handle(link, order))
 
         with ThreadPoolExecutor(len(orders)) as pool:
             list(pool.map(run, orders))
@@ -289,7 +289,7 @@ def test_many_students_with_one_address_at_once_one_wins(
 ) -> None:
     def run(_: int) -> bool:
         with psycopg.connect(database, autocommit=True) as link:
-            return not isinstance(domain.handle(link, pupil(email=EMAIL)), Refused)
+            return not isinstance(outbox_school.handle(link, pupil(email=EMAIL)), Refused)
 
     with ThreadPoolExecutor(12) as pool:
         assert sum(pool.map(run, range(48))) == 1

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-import domain
-from domain.commands import CreateClass, CreateStudent, DeleteClass, UpdateClass
-from domain.results import ClassResult, ErrorCode
+import outbox_school
+from outbox_school.commands import CreateClass, CreateStudent, DeleteClass, UpdateClass
+from outbox_school.results import ClassResult, ErrorCode
 from tests.domain.cases import COMMAND, CORRELATION, Case, check, told
 from tests.domain.facts import (
     ANNA,
@@ -223,8 +223,8 @@ def test_each_rule_of_classes(connection: Connection, case: Case) -> None:
 
 @pytest.mark.parametrize("code", KNOWN)
 def test_every_course_of_the_list_is_known(connection: Connection, code: str) -> None:
-    succeeds(domain.handle(connection, create(course_codes=[code])))
-    view = domain.reads.get_class(connection, ANNA, CLASS)
+    succeeds(outbox_school.handle(connection, create(course_codes=[code])))
+    view = outbox_school.reads.get_class(connection, ANNA, CLASS)
     assert view
     names = {"ENG": "English", "SV": "Svenska"}
     stem, level = code[:-1], code[-1]
@@ -238,17 +238,17 @@ def test_no_course_is_known_beside_the_list(connection: Connection) -> None:
 
 
 def test_without_a_correlation_id_events_carry_that_of_the_command(connection: Connection) -> None:
-    succeeds(domain.handle(connection, create(command_id=COMMAND)))
+    succeeds(outbox_school.handle(connection, create(command_id=COMMAND)))
     (event,) = events(connection)
     assert event.payload["correlation_id"] == str(COMMAND)
     assert event.headers == {"correlation-id": str(COMMAND)}
 
 
 def test_a_change_leaves_the_day_of_creation_alone(connection: Connection) -> None:
-    succeeds(domain.handle(connection, create()))
-    before = domain.reads.get_class(connection, ANNA, CLASS)
-    succeeds(domain.handle(connection, update(name="9C")))
-    after = domain.reads.get_class(connection, ANNA, CLASS)
+    succeeds(outbox_school.handle(connection, create()))
+    before = outbox_school.reads.get_class(connection, ANNA, CLASS)
+    succeeds(outbox_school.handle(connection, update(name="9C")))
+    after = outbox_school.reads.get_class(connection, ANNA, CLASS)
     assert before
     assert after
     assert (after.name, after.created_at) == ("9C", before.created_at)
@@ -257,11 +257,11 @@ def test_a_change_leaves_the_day_of_creation_alone(connection: Connection) -> No
 
 def test_enrolments_go_with_a_class_and_its_students_stay(connection: Connection) -> None:
     other = number(2)
-    succeeds(domain.handle(connection, create()))
-    succeeds(domain.handle(connection, create(class_id=other)))
+    succeeds(outbox_school.handle(connection, create()))
+    succeeds(outbox_school.handle(connection, create(class_id=other)))
     student = CreateStudent(actor=ANNA, first_name="Ada", last_name="Ek", class_ids=[CLASS, other])
-    succeeds(domain.handle(connection, student))
-    succeeds(domain.handle(connection, delete()))
+    succeeds(outbox_school.handle(connection, student))
+    succeeds(outbox_school.handle(connection, delete()))
     rows = facts(connection)
     assert rows.enrolments == {(other, student.command_id)}
     assert {row[0] for row in rows.students} == {student.command_id}
@@ -272,7 +272,7 @@ def test_enrolments_go_with_a_class_and_its_students_stay(connection: Connection
 def test_a_class_is_in_use_until_its_batches_are_completed(
     connection: Connection, done: str | None
 ) -> None:
-    succeeds(domain.handle(connection, create()))
+    succeeds(outbox_school.handle(connection, create()))
     batch = {"batch": number(7), "class": CLASS, "done": done}
     connection.execute(INSERT_BATCH, batch)
     expected = (
@@ -286,23 +286,23 @@ def test_a_class_is_in_use_until_its_batches_are_completed(
     )
     rows = facts(connection)
     known = len(events(connection))
-    assert domain.handle(connection, delete()) == expected
+    assert outbox_school.handle(connection, delete()) == expected
     assert (facts(connection) == rows) == (done is None)
     assert len(events(connection)) - known == (1 if done else 0)
 
 
 def test_a_class_in_use_by_one_of_its_batches_is_in_use(connection: Connection) -> None:
-    succeeds(domain.handle(connection, create()))
+    succeeds(outbox_school.handle(connection, create()))
     for batch, done in ((7, "2030-01-01T00:00:00Z"), (8, None)):
         connection.execute(INSERT_BATCH, {"batch": number(batch), "class": CLASS, "done": done})
-    result = domain.handle(connection, delete())
-    assert isinstance(result, domain.Refused)
+    result = outbox_school.handle(connection, delete())
+    assert isinstance(result, outbox_school.Refused)
     assert result.code == ErrorCode.CLASS_IN_USE
 
 
 def test_a_deleted_class_can_be_made_again_under_its_id(connection: Connection) -> None:
     for command in (create(), delete(), create(name="9C")):
-        succeeds(domain.handle(connection, command))
+        succeeds(outbox_school.handle(connection, command))
     assert [event.type for event in events(connection)] == [
         "class.created.v1",
         "class.deleted.v1",

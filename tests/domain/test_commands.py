@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from domain import commands
-from domain.commands import CreateClass, CreateStudent, UpdateStudent
-from domain.school import school
+from outbox_school import commands
+from outbox_school.commands import CreateClass, CreateStudent, UpdateStudent
+from outbox_school.school import school
 from tests.domain.payloads import ID, NAMES
 
 

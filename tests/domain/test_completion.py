@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-import domain
-from domain.commands import CreateClass
+import outbox_school
+from outbox_school.commands import CreateClass
 from tests.domain.cases import CORRELATION, NOON
 from tests.domain.facts import ANNA, Told, events, number, succeeds
 from tests.domain.upload_events import (
@@ -22,7 +22,7 @@ from tests.domain.uploads import BATCH, broken, essay, registration, text, uploa
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from domain.commands import AnyCommand
+    from outbox_school.commands import AnyCommand
     from tests.domain.facts import Connection
 
 CLASS: Final = number(50)
@@ -91,16 +91,16 @@ HISTORIES: Final[Mapping[str, tuple[Sequence[AnyCommand], Sequence[Told]]]] = {
 def test_a_full_batch_is_told_once_after_its_slots(connection: Connection, name: str) -> None:
     history, told = HISTORIES[name]
     for each in history:
-        succeeds(domain.handle(connection, each, now=NOON))
+        succeeds(outbox_school.handle(connection, each, now=NOON))
     assert events(connection) == list(told)
 
 
 def test_a_guest_batch_is_completed_with_its_last_slot(connection: Connection) -> None:
     for each in (registration(2), text(1)):
-        succeeds(domain.handle(connection, each, now=NOON))
+        succeeds(outbox_school.handle(connection, each, now=NOON))
     assert uploads(connection).tally == {("GUEST", 1, 0)}
-    succeeds(domain.handle(connection, text(2), now=NOON))
-    view = domain.reads.get_batch(connection, ANNA, BATCH)
+    succeeds(outbox_school.handle(connection, text(2), now=NOON))
+    view = outbox_school.reads.get_batch(connection, ANNA, BATCH)
     assert view is not None
     assert (view.status, view.provisioned_at, view.completed_at) == ("completed", NOON, NOON)
     assert uploads(connection).tally == {("GUEST", 0, 1)}
@@ -108,7 +108,7 @@ def test_a_guest_batch_is_completed_with_its_last_slot(connection: Connection) -
 
 def make_class(connection: Connection) -> None:
     made = CreateClass(actor=ANNA, class_id=CLASS, name="9B", course_codes=["SV1"])
-    succeeds(domain.handle(connection, made))
+    succeeds(outbox_school.handle(connection, made))
 
 
 def told_of_the_batch(connection: Connection) -> list[Told]:
@@ -118,12 +118,12 @@ def told_of_the_batch(connection: Connection) -> list[Told]:
 def test_a_regular_batch_waits_for_its_associations(connection: Connection) -> None:
     make_class(connection)
     for each in (registration(1, class_id=CLASS), text(1)):
-        succeeds(domain.handle(connection, each, now=NOON))
+        succeeds(outbox_school.handle(connection, each, now=NOON))
     assert told_of_the_batch(connection) == [
         slot_assigned(1, 1),
         completed({1: 1}, class_id=CLASS),
     ]
-    view = domain.reads.get_batch(connection, ANNA, BATCH)
+    view = outbox_school.reads.get_batch(connection, ANNA, BATCH)
     assert view is not None
     assert (view.status, view.provisioned_at) == ("awaiting_associations", NOON)
     assert view.completed_at is None
@@ -135,7 +135,7 @@ def test_a_regular_batch_in_which_nothing_is_to_be_decided_is_ready_at_once(
 ) -> None:
     make_class(connection)
     for each in (registration(1, class_id=CLASS), broken(1)):
-        succeeds(domain.handle(connection, each, now=NOON))
+        succeeds(outbox_school.handle(connection, each, now=NOON))
     gone = [failed_file(1, 1)]
     told = told_of_the_batch(connection)
     assert told[:2] == [
@@ -146,7 +146,7 @@ def test_a_regular_batch_in_which_nothing_is_to_be_decided_is_ready_at_once(
         "class.student.associations.confirmed.v1",
         "els.batch.essays.ready.v1",
     ]
-    view = domain.reads.get_batch(connection, ANNA, BATCH)
+    view = outbox_school.reads.get_batch(connection, ANNA, BATCH)
     assert view is not None
     assert (view.status, view.completed_at) == ("completed", NOON)
     assert uploads(connection).tally == {("REGULAR", 0, 1)}
@@ -157,15 +157,15 @@ def test_completion_carries_what_was_registered_whoever_took_the_last_slot(
 ) -> None:
     command = registration(essay_ids=[essay(1)], user_id="cecilia", course_code="ENG7")
     for each in (command, text(1, correlation_id=number(77))):
-        succeeds(domain.handle(connection, each, now=NOON))
+        succeeds(outbox_school.handle(connection, each, now=NOON))
     last = events(connection)[-1]
     assert last.headers == {"correlation-id": str(CORRELATION)}
     assert (last.payload["user_id"], last.payload["course_code"]) == ("cecilia", "ENG7")
 
 
 def test_the_prefix_of_topics_is_that_of_the_caller(connection: Connection) -> None:
-    succeeds(domain.handle(connection, registration(1)))
-    succeeds(domain.handle(connection, text(1), topic_prefix="test."))
+    succeeds(outbox_school.handle(connection, registration(1)))
+    succeeds(outbox_school.handle(connection, text(1), topic_prefix="test."))
     assert [each.topic for each in events(connection)] == [
         "test.els.essay.slot.assigned.v1",
         "test.batch.content.provisioning.completed.v1",

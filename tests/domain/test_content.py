@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final, get_args
 import psycopg
 import pytest
 
-import domain
-from domain.commands import FailureCode
+import outbox_school
+from outbox_school.commands import FailureCode
 from tests.domain.cases import NOON
 from tests.domain.facts import events, number, succeeds
 from tests.domain.payloads import VALID, fault
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
-    from domain.commands import AnyCommand
-    from domain.results import Result
+    from outbox_school.commands import AnyCommand
+    from outbox_school.results import Result
     from tests.domain.facts import Connection, Told
 
 OTHER: Final = number(2)
@@ -165,9 +165,9 @@ def connection(undone: Connection) -> Connection:
 def test_row_of_the_table(connection: Connection, name: str) -> None:
     row = ROWS[name]
     for each in row.before:
-        succeeds(domain.handle(connection, each))
+        succeeds(outbox_school.handle(connection, each))
     known, rows = len(events(connection)), uploads(connection)
-    assert domain.handle(connection, row.command, now=NOON) == row.result
+    assert outbox_school.handle(connection, row.command, now=NOON) == row.result
     assert events(connection)[known:] == list(row.told)
     assert (uploads(connection) != rows) == row.writes
 
@@ -176,8 +176,8 @@ def test_a_text_is_kept_with_everything_that_is_known_of_it(connection: Connecti
     for batch_id in (BATCH, OTHER):
         command = text(1, batch_id, content_md5="c" * 32, raw_file_storage_id="raw-1")
         if batch_id == BATCH:
-            succeeds(domain.handle(connection, registration(1)))
-        succeeds(domain.handle(connection, command))
+            succeeds(outbox_school.handle(connection, registration(1)))
+        succeeds(outbox_school.handle(connection, command))
         row = connection.execute(
             "SELECT file_upload_id, original_file_name, file_size_bytes, content_md5, "
             "raw_file_storage_id, correlation_id FROM school.content WHERE batch_id = %s",
@@ -194,7 +194,7 @@ def test_a_failed_file_is_kept_with_everything_that_is_known_of_it(connection: C
         raw_file_storage_id="raw-1",
         file_size_bytes=7,
     )
-    succeeds(domain.handle(connection, command))
+    succeeds(outbox_school.handle(connection, command))
     row = connection.execute(
         "SELECT original_file_name, code, detail, raw_file_storage_id, file_size_bytes, "
         "correlation_id FROM school.failure"
@@ -215,7 +215,7 @@ def test_a_failed_file_is_kept_and_told_with_its_code(
 ) -> None:
     first: list[AnyCommand] = [registration(2), broken(1, code=code)]
     for each in (*(reversed(first) if early else first), text(2)):
-        succeeds(domain.handle(connection, each, now=NOON))
+        succeeds(outbox_school.handle(connection, each, now=NOON))
     assert connection.execute("SELECT code FROM school.failure").fetchall() == [(code,)]
     gone = [failed_file(1, 1, code)]
     assert events(connection) == [
@@ -227,9 +227,9 @@ def test_a_failed_file_is_kept_and_told_with_its_code(
 
 def test_codes_are_counted_each_by_itself(connection: Connection) -> None:
     codes = [code for times, code in enumerate(CODES, 1) for _ in range(times)]
-    succeeds(domain.handle(connection, registration(len(codes)), now=NOON))
+    succeeds(outbox_school.handle(connection, registration(len(codes)), now=NOON))
     for name, code in enumerate(codes, 1):
-        succeeds(domain.handle(connection, broken(name, code=code), now=NOON))
+        succeeds(outbox_school.handle(connection, broken(name, code=code), now=NOON))
     gone = [failed_file(name, name, code) for name, code in enumerate(codes, 1)]
     by_code: dict[str, JsonValue] = {code: times for times, code in enumerate(CODES, 1)}
     assert events(connection) == [
@@ -246,14 +246,14 @@ def test_an_unknown_code_is_refused_with_its_path(code: str | None) -> None:
 
 
 def test_the_schema_knows_no_other_code(connection: Connection) -> None:
-    succeeds(domain.handle(connection, broken(1)))
+    succeeds(outbox_school.handle(connection, broken(1)))
     with pytest.raises(psycopg.errors.CheckViolation, match="failure_code_is_known"):
         connection.execute("UPDATE school.failure SET code = 'VIRUS_FOUND'")
 
 
 def test_a_slot_says_who_is_in_it_since_when(connection: Connection) -> None:
     for each in (registration(3), text(1), broken(2)):
-        succeeds(domain.handle(connection, each, now=NOON))
+        succeeds(outbox_school.handle(connection, each, now=NOON))
     assert uploads(connection).slots == {
         (BATCH, 1, essay(1), "assigned", "text-1", "upload-1", NOON),
         (BATCH, 2, essay(2), "failed", None, "upload-2", NOON),
@@ -264,7 +264,7 @@ def test_a_slot_says_who_is_in_it_since_when(connection: Connection) -> None:
 def test_commands_of_one_transaction_see_each_other(connection: Connection) -> None:
     with connection.transaction():
         results = [
-            domain.handle(connection, each)
+            outbox_school.handle(connection, each)
             for each in (text(1), broken(2), registration(3), text(3), text(3), text(4), broken(5))
         ]
     assert results[0] == pending()
@@ -277,14 +277,14 @@ def test_commands_of_one_transaction_see_each_other(connection: Connection) -> N
 
 
 def test_what_a_transaction_took_is_free_when_it_is_rolled_back(connection: Connection) -> None:
-    succeeds(domain.handle(connection, registration(1)))
+    succeeds(outbox_school.handle(connection, registration(1)))
     rows = uploads(connection)
     with connection.transaction(force_rollback=True):
-        assert domain.handle(connection, text(1)) == assigned(1)
-        assert domain.handle(connection, text(2)) == excess()
+        assert outbox_school.handle(connection, text(1)) == assigned(1)
+        assert outbox_school.handle(connection, text(2)) == excess()
     assert uploads(connection) == rows
     assert events(connection) == []
-    assert domain.handle(connection, text(2)) == assigned(1)
+    assert outbox_school.handle(connection, text(2)) == assigned(1)
 
 
 @pytest.mark.parametrize("command", [text(1), broken(1), registration(1)])
@@ -296,14 +296,14 @@ def test_a_transaction_that_would_not_look_again_is_refused_with_the_way_out(
 ) -> None:
     with psycopg.connect(migrated_database_url, autocommit=True) as link:
         link.isolation_level = psycopg.IsolationLevel[level.replace(" ", "_")]
-        with pytest.raises(domain.IsolationLevelError, match=f"{level}.*READ COMMITTED"):
-            domain.handle(link, command)
+        with pytest.raises(outbox_school.IsolationLevelError, match=f"{level}.*READ COMMITTED"):
+            outbox_school.handle(link, command)
         assert not any(uploads(link))
 
 
 def test_the_schema_keeps_a_text_in_one_slot(connection: Connection) -> None:
     for each in (registration(2), text(1)):
-        succeeds(domain.handle(connection, each))
+        succeeds(outbox_school.handle(connection, each))
     with pytest.raises(psycopg.errors.UniqueViolation, match="slot_holds_a_text_once"):
         connection.execute(
             "UPDATE school.slot SET status = 'assigned', text_storage_id = 'text-1', "
@@ -313,7 +313,7 @@ def test_the_schema_keeps_a_text_in_one_slot(connection: Connection) -> None:
 
 def test_the_schema_keeps_a_failed_upload_in_one_slot(connection: Connection) -> None:
     for each in (registration(2), broken(1)):
-        succeeds(domain.handle(connection, each))
+        succeeds(outbox_school.handle(connection, each))
     with pytest.raises(psycopg.errors.UniqueViolation, match="slot_fails_once_for_an_upload"):
         connection.execute(
             "UPDATE school.slot SET status = 'failed', file_upload_id = 'upload-1' "

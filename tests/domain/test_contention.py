@@ -15,8 +15,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-import domain
-from domain.results import ContentResult, FailureResult
+import outbox_school
+from outbox_school.results import ContentResult, FailureResult
 from outbox_worker.postgres import database as connections
 from tests.domain import stampede
 from tests.domain.facts import succeeds
@@ -32,8 +32,8 @@ from tests.harness.workers import ROOT
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from domain.commands import AnyCommand
-    from domain.results import Result
+    from outbox_school.commands import AnyCommand
+    from outbox_school.results import Result
     from tests.domain.facts import Connection
     from tests.domain.stampede import Crowd, Rush
     from tests.domain.upload_rules import Story
@@ -64,7 +64,7 @@ def crowd(database: str) -> Iterator[Crowd]:
 
 def register(link: Connection, count: int, batch_id: UUID | None = None) -> UUID:
     found = batch_id or uuid4()
-    succeeds(domain.handle(link, registration(count, found)))
+    succeeds(outbox_school.handle(link, registration(count, found)))
     return found
 
 
@@ -187,7 +187,7 @@ def test_who_waits_for_the_holder_of_the_last_slot_gets_it_when_that_rolls_back(
     batch_id = register(link, 1)
     with sides(database) as (side,):
         with link.transaction(force_rollback=True):
-            succeeds(domain.handle(link, text(1, batch_id)))
+            succeeds(outbox_school.handle(link, text(1, batch_id)))
             waiter = side.begin_blocked(text(2, batch_id))
         result = waiter.result(WAIT_S)
     assert result == assigned(1).model_copy(update={"batch_id": batch_id})
@@ -201,7 +201,7 @@ def test_who_waits_for_the_holder_of_the_last_slot_is_excess_when_that_commits(
     batch_id = register(link, 1)
     with sides(database) as (side,):
         with link.transaction():
-            succeeds(domain.handle(link, text(1, batch_id)))
+            succeeds(outbox_school.handle(link, text(1, batch_id)))
             waiter = side.begin_blocked(text(2, batch_id))
         assert waiter.result(WAIT_S) == excess().model_copy(update={"batch_id": batch_id})
     judge(link)
@@ -214,13 +214,13 @@ def test_who_takes_the_last_slot_waits_for_the_others_and_knows_then(
     batch_id = register(link, 2)
     with sides(database) as (side,):
         with link.transaction(force_rollback=not commits):
-            succeeds(domain.handle(link, text(1, batch_id)))
+            succeeds(outbox_school.handle(link, text(1, batch_id)))
             last = side.begin_blocked(text(2, batch_id))
         succeeds(last.result(WAIT_S))
     kinds = [kind for kind, _ in only(judge(link), batch_id).told]
     assert kinds.count(COMPLETED) == commits
     if not commits:
-        succeeds(domain.handle(link, text(3, batch_id)))
+        succeeds(outbox_school.handle(link, text(3, batch_id)))
         assert [kind for kind, _ in only(judge(link), batch_id).told][-1] == COMPLETED
 
 
@@ -229,7 +229,7 @@ def test_a_free_slot_is_not_waited_for_while_another_one_is_held(
 ) -> None:
     batch_id = register(link, 3)
     with sides(database) as (side,), link.transaction():
-        succeeds(domain.handle(link, text(1, batch_id)))
+        succeeds(outbox_school.handle(link, text(1, batch_id)))
         result = side.begin(text(2, batch_id)).result(WAIT_S)
         assert result == assigned(2).model_copy(update={"batch_id": batch_id})
 
@@ -240,7 +240,7 @@ def test_a_registration_waits_for_early_texts_and_sees_them(
     batch_id = uuid4()
     with sides(database) as (side,):
         with link.transaction():
-            succeeds(domain.handle(link, text(1, batch_id)))
+            succeeds(outbox_school.handle(link, text(1, batch_id)))
             registering = side.begin_blocked(registration(2, batch_id))
         succeeds(registering.result(WAIT_S))
     assert set(only(judge(link), batch_id).content.values()) == {("assigned", UUID(int=101))}
@@ -250,7 +250,7 @@ def test_a_text_waits_for_the_registration_on_its_way(database: str, link: Conne
     batch_id = uuid4()
     with sides(database) as (side,):
         with link.transaction():
-            succeeds(domain.handle(link, registration(2, batch_id)))
+            succeeds(outbox_school.handle(link, registration(2, batch_id)))
             waiter = side.begin_blocked(text(1, batch_id))
         assert waiter.result(WAIT_S) == assigned(1).model_copy(update={"batch_id": batch_id})
     judge(link)
@@ -260,7 +260,7 @@ def give_back(link: Connection, batch_id: UUID, count: int) -> None:
     """Every slot is taken, and free again; from now on it shows that somebody touched it."""
     with link.transaction(force_rollback=True):
         for n in range(count):
-            succeeds(domain.handle(link, text(n, batch_id)))
+            succeeds(outbox_school.handle(link, text(n, batch_id)))
 
 
 def test_who_takes_a_slot_that_was_given_back_waits_for_nobody_while_another_is_to_be_had(
@@ -270,7 +270,7 @@ def test_who_takes_a_slot_that_was_given_back_waits_for_nobody_while_another_is_
     batch_id = register(link, 4)
     give_back(link, batch_id, 4)
     with sides(database) as (side,), link.transaction():
-        succeeds(domain.handle(link, text(1, batch_id)))
+        succeeds(outbox_school.handle(link, text(1, batch_id)))
         assert statuses([side.begin(text(2, batch_id)).result(WAIT_S)]) == {"assigned": 1}
 
 

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain import events
-from domain.contracts.__main__ import main
-from domain.contracts.export import (
+from outbox_school import events
+from outbox_school.contracts.__main__ import main
+from outbox_school.contracts.export import (
     TOPICS,
     NarrowedError,
     as_text,
@@ -25,7 +25,7 @@ from domain.contracts.export import (
     export,
     read,
 )
-from domain.school import school
+from outbox_school.school import school
 from outbox_worker.application import Event
 from tests.domain import schemas
 from tests.domain.samples import samples
@@ -233,7 +233,7 @@ def test_the_command_says_what_it_wrote_or_what_would_break(
 
 def test_the_documented_command_finds_nothing_to_do() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "domain.contracts"],
+        [sys.executable, "-m", "outbox_school.contracts"],
         cwd=ROOT,
         env=clean_environment(),
         check=True,

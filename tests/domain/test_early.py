@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-import domain
-from domain import statements
+import outbox_school
+from outbox_school import statements
 from tests.domain.cases import NOON
 from tests.domain.facts import ANNA, events, succeeds
 from tests.domain.upload_events import (
@@ -35,7 +35,7 @@ from tests.domain.uploads import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from domain.commands import AnyCommand
+    from outbox_school.commands import AnyCommand
     from tests.domain.facts import Connection
 
 
@@ -52,24 +52,26 @@ def connection(undone: Connection) -> Connection:
 def test_what_came_early_gets_its_slots_in_order_of_arrival(connection: Connection) -> None:
     early: list[AnyCommand] = [text(2), broken(3), text(1), broken(4), text(5)]
     for each in early:
-        succeeds(domain.handle(connection, each))
+        succeeds(outbox_school.handle(connection, each))
     assert events(connection) == []
-    assert domain.handle(connection, registration(6), now=NOON) == registered(assigned=3)
+    assert outbox_school.handle(connection, registration(6), now=NOON) == registered(assigned=3)
     assert events(connection) == [slot_assigned(2, 1), slot_assigned(1, 3), slot_assigned(5, 5)]
     for each, result in zip(
         early,
         [assigned(1), failed(2), assigned(3), failed(4), assigned(5)],
         strict=True,
     ):
-        assert domain.handle(connection, each) == result.model_copy(update={"created": False})
-    assert domain.handle(connection, text(6)) == assigned(6)
+        assert outbox_school.handle(connection, each) == result.model_copy(
+            update={"created": False}
+        )
+    assert outbox_school.handle(connection, text(6)) == assigned(6)
 
 
 def test_what_came_early_and_finds_no_slot_is_excess(connection: Connection) -> None:
     early: list[AnyCommand] = [text(1), text(2), broken(3), text(4)]
     for each in early:
-        succeeds(domain.handle(connection, each))
-    result = domain.handle(connection, registration(1), now=NOON)
+        succeeds(outbox_school.handle(connection, each))
+    result = outbox_school.handle(connection, registration(1), now=NOON)
     assert result == registered(assigned=1, excess=2)
     assert events(connection) == [
         slot_assigned(1, 1),
@@ -77,16 +79,16 @@ def test_what_came_early_and_finds_no_slot_is_excess(connection: Connection) -> 
         excess_provisioned(4),
         completed({1: 1}),
     ]
-    assert domain.handle(connection, text(2)) == excess(created=False)
-    assert domain.handle(connection, broken(3)) == failed_excess(created=False)
+    assert outbox_school.handle(connection, text(2)) == excess(created=False)
+    assert outbox_school.handle(connection, broken(3)) == failed_excess(created=False)
 
 
 def test_a_batch_that_was_full_before_it_was_registered_is_complete_at_once(
     connection: Connection,
 ) -> None:
     for each in (broken(1), text(2)):
-        succeeds(domain.handle(connection, each))
-    assert domain.handle(connection, registration(2), now=NOON) == registered(assigned=1)
+        succeeds(outbox_school.handle(connection, each))
+    assert outbox_school.handle(connection, registration(2), now=NOON) == registered(assigned=1)
     gone = [failed_file(1, 1)]
     assert events(connection) == [
         slot_assigned(2, 2),
@@ -107,9 +109,9 @@ def test_the_largest_batch_fits_in_a_record_of_kafka(connection: Connection) -> 
             original_file_name=unlike,
             validation_error_detail=secrets.token_hex(5_000),
         )
-        succeeds(domain.handle(connection, failed))
+        succeeds(outbox_school.handle(connection, failed))
     command = registration(essay_ids=None, expected_essay_count=1_000)
-    assert domain.handle(connection, command) == registered()
+    assert outbox_school.handle(connection, command) == registered()
     payloads = connection.execute("SELECT payload FROM outbox.event").fetchall()
     assert len(payloads) == 2
     for (payload,) in payloads:
@@ -132,12 +134,12 @@ def test_a_thousand_early_texts_cost_no_more_statements_than_two(
 
     monkeypatch.setattr(statements, "execute", counted)
     for name in range(1_000):
-        succeeds(domain.handle(connection, text(name)))
+        succeeds(outbox_school.handle(connection, text(name)))
     run.clear()
     command = registration(essay_ids=None, expected_essay_count=1_000)
-    assert domain.handle(connection, command) == registered(assigned=1_000)
+    assert outbox_school.handle(connection, command) == registered(assigned=1_000)
     assert len(run) == len(set(run)) <= 11
-    view = domain.reads.get_batch(connection, ANNA, BATCH)
+    view = outbox_school.reads.get_batch(connection, ANNA, BATCH)
     assert view is not None
     assert (view.assigned_count, view.status) == (1_000, "completed")
     assert len(events(connection)) == 1_001

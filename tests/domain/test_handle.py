@@ -8,9 +8,9 @@ import psycopg
 import pytest
 from psycopg.pq import TransactionStatus
 
-import domain
-from domain import statements
-from domain.commands import (
+import outbox_school
+from outbox_school import statements
+from outbox_school.commands import (
     CreateClass,
     CreateStudent,
     DeleteClass,
@@ -18,8 +18,8 @@ from domain.commands import (
     UpdateClass,
     UpdateStudent,
 )
-from domain.results import ErrorCode
-from domain.school import school
+from outbox_school.results import ErrorCode
+from outbox_school.school import school
 from outbox_worker.application import Refused
 from outbox_worker.settings import Settings
 from outbox_worker.stores import event as appended
@@ -28,8 +28,8 @@ from tests.domain.facts import ANNA, BO, events, facts, number, succeeds
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from domain.commands import AnyCommand
-    from domain.results import Result
+    from outbox_school.commands import AnyCommand
+    from outbox_school.results import Result
     from tests.domain.facts import Connection
 
 CLASS, STUDENT, ABSENT = number(1), number(2), number(99)
@@ -84,15 +84,15 @@ def test_a_refusal_writes_nothing_and_the_callers_transaction_goes_on(
     service: Connection, connection: Connection, expected: ErrorCode
 ) -> None:
     for command in SETTING:
-        succeeds(domain.handle(connection, command))
+        succeeds(outbox_school.handle(connection, command))
     rows, known = facts(connection), len(events(connection))
     with service.transaction():
         service.execute("CREATE TABLE work_of_the_caller ()")
-        assert code(domain.handle(service, REFUSALS[expected])) == expected
+        assert code(outbox_school.handle(service, REFUSALS[expected])) == expected
         assert service.info.transaction_status == TransactionStatus.INTRANS
         assert facts(service) == rows
         assert len(events(service)) == known
-        succeeds(domain.handle(service, room(class_id=number(5))))
+        succeeds(outbox_school.handle(service, room(class_id=number(5))))
     connection.execute("SELECT FROM work_of_the_caller")
     assert len(facts(connection).classes) == len(rows.classes) + 1
     assert len(events(connection)) == known + 1
@@ -103,8 +103,8 @@ def test_all_that_was_done_in_a_transaction_goes_with_it(
 ) -> None:
     with service.transaction(force_rollback=True):
         for command in SETTING:
-            succeeds(domain.handle(service, command))
-        assert code(domain.handle(service, room())) == ErrorCode.VALIDATION_ERROR
+            succeeds(outbox_school.handle(service, command))
+        assert code(outbox_school.handle(service, room())) == ErrorCode.VALIDATION_ERROR
         assert len(events(service)) == len(SETTING)
     assert facts(connection) == (frozenset(), frozenset(), frozenset())
     assert events(connection) == []
@@ -115,7 +115,7 @@ def test_nothing_is_seen_before_the_caller_commits(
 ) -> None:
     with service.transaction():
         for command in SETTING:
-            succeeds(domain.handle(service, command))
+            succeeds(outbox_school.handle(service, command))
         assert events(connection) == []
         assert facts(connection).students == frozenset()
     assert [event.type for event in events(connection)] == [
@@ -130,10 +130,10 @@ def test_without_an_open_transaction_it_is_one_of_its_own(
     database: str, connection: Connection, autocommit: bool
 ) -> None:
     with psycopg.connect(database, autocommit=autocommit) as link:
-        succeeds(domain.handle(link, room()))
+        succeeds(outbox_school.handle(link, room()))
         assert link.info.transaction_status == TransactionStatus.IDLE
         assert len(events(connection)) == 1
-        assert code(domain.handle(link, room())) == ErrorCode.VALIDATION_ERROR
+        assert code(outbox_school.handle(link, room())) == ErrorCode.VALIDATION_ERROR
         assert link.info.transaction_status == TransactionStatus.IDLE
 
 
@@ -141,7 +141,7 @@ def test_a_caller_that_executed_something_before_still_decides(
     service: Connection, connection: Connection
 ) -> None:
     service.execute("SELECT 1")
-    succeeds(domain.handle(service, room()))
+    succeeds(outbox_school.handle(service, room()))
     assert events(connection) == []
     service.rollback()
     assert facts(connection).classes == frozenset()
@@ -153,9 +153,11 @@ def test_the_events_of_a_transaction_are_in_the_order_of_its_commands(
     with connection.transaction():
         for n in range(20):
             succeeds(
-                domain.handle(connection, UpdateClass(actor=ANNA, class_id=CLASS, name=f"{n}"))
+                outbox_school.handle(
+                    connection, UpdateClass(actor=ANNA, class_id=CLASS, name=f"{n}")
+                )
                 if n
-                else domain.handle(connection, room())
+                else outbox_school.handle(connection, room())
             )
     told = events(connection)
     assert [event.payload["class_designation"] for event in told[1:]] == [
@@ -165,7 +167,7 @@ def test_the_events_of_a_transaction_are_in_the_order_of_its_commands(
 
 
 def test_the_prefix_of_topics_can_be_set(connection: Connection) -> None:
-    succeeds(domain.handle(connection, room(), topic_prefix="skola."))
+    succeeds(outbox_school.handle(connection, room(), topic_prefix="skola."))
     (event,) = events(connection)
     assert (event.topic, event.type) == ("skola.class.created.v1", "class.created.v1")
 
@@ -173,14 +175,16 @@ def test_the_prefix_of_topics_can_be_set(connection: Connection) -> None:
 def test_an_infrastructure_fault_is_raised_and_leaves_nothing(
     connection: Connection, service: Connection
 ) -> None:
-    succeeds(domain.handle(connection, room()))
+    succeeds(outbox_school.handle(connection, room()))
     service.execute("SET lock_timeout = '50ms'")
     service.commit()
     with connection.transaction():
-        succeeds(domain.handle(connection, UpdateClass(actor=ANNA, class_id=CLASS, name="9C")))
+        succeeds(
+            outbox_school.handle(connection, UpdateClass(actor=ANNA, class_id=CLASS, name="9C"))
+        )
         with pytest.raises(psycopg.errors.LockNotAvailable):
-            domain.handle(service, DeleteClass(actor=ANNA, class_id=CLASS))
-    succeeds(domain.handle(service, DeleteClass(actor=ANNA, class_id=CLASS)))
+            outbox_school.handle(service, DeleteClass(actor=ANNA, class_id=CLASS))
+    succeeds(outbox_school.handle(service, DeleteClass(actor=ANNA, class_id=CLASS)))
 
 
 def test_a_broken_rule_that_no_command_knows_is_raised(connection: Connection) -> None:
@@ -188,9 +192,9 @@ def test_a_broken_rule_that_no_command_knows_is_raised(connection: Connection) -
         "ALTER TABLE school.class ADD CONSTRAINT no_9b CHECK (name <> '9B')",
     )
     with pytest.raises(psycopg.errors.CheckViolation, match="no_9b"):
-        domain.handle(connection, room())
+        outbox_school.handle(connection, room())
     with pytest.raises(psycopg.errors.CheckViolation, match="event_topic_is_a_kafka_topic"):
-        domain.handle(connection, room(name="9C"), topic_prefix="no topic ")
+        outbox_school.handle(connection, room(name="9C"), topic_prefix="no topic ")
     assert facts(connection).classes == frozenset()
 
 
@@ -206,14 +210,14 @@ def test_a_service_needs_the_role_of_the_domain_and_no_other(
             UpdateStudent(actor=ANNA, student_id=STUDENT, remove_class_ids=[CLASS]),
             UpdateStudent(actor=ANNA, student_id=STUDENT, add_class_ids=[CLASS]),
         ):
-            succeeds(domain.handle(link, command))
-        assert domain.reads.get_class(link, ANNA, CLASS)
-        assert domain.reads.get_student(link, ANNA, STUDENT)
-        assert len(domain.reads.get_roster(link, ANNA, CLASS)) == 1
-        assert len(domain.reads.list_classes(link, ANNA).items) == 1
-        assert len(domain.reads.list_students(link, ANNA).items) == 2
-        succeeds(domain.handle(link, DeleteStudent(actor=ANNA, student_id=STUDENT)))
-        succeeds(domain.handle(link, DeleteClass(actor=ANNA, class_id=CLASS)))
+            succeeds(outbox_school.handle(link, command))
+        assert outbox_school.reads.get_class(link, ANNA, CLASS)
+        assert outbox_school.reads.get_student(link, ANNA, STUDENT)
+        assert len(outbox_school.reads.get_roster(link, ANNA, CLASS)) == 1
+        assert len(outbox_school.reads.list_classes(link, ANNA).items) == 1
+        assert len(outbox_school.reads.list_students(link, ANNA).items) == 2
+        succeeds(outbox_school.handle(link, DeleteStudent(actor=ANNA, student_id=STUDENT)))
+        succeeds(outbox_school.handle(link, DeleteClass(actor=ANNA, class_id=CLASS)))
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             link.execute("UPDATE school.course SET name = 'English 8'")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -245,7 +249,7 @@ def statements_of(
     with monkeypatch.context() as patch:
         patch.setattr(statements, "execute", noting(statements.execute))
         patch.setattr(appended, "_execute", noting(appended._execute))
-        succeeds(domain.handle(connection, command))
+        succeeds(outbox_school.handle(connection, command))
     return run
 
 
@@ -267,18 +271,23 @@ def test_without_a_savepoint_and_a_transaction_nothing_is_begun(
 ) -> None:
     late = REFUSALS[ErrorCode.DUPLICATE_EMAIL]
     for command in SETTING:
-        succeeds(domain.handle(connection, command))
+        succeeds(outbox_school.handle(connection, command))
     rows = facts(connection)
     with pytest.raises(ValueError, match="needs a transaction"):
-        domain.handle(connection, late, savepoint=False)
+        outbox_school.handle(connection, late, savepoint=False)
     assert facts(connection) == rows
     with connection.transaction(force_rollback=True):
-        assert code(domain.handle(connection, late, savepoint=False)) == ErrorCode.DUPLICATE_EMAIL
+        assert (
+            code(outbox_school.handle(connection, late, savepoint=False))
+            == ErrorCode.DUPLICATE_EMAIL
+        )
     # Not in autocommit the first statement begins one.
-    assert code(domain.handle(service, late, savepoint=False)) == ErrorCode.DUPLICATE_EMAIL
+    assert code(outbox_school.handle(service, late, savepoint=False)) == ErrorCode.DUPLICATE_EMAIL
     service.rollback()
     assert facts(connection) == rows
 
 
 def test_the_domain_and_the_worker_send_events_to_the_same_topics_by_default() -> None:
-    assert school.prefix(Settings.model_fields["topic_prefix"].default) == domain.TOPIC_PREFIX
+    assert (
+        school.prefix(Settings.model_fields["topic_prefix"].default) == outbox_school.TOPIC_PREFIX
+    )

@@ -16,9 +16,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-import domain
-from domain.commands import ProvisionContent, RecordValidationFailure, RegisterBatch
-from domain.results import BatchResult, ContentResult, ErrorCode, FailureResult
+import outbox_school
+from outbox_school.commands import ProvisionContent, RecordValidationFailure, RegisterBatch
+from outbox_school.results import BatchResult, ContentResult, ErrorCode, FailureResult
 from outbox_worker.application import Refused
 from outbox_worker.postgres import database as connections
 from tests.domain.facts import succeeds
@@ -29,7 +29,7 @@ from tests.domain.uploads import broken, registration, text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from domain.commands import AnyCommand
+    from outbox_school.commands import AnyCommand
     from tests.domain.facts import Connection
     from tests.domain.scheduler import Performance, Pick, Stage
     from tests.domain.upload_rules import Story
@@ -220,7 +220,7 @@ def perform(trio: Stage, connection: Connection, scene: Scene, pick: Pick) -> Or
     """Play the scene over a batch of its own; which, in which order, with which results."""
     batch_id = uuid4()
     if scene.slots:
-        succeeds(domain.handle(connection, registration(scene.slots, batch_id)))
+        succeeds(outbox_school.handle(connection, registration(scene.slots, batch_id)))
     played: Performance = trio.run(scene.plays(batch_id), scene.stops, pick)
     return batch_id, played.taken, played.results
 

@@ -8,13 +8,13 @@ from uuid import uuid4
 
 import pytest
 
-from domain import commands
-from domain.handle import handle
-from domain.overdue import JOB, ROWS, Decided, decide_overdue
-from domain.results import ConfirmationResult, ErrorCode
-from domain.settings import SchoolSettings
-from domain.stores import association
-from domain.stores.association import Claimed, Signature
+from outbox_school import commands
+from outbox_school.handle import handle
+from outbox_school.overdue import JOB, ROWS, Decided, decide_overdue
+from outbox_school.results import ConfirmationResult, ErrorCode
+from outbox_school.settings import SchoolSettings
+from outbox_school.stores import association
+from outbox_school.stores.association import Claimed, Signature
 from outbox_worker.application.loading import load_settings
 from outbox_worker.errors import SettingsError
 from outbox_worker.maintenance.jobs import JobLoop

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from domain.overdue import Decided
+from outbox_school.overdue import Decided
 from outbox_worker.postgres import database as connections
 from tests.domain.authors import (
     TOLD,

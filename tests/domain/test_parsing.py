@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import pytest
 
-from domain.commands import AnyCommand
-from domain.handle import parse
-from domain.results import ErrorCode
-from domain.school import school
+from outbox_school.commands import AnyCommand
+from outbox_school.handle import parse
+from outbox_school.results import ErrorCode
+from outbox_school.school import school
 from outbox_worker.application import Refused
 from outbox_worker.application import command as commands
 from outbox_worker.application.refusal import MOST_FAULTS

@@ -9,9 +9,9 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-import domain
-from domain.commands import CreateClass, CreateStudent, DeleteClass
-from domain.reads import Page, Place
+import outbox_school
+from outbox_school.commands import CreateClass, CreateStudent, DeleteClass
+from outbox_school.reads import Page, Place
 from tests.domain.facts import ANNA, BO, number, succeeds
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ FROM unnest(%(ids)s::uuid[], %(at)s::timestamptz[]) AS given (id, at)"""
 
 Listing = tuple[str, str, "Callable[..., Page[Any]]"]
 LISTINGS: Final = {
-    "classes": (INSERT_CLASSES, "class_id", domain.reads.list_classes),
-    "students": (INSERT_STUDENTS, "student_id", domain.reads.list_students),
+    "classes": (INSERT_CLASSES, "class_id", outbox_school.reads.list_classes),
+    "students": (INSERT_STUDENTS, "student_id", outbox_school.reads.list_students),
 }
 
 
@@ -50,9 +50,9 @@ def pupil(**fields: object) -> CreateStudent:
     return CreateStudent.model_validate(given)
 
 
-def play(connection: Connection, *commands: domain.commands.AnyCommand) -> None:
+def play(connection: Connection, *commands: outbox_school.commands.AnyCommand) -> None:
     for command in commands:
-        succeeds(domain.handle(connection, command))
+        succeeds(outbox_school.handle(connection, command))
 
 
 def fill(
@@ -83,7 +83,7 @@ def walk(
 
 def test_a_class_is_read_whole(connection: Connection) -> None:
     play(connection, room(), pupil(class_ids=[CLASS]), pupil(class_ids=[CLASS]), pupil())
-    view = domain.reads.get_class(connection, ANNA, CLASS)
+    view = outbox_school.reads.get_class(connection, ANNA, CLASS)
     assert view
     assert view._replace(created_at=NOON, updated_at=NOON) == (
         *(CLASS, ANNA, "9B", "ENG6", "English 6", "en", 2),
@@ -96,14 +96,14 @@ def test_a_student_is_read_with_its_classes(connection: Connection) -> None:
     other = number(9)
     play(connection, room(), room(class_id=other))
     play(connection, pupil(student_id=STUDENT, email="ada@skola.se", class_ids=[other, CLASS]))
-    view = domain.reads.get_student(connection, ANNA, STUDENT)
+    view = outbox_school.reads.get_student(connection, ANNA, STUDENT)
     assert view
     assert view._replace(created_at=NOON, updated_at=NOON) == (
         *(STUDENT, ANNA, "Ada", "Ek", "Ada Ek", "ada@skola.se", [CLASS, other]),
         *(NOON, NOON),
     )
     play(connection, DeleteClass(actor=ANNA, class_id=other))
-    view = domain.reads.get_student(connection, ANNA, STUDENT)
+    view = outbox_school.reads.get_student(connection, ANNA, STUDENT)
     assert view
     assert view.class_ids == [CLASS]
 
@@ -112,11 +112,11 @@ def test_nothing_of_somebody_else_is_read(connection: Connection) -> None:
     play(connection, room(), pupil(student_id=STUDENT, class_ids=[CLASS]))
     absent = number(99)
     for class_id, student_id in ((CLASS, STUDENT), (absent, absent)):
-        assert domain.reads.get_class(connection, BO, class_id) is None
-        assert domain.reads.get_student(connection, BO, student_id) is None
-        assert domain.reads.get_roster(connection, BO, class_id) == []
-    assert domain.reads.list_classes(connection, BO) == Page([], None)
-    assert domain.reads.list_students(connection, BO) == Page([], None)
+        assert outbox_school.reads.get_class(connection, BO, class_id) is None
+        assert outbox_school.reads.get_student(connection, BO, student_id) is None
+        assert outbox_school.reads.get_roster(connection, BO, class_id) == []
+    assert outbox_school.reads.list_classes(connection, BO) == Page([], None)
+    assert outbox_school.reads.list_students(connection, BO) == Page([], None)
 
 
 def test_a_roster_is_in_order_of_last_name_first_name_and_id(connection: Connection) -> None:
@@ -129,7 +129,7 @@ def test_a_roster_is_in_order_of_last_name_first_name_and_id(connection: Connect
             pupil(student_id=student_id, last_name=last, first_name=first, class_ids=[CLASS]),
         )
     play(connection, pupil(last_name="Not", first_name="Enrolled"))
-    roster = domain.reads.get_roster(connection, ANNA, CLASS)
+    roster = outbox_school.reads.get_roster(connection, ANNA, CLASS)
     expected = sorted((last, first, number(100 - n)) for n, (last, first) in enumerate(names))
     assert [(row.last_name, row.first_name, row.student_id) for row in roster] == expected
     assert {row.email for row in roster} == {None}
@@ -203,10 +203,10 @@ def test_a_limit_outside_1_to_100_is_an_error_of_the_caller(
 def test_reads_and_commands_do_not_depend_on_the_rows_that_a_caller_likes(database: str) -> None:
     with psycopg.connect(database, row_factory=dict_row) as link:
         play(link, room(), pupil(student_id=STUDENT, class_ids=[CLASS]))
-        assert domain.reads.get_class(link, ANNA, CLASS)
-        assert domain.reads.get_student(link, ANNA, STUDENT)
-        assert domain.reads.get_roster(link, ANNA, CLASS)[0].student_id == STUDENT
-        assert len(domain.reads.list_classes(link, ANNA).items) == 1
+        assert outbox_school.reads.get_class(link, ANNA, CLASS)
+        assert outbox_school.reads.get_student(link, ANNA, STUDENT)
+        assert outbox_school.reads.get_roster(link, ANNA, CLASS)[0].student_id == STUDENT
+        assert len(outbox_school.reads.list_classes(link, ANNA).items) == 1
         play(link, DeleteClass(actor=ANNA, class_id=CLASS))
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import domain
+import outbox_school
 from tests.domain.cases import Case, check
 from tests.domain.facts import (
     ANNA,
@@ -51,7 +51,7 @@ def test_each_rule_of_deletion(connection: Connection, case: Case) -> None:
 
 def test_a_change_is_kept_whole(connection: Connection) -> None:
     for command in (*ENROLLED, create(student_id=OTHER, class_ids=[ONE])):
-        succeeds(domain.handle(connection, command))
+        succeeds(outbox_school.handle(connection, command))
     change = update(
         first_name="Eva",
         legal_full_name="Eva E. Ek",
@@ -59,7 +59,7 @@ def test_a_change_is_kept_whole(connection: Connection) -> None:
         add_class_ids=[TWO],
         remove_class_ids=[ONE],
     )
-    succeeds(domain.handle(connection, change))
+    succeeds(outbox_school.handle(connection, change))
     rows = facts(connection)
     assert (STUDENT, ANNA, "Eva", "Ek", "Eva E. Ek", None) in rows.students
     assert rows.enrolments == {(TWO, STUDENT), (ONE, OTHER)}
@@ -67,7 +67,7 @@ def test_a_change_is_kept_whole(connection: Connection) -> None:
 
 def test_enrolments_go_with_a_student_and_classes_stay(connection: Connection) -> None:
     for command in (*ENROLLED, create(student_id=OTHER, class_ids=[ONE]), delete()):
-        succeeds(domain.handle(connection, command))
+        succeeds(outbox_school.handle(connection, command))
     rows = facts(connection)
     assert rows.enrolments == {(ONE, OTHER)}
     assert {row[0] for row in rows.classes} == {ONE, TWO, THREE}
@@ -83,7 +83,7 @@ def test_an_address_that_was_cleared_or_whose_student_is_gone_is_free(
         delete(student_id=OTHER),
         update(email="ADA@skola.se"),
     ):
-        succeeds(domain.handle(connection, command))
+        succeeds(outbox_school.handle(connection, command))
 
 
 def test_a_student_may_be_in_a_thousand_classes_at_once(connection: Connection) -> None:
@@ -93,6 +93,6 @@ def test_a_student_may_be_in_a_thousand_classes_at_once(connection: Connection) 
         "SELECT unnest(%s::uuid[]), 'anna', 'many', 'SV1'",
         (many,),
     )
-    succeeds(domain.handle(connection, create(class_ids=many)))
+    succeeds(outbox_school.handle(connection, create(class_ids=many)))
     assert len(facts(connection).enrolments) == 1_000
     assert events(connection)[-1].payload["class_ids"] == [str(each) for each in many]

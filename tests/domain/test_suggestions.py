@@ -8,9 +8,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain import commands
-from domain.handle import handle
-from domain.results import (
+from outbox_school import commands
+from outbox_school.handle import handle
+from outbox_school.results import (
     ErrorCode,
     EssayFault,
     Result,

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.handle import parse
-from domain.results import ErrorCode
-from domain.school import school
+from outbox_school.handle import parse
+from outbox_school.results import ErrorCode
+from outbox_school.school import school
 from outbox_worker.application import Envelope, Refused
 from tests.domain.facts import number
 from tests.domain.payloads import CONTENT, ENVELOPE, ID, VALID, errors, fault

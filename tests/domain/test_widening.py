@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import pytest
 
-from domain.contracts.export import contracts
-from domain.contracts.widening import narrowings
+from outbox_school.contracts.export import contracts
+from outbox_school.contracts.widening import narrowings
 
 TEXT: Final = {"type": "string"}
 UUID: Final = {"type": "string", "format": "uuid"}

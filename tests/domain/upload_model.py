@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from domain.commands import ProvisionContent, RecordValidationFailure, RegisterBatch
-from domain.results import BatchResult, ContentResult, ErrorCode, FailureResult
+from outbox_school.commands import ProvisionContent, RecordValidationFailure, RegisterBatch
+from outbox_school.results import BatchResult, ContentResult, ErrorCode, FailureResult
 from tests.domain.facts import refused
 from tests.domain.uploads import ASSIGNED, COMPLETED, ERRORS, EXCESS
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
-    from domain.results import Result
+    from outbox_school.results import Result
 
 Upload: TypeAlias = ProvisionContent | RecordValidationFailure
 UploadCommand: TypeAlias = Upload | RegisterBatch

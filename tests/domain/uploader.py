@@ -15,14 +15,14 @@ from uuid import UUID
 
 import psycopg
 
-import domain
+import outbox_school
 from tests.domain.facts import succeeds
 from tests.domain.uploads import broken, registration, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from domain.commands import AnyCommand
+    from outbox_school.commands import AnyCommand
     from tests.domain.facts import Connection
 
 OPTIONS: Final = "-c deadlock_timeout=100ms -c synchronous_commit=off"
@@ -97,7 +97,7 @@ def carry_out(link: Connection, commands: Sequence[AnyCommand], *, commits: bool
         try:
             with link.transaction(force_rollback=not commits):
                 for command in commands:
-                    succeeds(domain.handle(link, command))
+                    succeeds(outbox_school.handle(link, command))
         except psycopg.errors.DeadlockDetected:
             deadlocks += 1
         else:

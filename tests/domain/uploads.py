@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from domain.commands import ProvisionContent, RecordValidationFailure, RegisterBatch
-from domain.results import BatchResult, ContentResult, FailureResult
+from outbox_school.commands import ProvisionContent, RecordValidationFailure, RegisterBatch
+from outbox_school.results import BatchResult, ContentResult, FailureResult
 from tests.domain.cases import CORRELATION
 from tests.domain.facts import ANNA, number
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from domain.commands import FailureCode
+    from outbox_school.commands import FailureCode
     from tests.domain.facts import Connection
 
 BATCH: Final = number(1)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 
-from domain.commands import FailureCode
-from domain.results import ErrorCode
-from domain.school import school
+from outbox_school.commands import FailureCode
+from outbox_school.results import ErrorCode
+from outbox_school.school import school
 from outbox_worker.application.command import ENVELOPE
 
 if TYPE_CHECKING:
-    from domain.commands import AnyCommand
+    from outbox_school.commands import AnyCommand
 
 TEXT = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
 ROWS = {name: row for row in TEXT.splitlines() for name in re.findall(r"^\| `([A-Z]\w+)` \|", row)}

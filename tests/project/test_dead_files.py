@@ -8,27 +8,28 @@ import grimp
 import pytest
 
 from outbox_worker.cli import COMMANDS
-from tests.project.tree import ROOT, files
+from tests.project.tree import ROOT, files, name
 
-# Where the console script and `python -m` begin; `domain` is called by its users.
+# Where the console script and `python -m` begin; `outbox_school` is called by its users.
 # The command line imports a command's module by the command's name.
 PRODUCT_ENTRIES = frozenset(
-    {"outbox_worker.cli", "outbox_worker.__main__", "domain"}
+    {"outbox_worker.cli", "outbox_worker.__main__", "outbox_school"}
     | {f"outbox_worker.cli.{name}" for name in COMMANDS}
 )
 
 
 def modules(package: str) -> set[str]:
     """Dotted names of all modules below the package."""
-    paths = [path.relative_to(ROOT).with_suffix("") for path in files(".py")]
-    names = {".".join(path.parts).removesuffix(".__init__") for path in paths}
-    return {name for name in names if name.split(".")[0] == package}
+    paths = [name(path).removeprefix("domain/").removesuffix(".py") for path in files(".py")]
+    names = {path.replace("/", ".").removesuffix(".__init__") for path in paths}
+    return {each for each in names if each.split(".")[0] == package}
 
 
 def starts_by_itself(module: str) -> bool:
     """Whether it is run with `python -m`: a process of its own, not an import."""
-    path = ROOT / (module.replace(".", "/") + ".py")
-    if not path.exists():
+    paths = [folder / (module.replace(".", "/") + ".py") for folder in (ROOT, ROOT / "domain")]
+    path = next((each for each in paths if each.exists()), None)
+    if path is None:
         return False
     tests = (node.test for node in ast.parse(path.read_text()).body if isinstance(node, ast.If))
     return any("__main__" in ast.unparse(test) for test in tests)
@@ -55,8 +56,8 @@ def is_started_by_pytest(module: str) -> bool:
 
 
 def test_every_module_of_the_product_is_reached_from_the_command() -> None:
-    graph = grimp.build_graph("outbox_worker", "domain", "sql")
-    known = modules("outbox_worker") | modules("domain") | modules("sql")
+    graph = grimp.build_graph("outbox_worker", "outbox_school", "sql")
+    known = modules("outbox_worker") | modules("outbox_school") | modules("sql")
     entries = {name for name in known if name in PRODUCT_ENTRIES or starts_by_itself(name)}
     assert known - reached(graph, entries) == set()
 

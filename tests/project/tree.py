@@ -10,6 +10,9 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PRODUCT: Final = ("outbox_worker", "domain", "sql")
+"""The folders of what is installed."""
+INSTALLED: Final = ("outbox_worker", "outbox_school", "sql")
+"""The packages that are installed."""
 
 
 def files(*suffixes: str) -> tuple[Path, ...]:

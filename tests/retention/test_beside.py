@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from domain.stores import tally
+from outbox_school.stores import tally
 from outbox_worker.postgres import database as connections
 from tests.harness.control import Control
 from tests.harness.waiting import patient

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-from domain.retention import CLASS_TYPES
+from outbox_school.retention import CLASS_TYPES
 from outbox_worker.cli import purge as cli
 from outbox_worker.errors import WorkFailedError
 from outbox_worker.purge import sweep

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from domain import retention
-from domain.stores import retention as statements
-from domain.stores import tally
+from outbox_school import retention
+from outbox_school.stores import retention as statements
+from outbox_school.stores import tally
 from outbox_worker.application import Span
 from outbox_worker.application.retention import BEGINNING
 from outbox_worker.postgres import database as connections

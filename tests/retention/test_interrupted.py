@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from psycopg import sql as identifiers
 
-from domain.stores import tally
+from outbox_school.stores import tally
 from outbox_worker.postgres import database as connections
 from tests.harness.waiting import patient, wait_until
 from tests.harness.workers import COMMAND, environment

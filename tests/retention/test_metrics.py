@@ -10,7 +10,7 @@ import pytest
 import structlog
 from prometheus_client import CollectorRegistry
 
-from domain import retention, tally
+from outbox_school import retention, tally
 from outbox_worker.local.ports import HOST, free_port
 from outbox_worker.observe import numbers
 from outbox_worker.observe.health import Health

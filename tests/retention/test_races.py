@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 import pytest
 
-from domain import commands, retention
-from domain.handle import handle
-from domain.stores import tally
+from outbox_school import commands, retention
+from outbox_school.handle import handle
+from outbox_school.stores import tally
 from outbox_worker.commands.faults import is_contention
 from outbox_worker.commands.sessions import OPTIONS
 from outbox_worker.postgres import database as connections

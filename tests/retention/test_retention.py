@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain import retention
-from domain.stores import retention as statements
-from domain.stores import tally
+from outbox_school import retention
+from outbox_school.stores import retention as statements
+from outbox_school.stores import tally
 from outbox_worker.application import Span
 from outbox_worker.application.retention import BEGINNING
 from outbox_worker.purge import finished

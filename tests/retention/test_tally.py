@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 import sql
-from domain import tally as upkeep
-from domain.stores import tally
+from outbox_school import tally as upkeep
+from outbox_school.stores import tally
 from outbox_worker.local.ports import HOST, free_port
 from outbox_worker.maintenance.jobs import JobLoop
 from outbox_worker.postgres import database as connections

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from domain import retention
-from domain.stores.retention import Parts
+from outbox_school import retention
+from outbox_school.stores.retention import Parts
 from outbox_worker.purge.finished import Purged
 
 if TYPE_CHECKING:

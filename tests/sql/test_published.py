@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 import pytest
 
-from domain.stores import tally
+from outbox_school.stores import tally
 from outbox_worker.maintenance import partitions
 from outbox_worker.postgres import database as connections
 from outbox_worker.purge import finished

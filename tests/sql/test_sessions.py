@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg import conninfo
 
-from domain import overdue, tally
+from outbox_school import overdue, tally
 from outbox_worker.cli import migrate, status
 from outbox_worker.commands import sessions
 from outbox_worker.errors import ServerError, SettingsError

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from domain.school import school
+from outbox_school.school import school
 from outbox_worker.application import Envelope, Refused
 from outbox_worker.application.loading import load, load_settings
 from outbox_worker.errors import SettingsError
@@ -36,8 +36,11 @@ def test_without_an_application_every_command_is_of_an_unknown_type() -> None:
     ("name", "why"),
     [
         ("no_such_package:application", "cannot be imported: No module named"),
-        ("domain.school:no_such", "no_such of domain.school is not there"),
-        ("domain.school:events", "events of domain.school is no Application but module"),
+        ("outbox_school.school:no_such", "no_such of outbox_school.school is not there"),
+        (
+            "outbox_school.school:events",
+            "events of outbox_school.school is no Application but module",
+        ),
     ],
 )
 def test_an_application_that_cannot_be_had_is_named(name: str, why: str) -> None:
@@ -56,6 +59,6 @@ def test_a_wrong_setting_of_the_application_is_named(monkeypatch: pytest.MonkeyP
 
 
 def test_the_setting_has_the_form_of_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OUTBOX_APPLICATION", "domain.school")
+    monkeypatch.setenv("OUTBOX_APPLICATION", "outbox_school.school")
     with pytest.raises(ValueError, match="application"):
         Settings()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from domain.school import school
+from outbox_school.school import school
 from outbox_worker import settings
 from outbox_worker.errors import ServerError, SettingsError
 from outbox_worker.kafka import compression
@@ -56,7 +56,7 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
         ("OUTBOX_KAFKA_PROPERTIES", "/no/such/file"),
         ("OUTBOX_COMPRESSION", "brotli"),
         ("OUTBOX_KAFKA_PROPERTIES", "x" * 5_000),
-        ("OUTBOX_APPLICATION", "domain.school"),
+        ("OUTBOX_APPLICATION", "outbox_school.school"),
     ],
 )
 def test_a_wrong_value_is_named_by_its_variable(

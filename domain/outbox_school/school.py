@@ -1,0 +1,48 @@
+"""The school as an application of the engine: its commands, events and numbers, in one place."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from outbox_school import (
+    associations,
+    batches,
+    classes,
+    commands,
+    constraints,
+    content,
+    events,
+    metrics,
+    overdue,
+    retention,
+    students,
+    tally,
+)
+from outbox_school.settings import SchoolSettings
+from outbox_worker.application import Application, CommandType
+
+school: Final = Application(
+    "school",
+    topic_prefix=events.TOPIC_PREFIX,
+    commands=(
+        CommandType(commands.CreateClass, classes.create),
+        CommandType(commands.UpdateClass, classes.update),
+        CommandType(commands.DeleteClass, classes.delete),
+        CommandType(commands.CreateStudent, students.create),
+        CommandType(commands.UpdateStudent, students.update),
+        CommandType(commands.DeleteStudent, students.delete),
+        CommandType(commands.RegisterBatch, batches.register),
+        CommandType(commands.ProvisionContent, content.provision),
+        CommandType(commands.RecordValidationFailure, content.record_failure),
+        CommandType(commands.SuggestAssociations, associations.suggest),
+        CommandType(commands.ConfirmAssociations, associations.confirm),
+    ),
+    events=events.EVENTS,
+    refusal_of=constraints.refusal_of,
+    jobs=(overdue.JOB, tally.JOB),
+    numbers=tally.NUMBERS,
+    retention=retention.RETENTION,
+    settings=SchoolSettings,
+    count_results=metrics.count_results,
+)
+"""What `OUTBOX_APPLICATION` names where nothing else is set."""
