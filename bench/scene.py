@@ -20,6 +20,7 @@ from psycopg import sql as identifiers
 from pydantic import SecretStr
 
 from bench import statements
+from outbox_school.school import school
 from outbox_worker.kafka import anchor
 from outbox_worker.kafka.admin import create_topic
 from outbox_worker.kafka.clients import make_admin
@@ -208,7 +209,7 @@ class Scene:
             )
         place = Place(name, self.postgres.url(name), self._bootstrap, self._directory, self._guard)
         with place.connect() as link:
-            migrations.apply(link)
+            migrations.apply(link, school.tables)
             partitions.run_once(link)
         admin_client = make_admin(place.settings)
         anchor.ensure_topic(admin_client)

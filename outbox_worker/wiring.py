@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from outbox_worker import __version__
-from outbox_worker.application.loading import load, load_settings
+from outbox_worker.application.loading import NONE, load, load_settings
 from outbox_worker.commands.executor import Executor, ExecutorParts
 from outbox_worker.commands.loop import CommandLoop
 from outbox_worker.commands.sessions import Sessions
@@ -40,6 +40,7 @@ from outbox_worker.relay.transaction import Transactions
 from outbox_worker.stores.outbox import Limits
 
 if TYPE_CHECKING:
+    from outbox_worker.application import Application
     from outbox_worker.settings import Role, Settings
 
 AFTERWARDS: Final = 1
@@ -52,14 +53,15 @@ def build_daemon(settings: Settings, role: Role) -> Daemon:
     """A worker that is ready to run; raises where a neighbour is away or not as it must be."""
     url = settings.need_database()
     owner = transactional_id(settings)
+    application = NONE if role == "relay" else load(settings.application)
     daemon = Daemon(settings)
     with database.connect(url, application="outbox-worker start") as connection:
-        migrations.check(connection)
+        migrations.check(connection, application.tables)
         switchover.see_that_numbers_go_on(connection)
     if role != "commands":
         add_relay(daemon, settings, owner)
     if role != "relay":
-        add_commands(daemon, settings)
+        add_commands(daemon, settings, application)
     log.info("started", version=__version__, role=role, group=settings.group, worker=owner)
     return daemon
 
@@ -85,10 +87,9 @@ def add_relay(daemon: Daemon, settings: Settings, owner: str) -> None:
     daemon.add("gauges", gauges.run_once, gauges.close, AFTERWARDS)
 
 
-def add_commands(daemon: Daemon, settings: Settings) -> None:
-    """Have `daemon` execute commands, in threads that share nothing but counters."""
+def add_commands(daemon: Daemon, settings: Settings, application: Application) -> None:
+    """Have `daemon` execute the application's commands, in threads that share only counters."""
     url = settings.need_database()
-    application = load(settings.application)
     own = load_settings(application.settings)
     prefix = application.prefix(settings.topic_prefix)
     metrics = CommandMetrics(daemon.registry)
@@ -101,7 +102,7 @@ def add_commands(daemon: Daemon, settings: Settings) -> None:
         name = f"commands-{number + 1}"
         loop = CommandLoop(name, Executor(parts), sessions, daemon.health)
         daemon.add(name, loop.step, loop.close)
-    gauges = command_gauges(url, metrics, daemon.health)
+    gauges = command_gauges(url, metrics, daemon.health, application.tables)
     daemon.add("command-gauges", gauges.run_once, gauges.close, AFTERWARDS)
     for job in application.jobs:
         jobs = JobLoop(job, url, prefix, own)

@@ -16,6 +16,7 @@ import pytest
 import structlog
 from psycopg import sql as identifiers
 
+from outbox_school.school import school
 from outbox_worker.local.broker import open_broker
 from outbox_worker.local.postgres import PostgresServer
 from outbox_worker.maintenance import partitions
@@ -55,7 +56,7 @@ def postgres() -> Iterator[PostgresServer]:
         with psycopg.connect(server.url(), autocommit=True) as admin:
             admin.execute(f"CREATE DATABASE {TEMPLATE}")
         with connections.connect(server.url(TEMPLATE), application="tests") as link:
-            migrations.apply(link)
+            migrations.apply(link, school.tables)
             partitions.run_once(link)
         yield server
 

@@ -19,10 +19,12 @@ from outbox_school import (
     tally,
 )
 from outbox_school.settings import SchoolSettings
+from outbox_school.statements import sql
 from outbox_worker.application import Application, CommandType
 
 school: Final = Application(
     "school",
+    sql=sql,
     topic_prefix=events.TOPIC_PREFIX,
     commands=(
         CommandType(commands.CreateClass, classes.create),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from psycopg.rows import tuple_row
 
-import sql
+from outbox_worker.application import Statements
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import psycopg
 
     from outbox_worker.application import Connection
+
+
+sql: Final = Statements("outbox_school")
 
 
 def execute(

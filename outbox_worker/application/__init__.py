@@ -20,6 +20,7 @@ from outbox_worker.application.event import CommandRejected, Event, Moment, appe
 from outbox_worker.application.job import Job, JobRun, Numbers, Session
 from outbox_worker.application.refusal import Refused, RefusedError, invalid
 from outbox_worker.application.retention import Retention, Span, Step, Sweep
+from outbox_worker.stores.loader import Statements
 
 __all__ = [
     "Actor",
@@ -42,6 +43,7 @@ __all__ = [
     "Retention",
     "Session",
     "Span",
+    "Statements",
     "Step",
     "Sweep",
     "append",

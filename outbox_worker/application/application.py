@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -15,6 +16,7 @@ from outbox_worker.application import command as commands
 from outbox_worker.application.context import Context
 from outbox_worker.application.event import CommandRejected, append
 from outbox_worker.application.refusal import Refused, RefusedError, unknown_type
+from outbox_worker.postgres.migrations import ENGINE, Tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,10 +30,13 @@ if TYPE_CHECKING:
     from outbox_worker.application.event import Event
     from outbox_worker.application.job import Job, Numbers
     from outbox_worker.application.retention import Retention
+    from outbox_worker.stores.loader import Statements
 
 
 Handler: TypeAlias = "Callable[[Context, Any], BaseModel]"
 """Carries out one command; see `CommandType`."""
+
+NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 
 RefusalOf: TypeAlias = "Callable[[psycopg.errors.IntegrityError, Command], Refused | None]"
 
@@ -72,6 +77,9 @@ class Application:
     """
 
     name: str
+    """Of small letters, digits and `_`: its migrations are noted under it, so that it stays."""
+    sql: Statements | None = None
+    """Its SQL files; `outbox-worker migrate` applies their migrations after the engine's."""
     topic_prefix: str = ""
     """Before the type of an event: its topic, where the setting says nothing else."""
     commands: tuple[CommandType, ...] = ()
@@ -84,6 +92,20 @@ class Application:
     """Read from the environment when a worker starts; a fault in them ends it with exit code 2."""
     count_results: Callable[[CollectorRegistry], Callable[[BaseModel], None]] = _counting_nothing
     """Registers metrics of results; what comes back is called with each that is committed."""
+
+    def __post_init__(self) -> None:
+        """`ValueError` for a name that cannot be told from the engine's, or from another's."""
+        if not NAME.fullmatch(self.name):
+            raise ValueError(
+                f"An application's name has small letters, digits and _ only, and {self.name!r} "
+                "is another: change it"
+            )
+
+    @property
+    def tables(self) -> tuple[Tables, ...]:
+        """What its database must have: the engine's tables, then its own."""
+        own = () if self.sql is None else self.sql.migrations
+        return (ENGINE, Tables(self.name, own)) if own else (ENGINE,)
 
     @cached_property
     def types(self) -> Mapping[str, CommandType]:

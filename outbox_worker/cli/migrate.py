@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from outbox_worker import settings
+from outbox_worker.application.loading import load
 from outbox_worker.cli.options import DATABASE, settings_help
 from outbox_worker.maintenance import instance, partitions
 from outbox_worker.postgres import database, migrations, switchover
@@ -27,18 +28,20 @@ that stands still in the middle of a migration within a minute."""
 LOCK_OPTIONS: Final[Mapping[str, str]] = {**OPTIONS, "lock_timeout": f"{migrations.LOCK_MS}ms"}
 
 
-@click.command("migrate", epilog=settings_help(DATABASE))
+@click.command("migrate", epilog=settings_help((*DATABASE, "application")))
 def command() -> None:
-    """Make or update the schema in the database, and the partitions of the next days.
+    """Make or update the engine's tables, the application's, and the partitions of the next days.
 
     Run it before the first worker starts and with every new release; twenty at
     once are harmless. After a switch-over by logical replication it sets the sequences.
     Where others keep a table locked it lets writers pass, and gives up after a minute; so
     it does where another one migrates for as long.
     """
-    url = settings.load().need_database()
+    found = settings.load()
+    url = found.need_database()
+    wanted = load(found.application).tables
     with database.connect(url, application=NAME, options=OPTIONS) as connection:
-        done = migrations.apply(connection, say=partial(click.echo, err=True))
+        done = migrations.apply(connection, wanted, say=partial(click.echo, err=True))
         set_now = switchover.catch_up(connection)
     for name in done:
         click.echo(f"applied {name}")

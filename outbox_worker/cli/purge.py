@@ -88,14 +88,15 @@ def command(
     found = settings.load()
     url = found.need_database()
     now = datetime.now(UTC)
-    retention = load(found.application).retention
+    application = load(found.application)
+    retention = application.retention
     published = events.Order.of_days(older_than_days, idempotency_days, now)
     sweeps = () if retention is None else retention.sweeps(choice)
     old = finished.Order.of_days(older_than_days, sweeps, now)
     report = _Report(dry_run=dry_run, as_json=as_json)
     with report.shown_at_the_end(), shown_progress() as bars:
         with database.connect(url, application=NAME, options=finished.OPTIONS) as link:
-            migrations.check(link)
+            migrations.check(link, application.tables)
             report.begun = True
             report.old = finished.run_once(link, old, bars, dry_run=dry_run, done=report.old)
         with database.connect(url, application=NAME, options=events.OPTIONS) as link:

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from outbox_worker.application.loading import load
 from outbox_worker.errors import OutboxError, WorkFailedError
 from outbox_worker.local import broker
 from outbox_worker.local.mock import MockCluster, open_mock
@@ -127,7 +128,7 @@ def open_place(say: Callable[[str], None]) -> Iterator[Place]:
 
 def _prepare(place: Place) -> None:
     with database.connect(place.url, application="demo") as link:
-        migrations.apply(link)
+        migrations.apply(link, load(place.settings.application).tables)
         partitions.run_once(link)
     if place.mock is not None:
         # A real broker's topics are made by the worker; this one is no server to ask.

@@ -22,13 +22,14 @@ from outbox_worker.settings import BACKOFF_MAX_S
 from outbox_worker.stores import command, lag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from prometheus_client import Gauge
 
     from outbox_worker.observe.commands import CommandMetrics
     from outbox_worker.observe.health import Health
     from outbox_worker.observe.metrics import RelayMetrics
+    from outbox_worker.postgres.migrations import Tables
     from outbox_worker.stores import Connection
 
 INTERVAL_S: Final = 5.0
@@ -62,9 +63,13 @@ log = structlog.get_logger("upkeep")
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is counted, and where the numbers are shown; `teller` says what of the schema."""
+    """What is counted, and where the numbers are shown; `teller` says what of the schema.
+
+    `tables` are those that it needs.
+    """
 
     teller: str
+    tables: Sequence[Tables]
     count: Callable[[Connection], Counted]
     rows: Gauge
     seconds: Gauge
@@ -98,7 +103,7 @@ class Gauges:
             with database.connect(
                 self._url, application="outbox-worker gauges", options=OPTIONS
             ) as connection:
-                migrations.check(connection)
+                migrations.check(connection, self._subject.tables)
                 self._health.set_ready("schema", self._subject.teller)
                 self._subject.show(self._subject.count(connection))
         except SchemaVersionError as error:
@@ -148,18 +153,22 @@ def lag_gauges(
         rows = lag.list_lag(connection)
         return _total((row.events, row.seconds) for row in rows)
 
-    subject = Subject("relay", count, metrics.unpublished, metrics.oldest_seconds)
+    subject = Subject(
+        "relay", (migrations.ENGINE,), count, metrics.unpublished, metrics.oldest_seconds
+    )
     return Gauges(url, subject, health, unknown_after_s)
 
 
-def command_gauges(url: str, metrics: CommandMetrics, health: Health) -> Gauges:
+def command_gauges(
+    url: str, metrics: CommandMetrics, health: Health, tables: Sequence[Tables]
+) -> Gauges:
     """How many commands wait, and since when."""
 
     def count(connection: Connection) -> Counted:
         rows = command.list_queued(connection)
         return _total((row.commands, row.seconds) for row in rows)
 
-    subject = Subject("commands", count, metrics.queued, metrics.oldest_seconds)
+    subject = Subject("commands", tables, count, metrics.queued, metrics.oldest_seconds)
     return Gauges(url, subject, health)
 
 

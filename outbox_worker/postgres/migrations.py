@@ -1,20 +1,20 @@
-"""The schema of the database brought up to this program, or found not to fit it.
+"""The tables of the database brought up to this program, or found not to fit it.
 
-Forward only. Each migration runs in one transaction with the note that it ran,
-under an advisory lock: twenty programs at once do it once.
+The engine has its migrations, and an application its own, numbered apart. Forward only. Each runs
+in one transaction with the note that it ran, under an advisory lock: twenty programs at once do
+it once.
 """
 
 from __future__ import annotations
 
-import re
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import psycopg
 
-import sql
 from outbox_worker.errors import (
     SchemaVersionError,
     ServerError,
@@ -23,17 +23,16 @@ from outbox_worker.errors import (
 )
 from outbox_worker.postgres.locks import LockRetry
 from outbox_worker.stores import migration
+from outbox_worker.stores.loader import sql
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from outbox_worker.stores import Connection
-    from outbox_worker.stores.migration import Applied
+    from outbox_worker.stores.loader import Migration
 
 OLDEST_SERVER: Final = 15
 """The oldest Postgres whose statements ours are: 14 has no max() of transaction ids."""
-
-MAKES_SCHEMA: Final = re.compile(rb"^CREATE SCHEMA (\w+);", re.MULTILINE)
 
 LOCK_MS: Final = 1_500
 """How long one request for a lock may keep others waiting behind it. Longer than deadlock_timeout
@@ -42,19 +41,31 @@ LOCK_MS: Final = 1_500
 PATIENCE: Final = LockRetry("migrate", first_s=1.5, longest_s=1.5)
 
 
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What migrations make, in order: of the engine, or of the application of that name."""
+
+    owner: str
+    migrations: tuple[Migration, ...]
+
+
+ENGINE: Final = Tables("outbox-worker", sql.migrations)
+
+
 def _say_nothing(_: str) -> None:
     pass
 
 
 def apply(
     connection: Connection,
+    wanted: Sequence[Tables] = (ENGINE,),
     patience: LockRetry = PATIENCE,
     lock_ms: int = LOCK_MS,
     say: Callable[[str], None] = _say_nothing,
 ) -> list[str]:
-    """Apply what is missing; the names of what was applied. `say` hears who is waited for.
+    """Apply what is missing; what was applied, as people read it. `say` hears who is waited for.
 
-    Raises `SchemaVersionError` where the schema is newer than the program or a
+    Raises `SchemaVersionError` where tables are newer than the program or a
     migration was edited after it ran, `ServerError` where rights are missing or the
     server is too old, `SettingsError` where a schema to be made is there already (nothing
     is applied then), `WorkFailedError` where others keep a table locked, or another program
@@ -67,37 +78,39 @@ def apply(
     try:
         _wait_for_others(connection, patience, lock_ms, began, say)
         with _unlocked_after(connection):
-            missing = sql.migrations()[len(_applied(connection)) :]
-            _see_that_names_are_free(connection, missing)
-            for step in missing:
-                name = f"{step.number:04}_{step.name}"
-                run = partial(_run, connection, step, lock_ms)
+            missing = [(each, step) for each in wanted for step in _missing(connection, each)]
+            _see_that_names_are_free(connection, [step for _, step in missing])
+            for tables, step in missing:
+                name = _called(tables, step)
+                run = partial(_run, connection, tables, step, lock_ms)
                 patience.until_free(f"A table that migration {name} changes", run, began)
                 done.append(name)
                 began = time.monotonic()
     except psycopg.errors.InsufficientPrivilege as error:
+        roles = {role for each in wanted for step in each.migrations for role in step.roles}
         raise ServerError(
             f"The database refuses the migration: {error.diag.message_primary}",
             "Run migrate as the owner of the schema and a user that may create roles, or let an "
             "administrator run once, and run it again: "
-            f"{' '.join(migration.list_orders(connection))}",
+            f"{' '.join(migration.list_orders(connection, sorted(roles)))}",
         ) from error
     return done
 
 
-def check(connection: Connection) -> None:
-    """See that the schema is the one of this program; `SchemaVersionError` where it is not.
+def check(connection: Connection, wanted: Sequence[Tables] = (ENGINE,)) -> None:
+    """See that the tables are those of this program; `SchemaVersionError` where they are not.
 
     `ServerError` where the server is too old.
     """
     check_server(connection)
-    applied = _applied(connection)
-    newest = len(sql.migrations())
-    if len(applied) < newest:
-        raise SchemaVersionError(
-            f"The schema of the database is at {len(applied)}, this program needs {newest}",
-            "Run `outbox-worker migrate` with the rights to change the schema",
-        )
+    for each in wanted:
+        if missing := _missing(connection, each):
+            newest = len(each.migrations)
+            raise SchemaVersionError(
+                f"The tables of {each.owner} in the database are at {newest - len(missing)}, "
+                f"this program needs {newest}",
+                "Run `outbox-worker migrate` with the rights to change the schema",
+            )
 
 
 def check_server(connection: Connection) -> None:
@@ -112,10 +125,10 @@ def check_server(connection: Connection) -> None:
         )
 
 
-def _see_that_names_are_free(connection: Connection, missing: Sequence[sql.Migration]) -> None:
+def _see_that_names_are_free(connection: Connection, missing: Sequence[Migration]) -> None:
     """See that nobody else has made a schema that these migrations make."""
-    wanted = [name.decode() for step in missing for name in MAKES_SCHEMA.findall(step.body)]
-    if missing and missing[0].number == 1:
+    wanted = [name for step in missing for name in step.schemas]
+    if ENGINE.migrations[0] in missing:
         wanted.append("outbox")
     if taken := migration.list_taken(connection, wanted):
         names = ", ".join(taken)
@@ -179,30 +192,43 @@ def _unlocked_after(connection: Connection) -> Iterator[None]:
             migration.unlock(connection)
 
 
-def _run(connection: Connection, step: sql.Migration, lock_ms: int) -> None:
+def _called(tables: Tables, step: Migration) -> str:
+    return str(step) if tables == ENGINE else f"{step} of {tables.owner}"
+
+
+def _run(connection: Connection, tables: Tables, step: Migration, lock_ms: int) -> None:
     """One migration and the note that it ran: both or neither."""
     with connection.transaction():
         migration.limit_locks(connection, lock_ms)
         migration.create_table(connection)
         connection.execute(step.body, prepare=False)
-        migration.insert_applied(connection, step.number, step.name, step.checksum)
+        migration.insert_applied(connection, tables.owner, step)
 
 
-def _applied(connection: Connection) -> list[Applied]:
-    """What ran; every migration must be one of ours, letter for letter."""
-    applied = migration.list_applied(connection) if migration.find_table(connection) else []
-    ours = sql.migrations()
-    if len(applied) > len(ours):
+def _missing(connection: Connection, tables: Tables) -> Sequence[Migration]:
+    """What is yet to run; what ran must be of this program, letter for letter."""
+    columns = migration.find_table(connection)
+    if columns == {"number", "name", "checksum"}:
         raise SchemaVersionError(
-            f"The schema of the database is at {len(applied)}, newer than this program "
-            f"({len(ours)})",
-            "Run a newer outbox-worker",
+            "The tables of the database were made by a version before 0.1, whose migrations were "
+            "cut anew",
+            "Let the version that made them publish all that waits, then give this one a new "
+            "database",
         )
-    for row, step in zip(applied, ours, strict=False):
+    ran = migration.list_applied(connection, tables.owner) if "owner" in columns else []
+    ours = tables.migrations
+    if len(ran) > len(ours):
+        raise SchemaVersionError(
+            f"The tables of {tables.owner} in the database are at {len(ran)}, newer than this "
+            f"program ({len(ours)})",
+            "Run a newer release",
+        )
+    for row, step in zip(ran, ours, strict=False):
         if row.checksum != step.checksum:
             raise SchemaVersionError(
-                f"Migration {row.number:04}_{row.name} ran with another text than this program's",
+                f"Migration {row.number:04}_{row.name} of {tables.owner} ran with another text "
+                "than this program's",
                 "Install the release that migrated this database, or a newer one; "
                 "a migration is never edited",
             )
-    return applied
+    return ours[len(ran) :]

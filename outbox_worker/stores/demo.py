@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID, uuid4
 
-import sql
+from outbox_worker.stores.loader import sql
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

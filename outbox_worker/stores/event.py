@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from psycopg.rows import tuple_row
 
-import sql
+from outbox_worker.stores.loader import sql
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

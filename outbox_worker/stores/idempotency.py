@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import sql
+from outbox_worker.stores.loader import sql
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import sql
+from outbox_worker.stores.loader import sql
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from outbox_worker.stores import Connection
+    from outbox_worker.stores.loader import Migration
 
 
 class Applied(NamedTuple):
-    """A migration that the schema has."""
+    """A migration that ran."""
 
     number: int
     name: str
@@ -29,10 +30,10 @@ class Holder(NamedTuple):
     since: datetime | None
 
 
-def find_table(connection: Connection) -> bool:
-    """Whether the schema was ever migrated."""
+def find_table(connection: Connection) -> set[str]:
+    """The columns of our table of migrations that are there."""
     row = connection.execute(sql.load("migration/find_table")).fetchone()
-    return row is not None and bool(row[0])
+    return set() if row is None else set(row[0])
 
 
 def list_taken(connection: Connection, schemas: Sequence[str]) -> list[str]:
@@ -70,20 +71,21 @@ def limit_locks(connection: Connection, milliseconds: int) -> None:
     connection.execute(sql.load("migration/limit_locks"), {"milliseconds": milliseconds})
 
 
-def list_orders(connection: Connection) -> list[str]:
+def list_orders(connection: Connection, roles: Sequence[str]) -> list[str]:
     """The statements by which an administrator lets this user migrate, in order."""
-    return [row[0] for row in connection.execute(sql.load("migration/list_orders")).fetchall()]
+    rows = connection.execute(sql.load("migration/list_orders"), {"roles": list(roles)})
+    return [row[0] for row in rows.fetchall()]
 
 
-def list_applied(connection: Connection) -> list[Applied]:
-    """The migrations that the schema has, in order."""
-    rows = connection.execute(sql.load("migration/list_applied")).fetchall()
-    return [Applied(*row) for row in rows]
+def list_applied(connection: Connection, owner: str) -> list[Applied]:
+    """The migrations of the engine or an application that ran, in order."""
+    rows = connection.execute(sql.load("migration/list_applied"), {"owner": owner})
+    return [Applied(*row) for row in rows.fetchall()]
 
 
-def insert_applied(connection: Connection, number: int, name: str, checksum: str) -> None:
+def insert_applied(connection: Connection, owner: str, step: Migration) -> None:
     """Note that a migration was applied."""
     connection.execute(
         sql.load("migration/insert_applied"),
-        {"number": number, "name": name, "checksum": checksum},
+        {"owner": owner, "number": step.number, "name": step.name, "checksum": step.checksum},
     )

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-import sql
 from outbox_worker.position.snapshot import NOTHING, Snapshot
 from outbox_worker.settings import LARGEST_EVENT, SHARDS
+from outbox_worker.stores.loader import sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

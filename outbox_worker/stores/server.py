@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import sql
 from outbox_worker.position.snapshot import Snapshot
+from outbox_worker.stores.loader import sql
 
 if TYPE_CHECKING:
     from outbox_worker.stores import Connection

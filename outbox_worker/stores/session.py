@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import sql
+from outbox_worker.stores.loader import sql
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

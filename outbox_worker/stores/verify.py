@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import sql
 from outbox_worker.settings import SHARDS
+from outbox_worker.stores.loader import sql
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

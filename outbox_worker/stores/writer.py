@@ -8,7 +8,7 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import tuple_row
 
-import sql
+from outbox_worker.stores.loader import sql
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping

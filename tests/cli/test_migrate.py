@@ -7,19 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from unittest import mock
 
 import psycopg
 import pytest
 
-import sql
 from outbox_worker.cli import migrate as cli
-from outbox_worker.errors import WorkFailedError
+from outbox_worker.errors import SchemaVersionError, WorkFailedError
 from outbox_worker.postgres import database as connections
 from outbox_worker.postgres import migrations
 from outbox_worker.settings import PARTITIONS_AHEAD_DAYS
 from outbox_worker.stores import partition
+from tests.cli.altering import application
 from tests.harness.databases import make_empty_database
 from tests.harness.waiting import patient, wait_until
 from tests.harness.workers import COMMAND, environment
@@ -30,13 +30,15 @@ if TYPE_CHECKING:
 
     from outbox_worker.local.postgres import PostgresServer
 
-OLD: Final = 7
-"""The migration after this one takes the table of events for itself."""
+TABLES: Final = application.tables
+NAME: Final = "0001_constraint of altering"
+SETTING: Final = {"application": "tests.cli.altering:application"}
 
 OTHERS_S: Final = 45
 """How long others may have to wait. The dump does not end before they are done, so that it tells
 one who goes on from one who does not; a migration gives up after 60 s, and asks for 1.5 s."""
 
+ENGINE: Final = (migrations.ENGINE,)
 BRIEFLY: Final = replace(migrations.PATIENCE, first_s=0.05, longest_s=0.05, seconds=0.5)
 LOCK_MS: Final = 200
 
@@ -53,18 +55,14 @@ CONSTRAINTS: Final = """
 LAST_DAY: Final = """
     SELECT max(relname) FROM pg_class
     WHERE relnamespace = 'outbox'::regnamespace AND relname ~ '^event_[0-9]{8}$'"""
-COUNT_APPLIED: Final = "SELECT count(*) FROM outbox.migration"
+ROOT: Final = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def old(postgres: PostgresServer) -> str:
-    """The URL of a database whose schema is one of an older release."""
+    """The URL of a database that lacks the migration of the application."""
     url = postgres.url(make_empty_database(postgres))
-    first = sql.migrations()[:OLD]
-    with (
-        connections.connect(url, application="tests") as link,
-        mock.patch.object(sql, "migrations", return_value=first),
-    ):
+    with connections.connect(url, application="tests") as link:
         migrations.apply(link)
     return url
 
@@ -88,7 +86,7 @@ def migrating(url: str) -> Iterator[subprocess.Popen[str]]:
     """The installed command, started; it has ended when the block has."""
     with subprocess.Popen(
         [COMMAND, "migrate"],
-        env=environment({"database_url": url}),
+        env=environment({"database_url": url, **SETTING}) | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -117,9 +115,9 @@ def migrate_beside_a_dump(url: str, order_of_another: str) -> str:
 
 def test_writers_go_on_while_a_migration_waits_for_a_dump(old: str) -> None:
     said = migrate_beside_a_dump(old, WRITE)
-    assert f"applied {OLD + 1:04}_" in said
-    with psycopg.connect(old) as link:
-        assert count(link, COUNT_APPLIED) == len(sql.migrations())
+    assert f"applied {NAME}\n" in said
+    with connections.connect(old, application="tests") as link:
+        migrations.check(link, TABLES)
 
 
 def test_readers_go_on_while_a_partition_waits_for_a_dump(database: str) -> None:
@@ -144,20 +142,20 @@ def days_without(there: set[date]) -> int:
 
 
 def test_a_table_that_stays_locked_is_given_up_in_one_message(old: str) -> None:
-    name = f"{OLD + 1:04}_{sql.migrations()[OLD].name}"
     with (
         connections.connect(old, application="tests") as link,
         connections.connect(old, application="tests") as other,
     ):
         before = link.execute(CONSTRAINTS).fetchall()
-        with dumping(old), pytest.raises(WorkFailedError, match=f"migration {name}") as caught:
-            migrations.apply(link, BRIEFLY, LOCK_MS)
+        with dumping(old), pytest.raises(WorkFailedError, match=f"migration {NAME}") as caught:
+            migrations.apply(link, TABLES, BRIEFLY, LOCK_MS)
         assert caught.value.exit_code == 1
         assert "pg_dump" in caught.value.way_out
         assert "run migrate again" in caught.value.way_out
         assert link.execute(CONSTRAINTS).fetchall() == before
-        assert count(link, COUNT_APPLIED) == OLD
-        assert migrations.apply(other, BRIEFLY, LOCK_MS)[0] == name
+        with pytest.raises(SchemaVersionError, match=r"tables of altering .* are at 0"):
+            migrations.check(link, TABLES)
+        assert migrations.apply(other, TABLES, BRIEFLY, LOCK_MS) == [NAME]
 
 
 def test_twenty_at_once_wait_for_a_dump_and_apply_each_migration_once(old: str) -> None:
@@ -166,7 +164,7 @@ def test_twenty_at_once_wait_for_a_dump_and_apply_each_migration_once(old: str) 
 
     def migrate(_: int) -> list[str]:
         with connections.connect(old, application="outbox-worker migrate") as link:
-            return migrations.apply(link, patience, LOCK_MS, said.append)
+            return migrations.apply(link, TABLES, patience, LOCK_MS, said.append)
 
     with (
         ThreadPoolExecutor(20) as threads,
@@ -178,7 +176,7 @@ def test_twenty_at_once_wait_for_a_dump_and_apply_each_migration_once(old: str) 
         wait_until(lambda: count(link, WAITING), 20, "it waits for the dump")
         dump.rollback()
         done = [name for names in all_of_them for name in names]
-    assert done == [f"{each.number:04}_{each.name}" for each in sql.migrations()[OLD:]]
+    assert done == [NAME]
     assert len(said) == 19, "each names once whom it waits for"
 
 
@@ -194,14 +192,14 @@ def test_another_one_that_migrates_for_long_is_named_and_given_up(database: str)
         other.execute(LOCK_AS_ANOTHER)
         pid = other.info.backend_pid
         with pytest.raises(WorkFailedError, match="migrates this database") as caught:
-            migrations.apply(link, BRIEFLY, LOCK_MS, said.append)
+            migrations.apply(link, ENGINE, BRIEFLY, LOCK_MS, said.append)
         assert caught.value.exit_code == 1
         assert f"a job of Ann's (pid {pid}, connected at 20" in caught.value.message
         assert "run migrate again" in caught.value.way_out
         (line,) = said
         assert line.startswith(f"waiting for a job of Ann's (pid {pid}, ")
         other.close()
-        assert migrations.apply(link, BRIEFLY, LOCK_MS, said.append) == []
+        assert migrations.apply(link, ENGINE, BRIEFLY, LOCK_MS, said.append) == []
 
 
 def test_the_command_says_whom_it_waits_for(database: str) -> None:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from prometheus_client import CollectorRegistry
 
-import sql
 from outbox_school.school import school
 from outbox_worker.commands.executor import Executor, ExecutorParts
 from outbox_worker.commands.outcome import Idle
 from outbox_worker.observe.commands import CommandMetrics
+from outbox_worker.stores.loader import sql
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from prometheus_client import CollectorRegistry
 
+from outbox_school.school import school
 from outbox_worker.commands.faults import is_infrastructure, pause_after
 from outbox_worker.maintenance.gauges import command_gauges
 from outbox_worker.observe.commands import CommandMetrics
@@ -116,7 +117,7 @@ def test_the_queue_is_counted_for_the_gauges(
         submit(connection)
     connection.execute("UPDATE outbox.command SET submitted_at = now() - interval '1 min'")
     health = Health()
-    gauges = command_gauges(database, CommandMetrics(registry), health)
+    gauges = command_gauges(database, CommandMetrics(registry), health, school.tables)
     assert gauges.run_once() >= 5
     assert registry.get_sample_value("commands_queued") == 3
     assert 60 <= (registry.get_sample_value("commands_oldest_queued_age_seconds") or 0) < 120

@@ -8,10 +8,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-import sql
 from outbox_school import commands
 from outbox_school.handle import handle
 from outbox_school.results import ConfirmationResult, ErrorCode
+from outbox_school.statements import sql
 from outbox_worker.application import Refused
 from outbox_worker.postgres import database as connections
 from tests.domain.authors import (

@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-import sql
 from outbox_school.overdue import OPTIONS
+from outbox_school.statements import sql
 from outbox_worker.postgres import database as connections
 from tests.domain.authors import DAY, NOON, TEACHER
 

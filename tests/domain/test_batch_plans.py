@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 import outbox_school
-import sql
+from outbox_school.statements import sql
 from outbox_worker.commands.sessions import OPTIONS
 from outbox_worker.postgres import database as connections
 from tests.domain.cases import NOON

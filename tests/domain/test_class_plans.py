@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-import sql
+from outbox_school.statements import sql
 from outbox_worker.postgres import database as connections
 from tests.domain.facts import ANNA, number
 

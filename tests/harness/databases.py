@@ -9,6 +9,7 @@ import psycopg
 from psycopg import conninfo
 from psycopg import sql as identifiers
 
+from outbox_school.school import school
 from outbox_worker.local.ports import HOST
 from outbox_worker.maintenance import partitions
 from outbox_worker.postgres import database, migrations
@@ -33,7 +34,7 @@ def make_database(server: PostgresServer) -> str:
     """The name of a new migrated database on `server`."""
     name = make_empty_database(server)
     with database.connect(server.url(name), application="tests") as link:
-        migrations.apply(link)
+        migrations.apply(link, school.tables)
         partitions.run_once(link)
     return name
 

@@ -56,8 +56,8 @@ def is_started_by_pytest(module: str) -> bool:
 
 
 def test_every_module_of_the_product_is_reached_from_the_command() -> None:
-    graph = grimp.build_graph("outbox_worker", "outbox_school", "sql")
-    known = modules("outbox_worker") | modules("outbox_school") | modules("sql")
+    graph = grimp.build_graph("outbox_worker", "outbox_school")
+    known = modules("outbox_worker") | modules("outbox_school")
     entries = {name for name in known if name in PRODUCT_ENTRIES or starts_by_itself(name)}
     assert known - reached(graph, entries) == set()
 

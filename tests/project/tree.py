@@ -11,7 +11,7 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 PRODUCT: Final = ("outbox_worker", "domain", "sql")
 """The folders of what is installed."""
-INSTALLED: Final = ("outbox_worker", "outbox_school", "sql")
+INSTALLED: Final = ("outbox_worker", "outbox_school")
 """The packages that are installed."""
 
 
@@ -20,6 +20,13 @@ def files(*suffixes: str) -> tuple[Path, ...]:
 
     With suffixes, only the files whose names end in one of them.
     """
+    return tuple(
+        path for path in _listed() if path.is_file() and (not suffixes or ends(path, suffixes))
+    )
+
+
+def _listed() -> list[Path]:
+    """Every path that git knows or would add; links too, wherever they lead."""
     listing = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -27,10 +34,7 @@ def files(*suffixes: str) -> tuple[Path, ...]:
         capture_output=True,
         text=True,
     ).stdout
-    paths = (ROOT / name for name in listing.split("\0") if name)
-    return tuple(
-        path for path in sorted(paths) if path.is_file() and (not suffixes or ends(path, suffixes))
-    )
+    return sorted(ROOT / name for name in listing.split("\0") if name)
 
 
 def ends(path: Path, suffixes: tuple[str, ...]) -> bool:
@@ -45,10 +49,11 @@ def name(path: Path) -> str:
 
 def copy(target: Path) -> Path:
     """A fresh copy of the project, as a clone would give it; returns `target`."""
-    for path in files():
-        copied = target / path.relative_to(ROOT)
-        copied.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, copied)
+    for path in _listed():
+        if path.is_file() or path.is_symlink():
+            copied = target / path.relative_to(ROOT)
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, copied, follow_symlinks=False)
     return target
 
 

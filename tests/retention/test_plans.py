@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 import pytest
 
-import sql
+from outbox_school.statements import sql as school
 from outbox_worker.postgres import database as connections
 from outbox_worker.purge import finished
+from outbox_worker.stores.loader import sql as engine
 from tests.retention.load import Load
 from tests.sql.test_statements import numbered
 
@@ -34,9 +35,15 @@ VALUES: Final[dict[str, Any]] = {
     "text_storage_ids": TEXTS,
     "file_upload_ids": TEXTS,
 }
-NAMES: Final = [name for name in sql.names() if name.startswith(("retention/", "finished/"))]
+SETS: Final = {
+    name: each
+    for each in (engine, school)
+    for name in each.names()
+    if name.startswith(("retention/", "finished/"))
+}
+NAMES: Final = list(SETS)
 
-BY_BATCH: Final = [name for name in NAMES if b"= ANY(%(batch_ids)s" in sql.load(name)]
+BY_BATCH: Final = [name for name in NAMES if b"= ANY(%(batch_ids)s" in SETS[name].load(name)]
 
 
 @pytest.fixture(scope="module", params=["never analysed", "analysed"])
@@ -59,7 +66,7 @@ def loaded(
 
 def plan(link: Connection, name: str) -> str:
     """The generic plan, as the purge runs it."""
-    body = sql.load(name)
+    body = SETS[name].load(name)
     names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", body.decode())))
     link.execute(b"PREPARE checked AS " + numbered(body), prepare=False)
     try:
@@ -76,7 +83,7 @@ def plan(link: Connection, name: str) -> str:
 def test_each_statement_walks_the_indexes_of_its_header(loaded: Connection, name: str) -> None:
     found = plan(loaded, name)
     assert "Seq Scan" not in found
-    for index in sql.index_of(name):
+    for index in SETS[name].index_of(name):
         assert index in found, found
 
 

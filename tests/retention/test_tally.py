@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-import sql
 from outbox_school import tally as upkeep
+from outbox_school.statements import sql
 from outbox_school.stores import tally
 from outbox_worker.local.ports import HOST, free_port
 from outbox_worker.maintenance.jobs import JobLoop

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import psycopg
 
+from outbox_school.school import school
 from outbox_worker.local.postgres import PostgresServer
 from outbox_worker.postgres import database, migrations
 from tests.sql.test_migrations import SNAPSHOT, dump
@@ -16,7 +17,7 @@ def main() -> None:
             admin.execute("CREATE DATABASE snapshot")
         url = server.url("snapshot")
         with database.connect(url, application="tests") as link:
-            migrations.apply(link)
+            migrations.apply(link, school.tables)
         SNAPSHOT.write_text(dump(server, url))
 
 

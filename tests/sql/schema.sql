@@ -28,7 +28,7 @@ END $$;
 CREATE FUNCTION outbox.catch_up() RETURNS TABLE(name text, reached bigint, highest bigint)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
+    AS $_$
 DECLARE
     behind record;
     late record;
@@ -53,32 +53,13 @@ BEGIN
                 ORDER BY c.seq LOOP
                 UPDATE outbox.command AS c SET seq = DEFAULT WHERE c.command_id = late.command_id;
             END LOOP;
-        ELSIF behind.name = 'school.arrival_seq' THEN
-            -- Both tables in one order.
-            FOR late IN
-                WITH waiting AS (
-                    SELECT c.batch_id, c.text_storage_id AS text_id, NULL AS upload_id,
-                           c.arrival, c.arrived_at
-                    FROM school.content AS c WHERE c.status = 'pending'
-                    UNION ALL
-                    SELECT f.batch_id, NULL, f.file_upload_id, f.arrival, f.arrived_at
-                    FROM school.failure AS f WHERE f.status = 'pending'
-                )
-                SELECT w.batch_id, w.text_id, w.upload_id FROM waiting AS w
-                WHERE w.arrival <= behind.reached AND w.arrived_at > (
-                    SELECT max(o.arrived_at) FROM waiting AS o WHERE o.arrival > behind.reached)
-                ORDER BY w.arrival LOOP
-                UPDATE school.content AS c SET arrival = DEFAULT
-                WHERE c.status = 'pending' AND c.batch_id = late.batch_id
-                  AND c.text_storage_id = late.text_id;
-                UPDATE school.failure AS f SET arrival = DEFAULT
-                WHERE f.status = 'pending' AND f.batch_id = late.batch_id
-                  AND f.file_upload_id = late.upload_id;
-            END LOOP;
+        ELSE
+            SELECT renumber INTO late FROM outbox.application_sequence WHERE sequence = behind.name;
+            EXECUTE format('SELECT %s($1)', late.renumber::regproc) USING behind.reached;
         END IF;
         RETURN QUERY SELECT behind.name, behind.reached, behind.highest;
     END LOOP;
-END $$;
+END $_$;
 CREATE FUNCTION outbox.drop_partition(day date) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -100,7 +81,8 @@ BEGIN
                   HINT = 'Its look under the lock must see what others have committed since: '
                          'SET default_transaction_isolation = ''read committed''.';
     END IF;
-    -- Vacuum, and another purge, are waited for in a mode that keeps no writer waiting.
+    -- Vacuum, and another purge, are waited for in a mode that keeps no writer waiting. One that
+    -- Postgres runs by itself gives way to whoever has waited for deadlock_timeout.
     PERFORM set_config('lock_timeout', a_second_longer, true);
     EXECUTE format('LOCK TABLE ONLY outbox.%I IN SHARE UPDATE EXCLUSIVE MODE', name);
     PERFORM set_config('lock_timeout', given, true);
@@ -138,7 +120,7 @@ DECLARE
     found_one boolean;
 BEGIN
     EXECUTE format('SELECT EXISTS (
-        SELECT FROM generate_series(0, 15) AS shard (shard)
+        SELECT FROM generate_series(0, outbox.shard_count() - 1) AS shard (shard)
         LEFT JOIN outbox.position USING (shard)
         CROSS JOIN LATERAL (
             SELECT coalesce(position.upper, position.seen, ''1:1:'') AS snapshot
@@ -163,6 +145,19 @@ BEGIN
     )', 'event_' || to_char(day, 'YYYYMMDD')) INTO found_one;
     RETURN found_one;
 END $_$;
+CREATE FUNCTION outbox.list_application_sequences() RETURNS TABLE(name text, reached bigint, highest bigint)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    each outbox.application_sequence;
+BEGIN
+    FOR each IN SELECT * FROM outbox.application_sequence LOOP
+        RETURN QUERY EXECUTE format(
+            'SELECT %L::text, CASE WHEN is_called THEN last_value ELSE 0 END, %s() FROM %s',
+            each.sequence, each.highest::regproc, each.sequence::regclass);
+    END LOOP;
+END $$;
 CREATE FUNCTION outbox.name_content() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -206,7 +201,7 @@ CREATE FUNCTION outbox.publish(topic text, key text, type text, payload jsonb, e
 #variable_conflict use_variable
 DECLARE
     is_twice boolean := jsonb_typeof(publish.payload) = 'string'
-        AND publish.payload #>> '{}' ~ '^\s*[[{]';
+        AND publish.payload #>> '{}' ~ '^[[:space:]]*[[{]';
 BEGIN
     IF is_twice THEN
         BEGIN
@@ -264,6 +259,9 @@ BEGIN
             kept_headers, publish_bytes.content_type);
     RETURN id;
 END $$;
+CREATE FUNCTION outbox.shard_count() RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN 16;
 CREATE FUNCTION outbox.submit(type text, key text, payload jsonb, actor text, command_id uuid DEFAULT NULL::uuid, correlation_id uuid DEFAULT NULL::uuid) RETURNS uuid
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -302,6 +300,42 @@ BEGIN
     END IF;
     RETURN id;
 END $_$;
+CREATE FUNCTION school.highest_arrival() RETURNS bigint
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT greatest((SELECT max(arrival) FROM school.content WHERE status = 'pending'),
+                    (SELECT max(arrival) FROM school.failure WHERE status = 'pending'), 0)
+$$;
+CREATE FUNCTION school.renumber_arrivals(reached bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    late record;
+BEGIN
+    -- Both tables in one order.
+    FOR late IN
+        WITH waiting AS (
+            SELECT c.batch_id, c.text_storage_id AS text_id, NULL AS upload_id,
+                   c.arrival, c.arrived_at
+            FROM school.content AS c WHERE c.status = 'pending'
+            UNION ALL
+            SELECT f.batch_id, NULL, f.file_upload_id, f.arrival, f.arrived_at
+            FROM school.failure AS f WHERE f.status = 'pending'
+        )
+        SELECT w.batch_id, w.text_id, w.upload_id FROM waiting AS w
+        WHERE w.arrival <= reached AND w.arrived_at > (
+            SELECT max(o.arrived_at) FROM waiting AS o WHERE o.arrival > reached)
+        ORDER BY w.arrival LOOP
+        UPDATE school.content AS c SET arrival = DEFAULT
+        WHERE c.status = 'pending' AND c.batch_id = late.batch_id
+          AND c.text_storage_id = late.text_id;
+        UPDATE school.failure AS f SET arrival = DEFAULT
+        WHERE f.status = 'pending' AND f.batch_id = late.batch_id
+          AND f.file_upload_id = late.upload_id;
+    END LOOP;
+END $$;
 CREATE TABLE school.batch (
     batch_id uuid NOT NULL,
     owner text NOT NULL,
@@ -519,6 +553,11 @@ CREATE VIEW domain.student AS
     created_at,
     updated_at
    FROM school.student;
+CREATE TABLE outbox.application_sequence (
+    sequence text NOT NULL,
+    highest text NOT NULL,
+    renumber text NOT NULL
+);
 CREATE TABLE outbox.command (
     command_id uuid DEFAULT gen_random_uuid() NOT NULL,
     seq bigint NOT NULL,
@@ -543,6 +582,8 @@ CASE status
     WHEN 'rejected'::text THEN (COALESCE((jsonb_typeof(error) = 'object'::text), false) AND (result IS NULL) AND (finished_at IS NOT NULL))
     ELSE false
 END),
+    CONSTRAINT command_payload_is_an_object CHECK (((status <> 'queued'::text) OR (jsonb_typeof(payload) = 'object'::text))),
+    CONSTRAINT command_payload_is_at_most_4_mb CHECK (((status <> 'queued'::text) OR (octet_length((payload)::text) <= 4194304))),
     CONSTRAINT command_type_is_short CHECK (((char_length(type) >= 1) AND (char_length(type) <= 100)))
 )
 WITH (fillfactor='85', autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_cost_delay='0');
@@ -578,7 +619,16 @@ END NOT NULL,
     content_type text NOT NULL,
     horizon xid8 DEFAULT pg_snapshot_xmin(pg_current_snapshot()),
     CONSTRAINT event_content_type_is_not_empty CHECK ((content_type <> ''::text)),
+    CONSTRAINT event_content_type_is_not_of_cloudevents CHECK (((content_type COLLATE "C") !~* '^[[:space:]]*application/cloudevents'::text)),
+    CONSTRAINT event_headers_are_an_object CHECK (((headers IS NULL) OR (jsonb_typeof(headers) = ANY (ARRAY['object'::text, 'null'::text])))),
+    CONSTRAINT event_headers_are_at_most_32_deep CHECK ((NOT (headers @? 'strict $.**{32}'::jsonpath))),
+    CONSTRAINT event_headers_are_at_most_64_kb CHECK ((octet_length((headers)::text) <= 65536)),
+    CONSTRAINT event_headers_have_names CHECK ((NOT (headers ? ''::text))),
+    CONSTRAINT event_headers_leave_ours_alone CHECK ((((headers)::text !~* '"(ce_|content-)'::text) OR (NOT (headers @? '$.keyvalue()?(@."key" like_regex "^(ce_(specversion|id|source|type|time|subject|data|datacontenttype)|content-type)$" flag "i")'::jsonpath)))),
+    CONSTRAINT event_headers_of_cloudevents_are_attributes CHECK ((((headers)::text !~* '"ce_'::text) OR (NOT (headers @? '$.keyvalue()?(@."key" like_regex "^ce_" flag "i" && !((@."key" like_regex "^ce_[a-z0-9]{1,20}$" && @."value" != null) && @."value" != ""))'::jsonpath)))),
+    CONSTRAINT event_headers_of_schemas_are_uuids CHECK ((((headers ->> '__key_schema_id'::text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'::text) AND ((headers ->> '__value_schema_id'::text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'::text))),
     CONSTRAINT event_topic_is_a_kafka_topic CHECK (((topic !~ '[^a-zA-Z0-9._-]'::text) AND ((length(topic) >= 1) AND (length(topic) <= 249)) AND (topic <> ALL (ARRAY['.'::text, '..'::text])))),
+    CONSTRAINT event_topic_is_not_internal CHECK ((topic <> ALL (ARRAY['outbox.shards'::text, 'outbox_shards'::text, '__consumer_offsets'::text, '__transaction_state'::text, '__share_group_state'::text, '__cluster_metadata'::text]))),
     CONSTRAINT event_type_is_not_empty CHECK ((type <> ''::text))
 )
 PARTITION BY RANGE (created_at);
@@ -600,14 +650,25 @@ END CONSTRAINT event_id_not_null NOT NULL,
     content_type text CONSTRAINT event_content_type_not_null NOT NULL,
     horizon xid8 DEFAULT pg_snapshot_xmin(pg_current_snapshot()),
     CONSTRAINT event_content_type_is_not_empty CHECK ((content_type <> ''::text)),
+    CONSTRAINT event_content_type_is_not_of_cloudevents CHECK (((content_type COLLATE "C") !~* '^[[:space:]]*application/cloudevents'::text)),
+    CONSTRAINT event_headers_are_an_object CHECK (((headers IS NULL) OR (jsonb_typeof(headers) = ANY (ARRAY['object'::text, 'null'::text])))),
+    CONSTRAINT event_headers_are_at_most_32_deep CHECK ((NOT (headers @? 'strict $.**{32}'::jsonpath))),
+    CONSTRAINT event_headers_are_at_most_64_kb CHECK ((octet_length((headers)::text) <= 65536)),
+    CONSTRAINT event_headers_have_names CHECK ((NOT (headers ? ''::text))),
+    CONSTRAINT event_headers_leave_ours_alone CHECK ((((headers)::text !~* '"(ce_|content-)'::text) OR (NOT (headers @? '$.keyvalue()?(@."key" like_regex "^(ce_(specversion|id|source|type|time|subject|data|datacontenttype)|content-type)$" flag "i")'::jsonpath)))),
+    CONSTRAINT event_headers_of_cloudevents_are_attributes CHECK ((((headers)::text !~* '"ce_'::text) OR (NOT (headers @? '$.keyvalue()?(@."key" like_regex "^ce_" flag "i" && !((@."key" like_regex "^ce_[a-z0-9]{1,20}$" && @."value" != null) && @."value" != ""))'::jsonpath)))),
+    CONSTRAINT event_headers_of_schemas_are_uuids CHECK ((((headers ->> '__key_schema_id'::text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'::text) AND ((headers ->> '__value_schema_id'::text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'::text))),
     CONSTRAINT event_topic_is_a_kafka_topic CHECK (((topic !~ '[^a-zA-Z0-9._-]'::text) AND ((length(topic) >= 1) AND (length(topic) <= 249)) AND (topic <> ALL (ARRAY['.'::text, '..'::text])))),
+    CONSTRAINT event_topic_is_not_internal CHECK ((topic <> ALL (ARRAY['outbox.shards'::text, 'outbox_shards'::text, '__consumer_offsets'::text, '__transaction_state'::text, '__share_group_state'::text, '__cluster_metadata'::text]))),
     CONSTRAINT event_type_is_not_empty CHECK ((type <> ''::text))
 );
 CREATE TABLE outbox.idempotency_key (
     topic text NOT NULL,
     key text NOT NULL,
     event_id uuid NOT NULL,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT idempotency_key_is_short CHECK (((octet_length(key) >= 1) AND (octet_length(key) <= 2400))),
+    CONSTRAINT idempotency_key_topic_is_short CHECK ((octet_length(topic) <= 249))
 );
 CREATE TABLE outbox."position" (
     shard smallint NOT NULL,
@@ -620,7 +681,7 @@ CREATE TABLE outbox."position" (
     floor bigint NOT NULL,
     worker text NOT NULL,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT position_shard_check CHECK (((shard >= 0) AND (shard <= 15)))
+    CONSTRAINT position_shard_check CHECK (((shard >= 0) AND (shard <= (outbox.shard_count() - 1))))
 )
 WITH (fillfactor='50');
 CREATE VIEW outbox.lag AS
@@ -631,7 +692,7 @@ CREATE VIEW outbox.lag AS
             "position".cursor,
             "position".updated_at,
             "position".worker
-           FROM (generate_series(0, 15) shard(shard)
+           FROM (generate_series(0, (outbox.shard_count() - 1)) shard(shard)
              LEFT JOIN outbox."position" USING (shard))
         ), bound AS (
          SELECT pg_snapshot_xmax(place_1.seen) AS xmax
@@ -672,6 +733,7 @@ CREATE VIEW outbox.lag AS
    FROM (place
      LEFT JOIN waiting USING (shard));
 CREATE TABLE outbox.migration (
+    owner text NOT NULL,
     number integer NOT NULL,
     name text NOT NULL,
     checksum text NOT NULL,
@@ -705,17 +767,10 @@ UNION ALL
           WHERE (command.status = 'queued'::text)), (0)::bigint) AS highest
    FROM outbox.command_seq_seq
 UNION ALL
- SELECT 'school.arrival_seq'::text AS name,
-        CASE
-            WHEN arrival_seq.is_called THEN arrival_seq.last_value
-            ELSE (0)::bigint
-        END AS reached,
-    GREATEST(( SELECT max(content.arrival) AS max
-           FROM school.content
-          WHERE (content.status = 'pending'::text)), ( SELECT max(failure.arrival) AS max
-           FROM school.failure
-          WHERE (failure.status = 'pending'::text)), (0)::bigint) AS highest
-   FROM school.arrival_seq;
+ SELECT list_application_sequences.name,
+    list_application_sequences.reached,
+    list_application_sequences.highest
+   FROM outbox.list_application_sequences() list_application_sequences(name, reached, highest);
 CREATE TABLE outbox.topic (
     topic text NOT NULL,
     topic_id text NOT NULL,
@@ -725,50 +780,26 @@ CREATE TABLE school.batch_gate (
     batch_id uuid NOT NULL
 );
 CREATE TABLE school.batch_tally (
+    entry uuid DEFAULT gen_random_uuid() NOT NULL,
     class_type text NOT NULL,
     active integer NOT NULL,
     completed integer NOT NULL,
-    purged bigint DEFAULT 0 NOT NULL,
-    entry uuid DEFAULT gen_random_uuid() NOT NULL
+    purged bigint DEFAULT 0 NOT NULL
 )
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='2000', autovacuum_vacuum_cost_delay='0', vacuum_index_cleanup='on');
 ALTER TABLE ONLY outbox.event ATTACH PARTITION outbox.event_default DEFAULT;
-ALTER TABLE outbox.command
-    ADD CONSTRAINT command_payload_is_an_object CHECK (((status <> 'queued'::text) OR (jsonb_typeof(payload) = 'object'::text))) NOT VALID;
-ALTER TABLE outbox.command
-    ADD CONSTRAINT command_payload_is_at_most_4_mb CHECK (((status <> 'queued'::text) OR (octet_length((payload)::text) <= 4194304))) NOT VALID;
+ALTER TABLE ONLY outbox.application_sequence
+    ADD CONSTRAINT application_sequence_pkey PRIMARY KEY (sequence);
 ALTER TABLE ONLY outbox.command
     ADD CONSTRAINT command_pkey PRIMARY KEY (command_id);
-ALTER TABLE outbox.event
-    ADD CONSTRAINT event_content_type_is_not_of_cloudevents CHECK (((content_type COLLATE "C") !~* '^\s*application/cloudevents'::text)) NOT VALID;
 ALTER TABLE ONLY outbox.event
     ADD CONSTRAINT event_pkey PRIMARY KEY (id, created_at);
 ALTER TABLE ONLY outbox.event_default
     ADD CONSTRAINT event_default_pkey PRIMARY KEY (id, created_at);
-ALTER TABLE outbox.event
-    ADD CONSTRAINT event_headers_are_an_object CHECK (((headers IS NULL) OR (jsonb_typeof(headers) = ANY (ARRAY['object'::text, 'null'::text])))) NOT VALID;
-ALTER TABLE outbox.event
-    ADD CONSTRAINT event_headers_are_at_most_32_deep CHECK ((NOT (headers @? 'strict $.**{32}'::jsonpath))) NOT VALID;
-ALTER TABLE outbox.event
-    ADD CONSTRAINT event_headers_are_at_most_64_kb CHECK ((octet_length((headers)::text) <= 65536)) NOT VALID;
-ALTER TABLE outbox.event
-    ADD CONSTRAINT event_headers_have_names CHECK ((NOT (headers ? ''::text))) NOT VALID;
-ALTER TABLE outbox.event
-    ADD CONSTRAINT event_headers_leave_ours_alone CHECK ((((headers)::text !~* '"(ce_|content-)'::text) OR (NOT (headers @? '$.keyvalue()?(@."key" like_regex "^(ce_(specversion|id|source|type|time|subject|data|datacontenttype)|content-type)$" flag "i")'::jsonpath)))) NOT VALID;
-ALTER TABLE outbox.event
-    ADD CONSTRAINT event_headers_of_cloudevents_are_attributes CHECK ((((headers)::text !~* '"ce_'::text) OR (NOT (headers @? '$.keyvalue()?(@."key" like_regex "^ce_" flag "i" && !((@."key" like_regex "^ce_[a-z0-9]{1,20}$" && @."value" != null) && @."value" != ""))'::jsonpath)))) NOT VALID;
-ALTER TABLE outbox.event
-    ADD CONSTRAINT event_headers_of_schemas_are_uuids CHECK ((((headers ->> '__key_schema_id'::text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'::text) AND ((headers ->> '__value_schema_id'::text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'::text))) NOT VALID;
-ALTER TABLE outbox.event
-    ADD CONSTRAINT event_topic_is_not_internal CHECK ((topic <> ALL (ARRAY['outbox.shards'::text, 'outbox_shards'::text, '__consumer_offsets'::text, '__transaction_state'::text, '__share_group_state'::text, '__cluster_metadata'::text]))) NOT VALID;
-ALTER TABLE outbox.idempotency_key
-    ADD CONSTRAINT idempotency_key_is_short CHECK (((octet_length(key) >= 1) AND (octet_length(key) <= 2400))) NOT VALID;
 ALTER TABLE ONLY outbox.idempotency_key
     ADD CONSTRAINT idempotency_key_pkey PRIMARY KEY (topic, key);
-ALTER TABLE outbox.idempotency_key
-    ADD CONSTRAINT idempotency_key_topic_is_short CHECK ((octet_length(topic) <= 249)) NOT VALID;
 ALTER TABLE ONLY outbox.migration
-    ADD CONSTRAINT migration_pkey PRIMARY KEY (number);
+    ADD CONSTRAINT migration_pkey PRIMARY KEY (owner, number);
 ALTER TABLE ONLY outbox."position"
     ADD CONSTRAINT position_pkey PRIMARY KEY (shard);
 ALTER TABLE ONLY outbox.purged
@@ -850,12 +881,21 @@ REVOKE ALL ON FUNCTION outbox.drop_partition(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.drop_partition(day date) TO outbox_worker;
 REVOKE ALL ON FUNCTION outbox.has_unpublished(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.has_unpublished(day date) TO outbox_worker;
+REVOKE ALL ON FUNCTION outbox.list_application_sequences() FROM PUBLIC;
+GRANT ALL ON FUNCTION outbox.list_application_sequences() TO outbox_reader;
+GRANT ALL ON FUNCTION outbox.list_application_sequences() TO outbox_worker;
 REVOKE ALL ON FUNCTION outbox.publish(topic text, key text, type text, payload jsonb, event_id uuid, idempotency_key text, headers jsonb, content_type text) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.publish(topic text, key text, type text, payload jsonb, event_id uuid, idempotency_key text, headers jsonb, content_type text) TO outbox_writer;
 REVOKE ALL ON FUNCTION outbox.publish_bytes(topic text, key text, type text, payload bytea, event_id uuid, idempotency_key text, headers jsonb, content_type text, schema_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.publish_bytes(topic text, key text, type text, payload bytea, event_id uuid, idempotency_key text, headers jsonb, content_type text, schema_id uuid) TO outbox_writer;
+REVOKE ALL ON FUNCTION outbox.shard_count() FROM PUBLIC;
+GRANT ALL ON FUNCTION outbox.shard_count() TO outbox_writer;
+GRANT ALL ON FUNCTION outbox.shard_count() TO outbox_worker;
+GRANT ALL ON FUNCTION outbox.shard_count() TO outbox_reader;
 REVOKE ALL ON FUNCTION outbox.submit(type text, key text, payload jsonb, actor text, command_id uuid, correlation_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.submit(type text, key text, payload jsonb, actor text, command_id uuid, correlation_id uuid) TO outbox_writer;
+REVOKE ALL ON FUNCTION school.highest_arrival() FROM PUBLIC;
+REVOKE ALL ON FUNCTION school.renumber_arrivals(reached bigint) FROM PUBLIC;
 GRANT SELECT,INSERT,UPDATE ON TABLE school.batch TO outbox_domain;
 GRANT DELETE ON TABLE school.batch TO outbox_worker;
 GRANT SELECT,INSERT,UPDATE ON TABLE school.slot TO outbox_domain;
@@ -881,6 +921,8 @@ GRANT SELECT ON TABLE domain.slot TO outbox_reader;
 GRANT SELECT ON TABLE domain.slot TO outbox_domain;
 GRANT SELECT ON TABLE domain.student TO outbox_reader;
 GRANT SELECT ON TABLE domain.student TO outbox_domain;
+GRANT SELECT ON TABLE outbox.application_sequence TO outbox_reader;
+GRANT SELECT ON TABLE outbox.application_sequence TO outbox_worker;
 GRANT SELECT ON TABLE outbox.command TO outbox_writer;
 GRANT SELECT ON TABLE outbox.command TO outbox_reader;
 GRANT SELECT,DELETE ON TABLE outbox.command TO outbox_worker;

@@ -141,7 +141,7 @@ def test_positions_of_another_history_do_not_count_as_nothing_waiting(
 def test_commands_that_cannot_be_counted_are_unknown_too(
     database: str, registry: CollectorRegistry
 ) -> None:
-    gauges = command_gauges(database, CommandMetrics(registry), Health())
+    gauges = command_gauges(database, CommandMetrics(registry), Health(), ())
     value = registry.get_sample_value("commands_queued")
     assert value is not None
     assert math.isnan(value)

@@ -6,15 +6,15 @@ import re
 import subprocess
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-from unittest import mock
 
 import psycopg
 import pytest
 from psycopg import conninfo
 
-import sql
+from outbox_school.school import school
 from outbox_worker.errors import SchemaVersionError, ServerError, SettingsError
 from outbox_worker.local.postgres import PostgresServer
 from outbox_worker.maintenance import partitions
@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 SNAPSHOT = Path(__file__).with_name("schema.sql")
 COMMENTS = ("--", "\\", "SET ", "SELECT pg_catalog.set_config")
 SCHEMAS = ("outbox", "school", "domain")
+TABLES = school.tables
+ENGINE, SCHOOL = TABLES
+ALL = [str(each) for each in ENGINE.migrations] + [
+    f"{each} of school" for each in SCHOOL.migrations
+]
 
 
 @pytest.fixture
@@ -43,37 +48,39 @@ def empty(postgres: PostgresServer) -> Iterator[str]:
 
 def test_migrating_twice_changes_nothing(empty: str) -> None:
     with connections.connect(empty, application="tests") as link:
-        assert len(migrations.apply(link)) == len(sql.migrations())
-        assert migrations.apply(link) == []
-        migrations.check(link)
+        assert migrations.apply(link, TABLES) == ALL
+        assert migrations.apply(link, TABLES) == []
+        migrations.check(link, TABLES)
 
 
 def test_twenty_at_once_apply_each_migration_once(empty: str) -> None:
     def migrate(_: int) -> list[str]:
         with connections.connect(empty, application="tests") as link:
-            return migrations.apply(link)
+            return migrations.apply(link, TABLES)
 
     with ThreadPoolExecutor(20) as threads:
         done = [name for names in threads.map(migrate, range(20)) for name in names]
-    assert sorted(done) == [f"{each.number:04}_{each.name}" for each in sql.migrations()]
+    assert sorted(done) == sorted(ALL)
 
 
 def test_an_empty_database_is_older_than_the_program(empty: str) -> None:
     with (
         connections.connect(empty, application="tests") as link,
-        pytest.raises(SchemaVersionError, match="is at 0") as caught,
+        pytest.raises(SchemaVersionError, match="are at 0") as caught,
     ):
         migrations.check(link)
     assert "outbox-worker migrate" in caught.value.way_out
 
 
 def test_a_newer_schema_is_refused(connection: Connection) -> None:
-    fewer = sql.migrations()[:-1]
-    with mock.patch.object(sql, "migrations", return_value=fewer):
-        with pytest.raises(SchemaVersionError, match="newer than this program"):
-            migrations.check(connection)
-        with pytest.raises(SchemaVersionError, match="newer than this program"):
-            migrations.apply(connection)
+    for older in (
+        (replace(ENGINE, migrations=ENGINE.migrations[:-1]),),
+        (ENGINE, replace(SCHOOL, migrations=SCHOOL.migrations[:-1])),
+    ):
+        said = f"tables of {older[-1].owner} .* newer than this program"
+        for look in (migrations.check, migrations.apply):
+            with pytest.raises(SchemaVersionError, match=said):
+                look(connection, older)
 
 
 def test_an_edited_migration_is_refused(connection: Connection) -> None:
@@ -110,29 +117,50 @@ def test_a_schema_of_somebody_else_is_named_before_anything_is_applied(
             link.execute(order.encode())
         before = everything(link)
         with pytest.raises(SettingsError, match=f"not outbox-worker's: {name};") as caught:
-            migrations.apply(link)
+            migrations.apply(link, TABLES)
         assert f"ALTER SCHEMA {name} RENAME" in caught.value.way_out
         assert everything(link) == before
         link.execute(f"ALTER SCHEMA {name} RENAME TO other".encode())
-        assert len(migrations.apply(link)) == len(sql.migrations())
+        assert migrations.apply(link, TABLES) == ALL
 
 
 def test_schemas_that_a_newer_release_makes_are_looked_for_beside_ours(empty: str) -> None:
     """As after a release that stopped half-way: the first schema is ours, the second is not."""
-    older = sql.migrations()[:4]
     with connections.connect(empty, application="tests") as link:
-        with mock.patch.object(sql, "migrations", return_value=older):
-            migrations.apply(link)
+        migrations.apply(link)
         link.execute("CREATE SCHEMA school")
         with pytest.raises(SettingsError, match="not outbox-worker's: school;"):
-            migrations.apply(link)
-        assert len(link.execute("SELECT FROM outbox.migration").fetchall()) == len(older)
+            migrations.apply(link, TABLES)
+        assert len(link.execute("SELECT FROM outbox.migration").fetchall()) == len(
+            ENGINE.migrations
+        )
+
+
+def test_an_application_that_is_added_later_gets_its_tables(empty: str) -> None:
+    with connections.connect(empty, application="tests") as link:
+        migrations.apply(link)
+        migrations.check(link)
+        with pytest.raises(
+            SchemaVersionError, match=f"of school .* are at 0, .* {len(SCHOOL.migrations)}"
+        ):
+            migrations.check(link, TABLES)
+        assert migrations.apply(link, TABLES) == ALL[len(ENGINE.migrations) :]
+        migrations.check(link, TABLES)
+
+
+def test_tables_of_a_version_before_the_first_release_are_named(empty: str) -> None:
+    with connections.connect(empty, application="tests") as link:
+        link.execute("CREATE SCHEMA outbox")
+        link.execute("CREATE TABLE outbox.migration (number int, name text, checksum text)")
+        for look in (migrations.check, migrations.apply):
+            with pytest.raises(SchemaVersionError, match=r"before 0\.1"):
+                look(link, TABLES)
 
 
 def test_an_empty_schema_that_an_administrator_made_is_used(empty: str) -> None:
     with connections.connect(empty, application="tests") as link:
         link.execute("CREATE SCHEMA outbox")
-        assert len(migrations.apply(link)) == len(sql.migrations())
+        assert migrations.apply(link, TABLES) == ALL
 
 
 def test_a_server_that_is_too_old_is_refused_with_both_versions(
@@ -146,7 +174,7 @@ def test_a_server_that_is_too_old_is_refused_with_both_versions(
             with pytest.raises(
                 ServerError, match=rf"Postgres {here}\.\d+, and .* {here + 1} or newer"
             ):
-                look(link)
+                look(link, TABLES)
         assert not link.execute("SELECT WHERE to_regnamespace('outbox') IS NOT NULL").fetchall()
 
 
@@ -159,7 +187,7 @@ def refusal(url: str) -> ServerError:
         connections.connect(url, application="tests") as link,
         pytest.raises(ServerError, match="refuses the migration") as caught,
     ):
-        migrations.apply(link)
+        migrations.apply(link, TABLES)
     return caught.value
 
 
@@ -181,7 +209,7 @@ def test_what_an_administrator_is_told_to_run_lets_a_plain_user_migrate() -> Non
             with connections.connect(
                 conninfo.make_conninfo(url, user=user), application="tests"
             ) as link:
-                assert len(migrations.apply(link)) == len(sql.migrations())
+                assert migrations.apply(link, TABLES) == ALL
                 partitions.run_once(link)
 
 

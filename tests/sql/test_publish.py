@@ -14,6 +14,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from outbox_worker.postgres import database as connections
+from outbox_worker.settings import SHARDS
 from tests.harness.waiting import patient, wait_until
 
 if TYPE_CHECKING:
@@ -332,3 +333,14 @@ def test_a_row_draws_its_id_after_its_transaction_has_its_xid(connection: Connec
     assert row is not None
     assert row[0].index("pg_current_xact_id") < row[0].index("nextval")
     assert row[0].strip().startswith("CASE")
+
+
+def test_schema_and_program_agree_on_the_shards(connection: Connection) -> None:
+    counted = connection.execute("SELECT outbox.shard_count()").fetchone()
+    assert counted == (SHARDS,)
+    connection.execute(
+        "INSERT INTO outbox.event (topic, key, type) "
+        "SELECT 't', 'key ' || n, 'v' FROM generate_series(1, 500) AS n"
+    )
+    rows = connection.execute("SELECT DISTINCT shard FROM outbox.event ORDER BY 1").fetchall()
+    assert [shard for (shard,) in rows] == list(range(SHARDS))

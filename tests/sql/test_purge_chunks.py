@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 import pytest
 
-import sql
 from outbox_worker.postgres import database as connections
 from outbox_worker.purge import events
+from outbox_worker.stores.loader import sql
 from tests.sql.old import OLD, SESSION, count, insert, publish_all, run
 from tests.sql.test_statements import numbered
 

@@ -10,19 +10,26 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-import sql
+from outbox_school.school import school
+from outbox_school.statements import sql as school_sql
 from outbox_worker.position.snapshot import NOTHING, Snapshot
 from outbox_worker.postgres import database as connections
 from outbox_worker.stores import outbox
+from outbox_worker.stores.loader import sql
 from outbox_worker.stores.outbox import Gap, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from outbox_worker.stores import Connection
+    from outbox_worker.stores.loader import Statements
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = (ROOT / "outbox_worker", ROOT / "domain" / "outbox_school")
+PACKAGES = {
+    sql: ROOT / "outbox_worker",
+    school_sql: ROOT / "domain" / "outbox_school",
+}
+ALL = [pytest.param(each, name, id=name) for each in PACKAGES for name in each.names()]
 HEADER = re.compile(r"-- (?P<name>\w+/\w+)\n(-- .+\n)+?-- params: .+\n(-- .+\n)*?-- rows: .+\n")
 EVENTS = 60_000
 WORDS = re.compile(r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM)\s")
@@ -40,7 +47,7 @@ def loaded(postgres: object) -> Iterator[Connection]:
         admin.execute("CREATE DATABASE plans")
     url = postgres.url("plans")
     with connections.connect(url, application="tests") as link:
-        migrations.apply(link)
+        migrations.apply(link, school.tables)
         partitions.run_once(link)
         link.execute("ALTER TABLE outbox.event_default SET (autovacuum_enabled = false)")
         link.execute(
@@ -138,21 +145,24 @@ def test_a_chunk_comes_in_id_order_without_a_sort(loaded: Connection) -> None:
     assert "Sort  (" not in plan_of(loaded, "outbox/read_chunk", CASES["outbox/read_chunk"])
 
 
-@pytest.mark.parametrize("name", sql.names())
-def test_every_statement_compiles_against_the_schema(loaded: Connection, name: str) -> None:
+@pytest.mark.parametrize(("statements", "name"), ALL)
+def test_every_statement_compiles_against_the_schema(
+    loaded: Connection, statements: Statements, name: str
+) -> None:
     stem = name.split("/")[1]
     with loaded.transaction(force_rollback=True):
         # What a command makes for itself must be there for what reads it.
-        for other in sql.names():
+        for other in statements.names():
             if "/create_" in other and other != name:
-                loaded.execute(sql.load(other), prepare=False)
+                loaded.execute(statements.load(other), prepare=False)
+        body = statements.load(name)
         if stem.startswith(("create_", "analyze_")):
-            loaded.execute(sql.load(name), prepare=False)
+            loaded.execute(body, prepare=False)
         elif stem.startswith("copy_"):
-            with loaded.cursor() as cursor, cursor.copy(sql.load(name)):
+            with loaded.cursor() as cursor, cursor.copy(body):
                 pass
         else:
-            loaded.execute(b"PREPARE checked AS " + numbered(sql.load(name)), prepare=False)
+            loaded.execute(b"PREPARE checked AS " + numbered(body), prepare=False)
             loaded.execute("DEALLOCATE checked", prepare=False)
 
 
@@ -170,15 +180,14 @@ def shard_events(connection: Connection, shard: int) -> int:
     return int(count)
 
 
-@pytest.mark.parametrize("name", sql.names())
-def test_every_statement_has_its_header_and_its_function(name: str) -> None:
-    text = sql.load(name).decode()
+@pytest.mark.parametrize(("statements", "name"), ALL)
+def test_every_statement_has_its_header_and_its_function(statements: Statements, name: str) -> None:
+    text = statements.load(name).decode()
     found = HEADER.match(text)
     assert found is not None, "the header says name, purpose, params, rows"
     assert found["name"] == name
     folder, stem = name.split("/")
-    stores = [package / "stores" / f"{folder}.py" for package in PACKAGES]
-    (module,) = [path for path in stores if path.exists()]
+    module = PACKAGES[statements] / "stores" / f"{folder}.py"
     tree = ast.parse(module.read_text())
     functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
     assert stem in functions
@@ -187,7 +196,7 @@ def test_every_statement_has_its_header_and_its_function(name: str) -> None:
 
 def test_no_statement_stands_in_python() -> None:
     found = []
-    paths = [path for package in PACKAGES for path in sorted(package.rglob("*.py"))]
+    paths = [path for package in PACKAGES.values() for path in sorted(package.rglob("*.py"))]
     for path in paths:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):

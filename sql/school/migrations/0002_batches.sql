@@ -145,6 +145,9 @@ CREATE INDEX association_undecided_idx ON school.association (suggested_at, batc
 -- completion and purge each insert one, so that none waits for another; upkeep
 -- folds them. Counting a million batches at every scrape would take too long.
 CREATE TABLE school.batch_tally (
+    -- A published table takes no DELETE without a primary key, and upkeep folds the tally by it.
+    -- A random id and no sequence: one more that a replica would have to be told of.
+    entry uuid NOT NULL DEFAULT gen_random_uuid() CONSTRAINT batch_tally_pkey PRIMARY KEY,
     class_type text NOT NULL,
     active integer NOT NULL,
     completed integer NOT NULL,
@@ -153,7 +156,10 @@ CREATE TABLE school.batch_tally (
 ) WITH (
     -- Upkeep deletes and inserts all the time; each scrape reads the whole table.
     autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000,
-    autovacuum_vacuum_cost_delay = 0
+    autovacuum_vacuum_cost_delay = 0,
+    -- With an index, vacuum leaves a page of few dead rows for later, and the table as long as it
+    -- was before it was folded.
+    vacuum_index_cleanup = on
 );
 
 CREATE VIEW domain.batch AS
@@ -192,3 +198,43 @@ GRANT USAGE ON SEQUENCE school.arrival_seq TO outbox_domain;
 GRANT DELETE ON school.batch, school.slot, school.content, school.failure, school.association,
     school.batch_tally TO outbox_worker;
 GRANT SELECT ON domain.batch, domain.slot TO outbox_reader, outbox_domain;
+
+-- After a switch-over (outbox.application_sequence): texts and failed files that wait for their
+-- batch are ordered by arrival.
+CREATE FUNCTION school.highest_arrival() RETURNS bigint
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT greatest((SELECT max(arrival) FROM school.content WHERE status = 'pending'),
+                    (SELECT max(arrival) FROM school.failure WHERE status = 'pending'), 0)
+$$;
+
+CREATE FUNCTION school.renumber_arrivals(reached bigint) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    late record;
+BEGIN
+    -- Both tables in one order.
+    FOR late IN
+        WITH waiting AS (
+            SELECT c.batch_id, c.text_storage_id AS text_id, NULL AS upload_id,
+                   c.arrival, c.arrived_at
+            FROM school.content AS c WHERE c.status = 'pending'
+            UNION ALL
+            SELECT f.batch_id, NULL, f.file_upload_id, f.arrival, f.arrived_at
+            FROM school.failure AS f WHERE f.status = 'pending'
+        )
+        SELECT w.batch_id, w.text_id, w.upload_id FROM waiting AS w
+        WHERE w.arrival <= reached AND w.arrived_at > (
+            SELECT max(o.arrived_at) FROM waiting AS o WHERE o.arrival > reached)
+        ORDER BY w.arrival LOOP
+        UPDATE school.content AS c SET arrival = DEFAULT
+        WHERE c.status = 'pending' AND c.batch_id = late.batch_id
+          AND c.text_storage_id = late.text_id;
+        UPDATE school.failure AS f SET arrival = DEFAULT
+        WHERE f.status = 'pending' AND f.batch_id = late.batch_id
+          AND f.file_upload_id = late.upload_id;
+    END LOOP;
+END $$;
+
+REVOKE ALL ON FUNCTION school.highest_arrival, school.renumber_arrivals FROM PUBLIC;
+INSERT INTO outbox.application_sequence (sequence, highest, renumber)
+VALUES ('school.arrival_seq', 'school.highest_arrival', 'school.renumber_arrivals');

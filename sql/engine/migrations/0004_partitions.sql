@@ -1,9 +1,31 @@
--- drop_partition() looks through a day before it locks anybody out: for a shard whose
--- position was never renewed the look walks the whole day's index. Under the lock it only
--- asks whether a row has come since. Both rest on new snapshots, one for each statement,
--- so any other isolation level is refused.
+-- Partitions by day. Making and dropping them takes the owner's rights, which a
+-- worker does not have: these two functions do it for the worker, and no more.
+-- Both give up after the caller's lock_timeout.
 
-DROP FUNCTION outbox.has_unpublished(timestamptz, timestamptz);
+-- Make the partition of a UTC day: true where it was made, false where it is there,
+-- NULL where rows of that day sit in the default partition (they stay there).
+CREATE FUNCTION outbox.add_partition(day date) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    name text := 'event_' || to_char(day, 'YYYYMMDD');
+    lower timestamptz := day::timestamp AT TIME ZONE 'UTC';
+    upper timestamptz := (day + 1)::timestamp AT TIME ZONE 'UTC';
+BEGIN
+    -- Two workers that meet at midnight: the second one finds the day made.
+    PERFORM pg_advisory_xact_lock(hashtextextended('outbox-worker partitions', 0));
+    IF to_regclass('outbox.' || name) IS NOT NULL THEN
+        RETURN false;
+    END IF;
+    IF EXISTS (SELECT FROM outbox.event_default
+               WHERE created_at >= lower AND created_at < upper) THEN
+        RETURN NULL;
+    END IF;
+    -- ATTACH lets writers go on; CREATE ... PARTITION OF would lock them out.
+    EXECUTE format('CREATE TABLE outbox.%I (LIKE outbox.event INCLUDING ALL)', name);
+    EXECUTE format('ALTER TABLE outbox.event ATTACH PARTITION outbox.%I '
+                   'FOR VALUES FROM (%L) TO (%L)', name, lower, upper);
+    RETURN true;
+END $$;
 
 -- Whether some row in the partition of a UTC day is not published, as far as the mirror
 -- knows: it is never ahead of Kafka. Published is what `seen` shows; in a backlog, which
@@ -16,7 +38,7 @@ DECLARE
     found_one boolean;
 BEGIN
     EXECUTE format('SELECT EXISTS (
-        SELECT FROM generate_series(0, 15) AS shard (shard)
+        SELECT FROM generate_series(0, outbox.shard_count() - 1) AS shard (shard)
         LEFT JOIN outbox.position USING (shard)
         CROSS JOIN LATERAL (
             SELECT coalesce(position.upper, position.seen, ''1:1:'') AS snapshot
@@ -43,13 +65,17 @@ BEGIN
 END $$;
 
 -- Drop the partition of a day if all of its rows are published; false where some are not.
+-- It looks through the day before it locks anybody out: for a shard whose position was never
+-- renewed the look walks the whole day's index. Under the lock it only asks whether a row has
+-- come since. Both rest on new snapshots, one for each statement, so any other isolation level
+-- is refused.
 -- No row is missed. What `looked` shows, the look that follows it saw, and found published;
 -- what is published stays so (rebase gives a row that it takes back the xid of its own
 -- transaction). What `looked` does not show is, in the xid of the row, at or above its xmax
 -- or among its xip: each row has the xid of the transaction that wrote it. The lock waits
 -- until all who wrote have ended, and lets nobody in: the snapshot after it shows every
 -- such row. One is enough to leave the day to the next purge, published or not.
-CREATE OR REPLACE FUNCTION outbox.drop_partition(day date) RETURNS boolean
+CREATE FUNCTION outbox.drop_partition(day date) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
@@ -67,7 +93,8 @@ BEGIN
                   HINT = 'Its look under the lock must see what others have committed since: '
                          'SET default_transaction_isolation = ''read committed''.';
     END IF;
-    -- Vacuum, and another purge, are waited for in a mode that keeps no writer waiting.
+    -- Vacuum, and another purge, are waited for in a mode that keeps no writer waiting. One that
+    -- Postgres runs by itself gives way to whoever has waited for deadlock_timeout.
     PERFORM set_config('lock_timeout', a_second_longer, true);
     EXECUTE format('LOCK TABLE ONLY outbox.%I IN SHARE UPDATE EXCLUSIVE MODE', name);
     PERFORM set_config('lock_timeout', given, true);
@@ -96,5 +123,7 @@ BEGIN
     RETURN true;
 END $$;
 
-REVOKE ALL ON FUNCTION outbox.has_unpublished FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION outbox.has_unpublished TO outbox_worker;
+REVOKE ALL ON FUNCTION outbox.add_partition, outbox.has_unpublished, outbox.drop_partition
+    FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION outbox.add_partition, outbox.has_unpublished, outbox.drop_partition
+    TO outbox_worker;

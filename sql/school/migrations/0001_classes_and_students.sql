@@ -1,5 +1,6 @@
 -- What teachers keep: classes, students, enrolments. Tables are in the schema
 -- `school`; what other languages read are the views of the schema `domain`.
+-- roles: outbox_domain
 CREATE SCHEMA school;
 CREATE SCHEMA domain;
 
@@ -78,7 +79,7 @@ SELECT class_id, class.owner AS user_id, student_id, student.first_name, student
        student.legal_full_name, student.email, enrolment.enrolled_at
 FROM school.enrolment JOIN school.class USING (class_id) JOIN school.student USING (student_id);
 
--- A Python service that calls `domain.handle` in its own transactions needs this role
+-- A Python service that calls `outbox_school.handle` in its own transactions needs this role
 -- and no other; the worker, which calls it for everybody else, has it.
 DO $$
 BEGIN

@@ -1,8 +1,32 @@
 -- A switch-over by logical replication brings rows and leaves sequences behind: on the new
 -- server they begin at 1, and new rows would get the numbers of old ones.
 
+-- The sequences of an application whose numbers order something; its migrations fill it.
+-- `highest` is a function without arguments: the highest number that still orders something, 0
+-- where none does. `renumber` is one of what the sequence had given out: it gives what waits
+-- under a number up to that, but was written after rows with higher ones, new numbers.
+CREATE TABLE outbox.application_sequence (
+    sequence text PRIMARY KEY,
+    highest text NOT NULL,
+    renumber text NOT NULL
+);
+
+-- What of those tables `outbox.sequence` shows.
+CREATE FUNCTION outbox.list_application_sequences()
+RETURNS TABLE (name text, reached bigint, highest bigint)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    each outbox.application_sequence;
+BEGIN
+    FOR each IN SELECT * FROM outbox.application_sequence LOOP
+        RETURN QUERY EXECUTE format(
+            'SELECT %L::text, CASE WHEN is_called THEN last_value ELSE 0 END, %s() FROM %s',
+            each.sequence, each.highest::regproc, each.sequence::regclass);
+    END LOOP;
+END $$;
+
 -- Each sequence with what it has given out, and the highest number that still orders something:
--- of all events, of commands that are queued, of texts and failed files that wait.
+-- of all events, of commands that are queued, and what an application says of its own.
 CREATE VIEW outbox.sequence AS
 SELECT 'outbox.event_id_seq'::text AS name, CASE WHEN is_called THEN last_value ELSE 0 END AS reached,
        greatest((SELECT max(id) FROM outbox.event), (SELECT id FROM outbox.purged),
@@ -13,11 +37,7 @@ SELECT 'outbox.command_seq_seq', CASE WHEN is_called THEN last_value ELSE 0 END,
        coalesce((SELECT max(seq) FROM outbox.command WHERE status = 'queued'), 0)
 FROM outbox.command_seq_seq
 UNION ALL
-SELECT 'school.arrival_seq', CASE WHEN is_called THEN last_value ELSE 0 END,
-       greatest((SELECT max(arrival) FROM school.content WHERE status = 'pending'),
-                (SELECT max(arrival) FROM school.failure WHERE status = 'pending'), 0)
-FROM school.arrival_seq;
-GRANT SELECT ON outbox.sequence TO outbox_reader, outbox_worker;
+SELECT name, reached, highest FROM outbox.list_application_sequences();
 
 -- Set the sequences that are behind, and give what was written meanwhile, under numbers of
 -- old rows, new ones behind these: events that are not published yet by what they were
@@ -34,8 +54,9 @@ BEGIN
         PERFORM setval(behind.name::regclass, behind.highest + 1000);
         IF behind.name = 'outbox.event_id_seq' THEN
             FOR late IN SELECT e.id, e.created_at FROM outbox.event AS e
-                WHERE e.id <= behind.reached AND e.created_at > (
-                    SELECT max(o.created_at) FROM outbox.event AS o WHERE o.id > behind.reached)
+                WHERE e.id <= behind.reached AND e.created_at > coalesce((
+                    SELECT max(o.created_at) FROM outbox.event AS o WHERE o.id > behind.reached),
+                    '-infinity')
                 ORDER BY e.id LOOP
                 UPDATE outbox.event AS e SET id = nextval('outbox.event_id_seq')
                 WHERE e.id = late.id AND e.created_at = late.created_at;
@@ -48,8 +69,14 @@ BEGIN
                 ORDER BY c.seq LOOP
                 UPDATE outbox.command AS c SET seq = DEFAULT WHERE c.command_id = late.command_id;
             END LOOP;
+        ELSE
+            SELECT renumber INTO late FROM outbox.application_sequence WHERE sequence = behind.name;
+            EXECUTE format('SELECT %s($1)', late.renumber::regproc) USING behind.reached;
         END IF;
         RETURN QUERY SELECT behind.name, behind.reached, behind.highest;
     END LOOP;
 END $$;
-REVOKE ALL ON FUNCTION outbox.catch_up FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION outbox.list_application_sequences, outbox.catch_up FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION outbox.list_application_sequences TO outbox_reader, outbox_worker;
+GRANT SELECT ON outbox.application_sequence, outbox.sequence TO outbox_reader, outbox_worker;

@@ -1,28 +1,11 @@
 -- What writers call: one name for JSON, one for bytes. With two forms of one name, a driver that
--- asks the server for the type of a parameter was told another one than the writer meant.
-
--- Without a content type, the trigger below gives one.
-ALTER TABLE outbox.event ALTER COLUMN content_type DROP DEFAULT;
-
-ALTER TABLE outbox.event
-    -- Confluent's header form of a schema's id: the relay makes 17 bytes of it.
-    ADD CONSTRAINT event_headers_of_schemas_are_uuids
-        CHECK (headers ->> '__key_schema_id' ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
-               AND headers ->> '__value_schema_id'
-                   ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$') NOT VALID;
-
--- An entry of an index holds 2,704 bytes: more fails there, without a name. An empty key is one
--- that the writer forgot: it would make one event of all.
-ALTER TABLE outbox.idempotency_key
-    ADD CONSTRAINT idempotency_key_is_short
-        CHECK (octet_length(key) BETWEEN 1 AND 2400) NOT VALID,
-    ADD CONSTRAINT idempotency_key_topic_is_short
-        CHECK (octet_length(topic) <= 249) NOT VALID;
+-- asks the server for the type of a parameter is told another one than the writer means.
 
 -- Bytes that are no JSON are not called so unless the writer does. The first byte tells most
 -- others apart without the look at all of them. A default cannot see the payload, hence a trigger;
 -- it does not run where a content type is given. Nothing is written in the inner block, so that
--- the subtransaction draws no xid.
+-- the subtransaction draws no xid. JSON is JSON whatever the encoding of
+-- the database.
 CREATE FUNCTION outbox.name_content() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NEW.content_type := 'application/json';
@@ -37,18 +20,29 @@ BEGIN
     END IF;
     BEGIN
         PERFORM pg_catalog.convert_from(NEW.payload, 'UTF8')::pg_catalog.json;
-    EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
-        NEW.content_type := 'application/octet-stream';
+    EXCEPTION
+        WHEN untranslatable_character THEN
+            -- It is UTF-8, which is looked at first. Whether it is JSON shows with an x for each
+            -- byte beyond ASCII. "escape" doubles a backslash, and writes such bytes as one with
+            -- three digits; U+0001 stands for the pair meanwhile, and is in no JSON.
+            -- With E'' a writer's standard_conforming_strings does not matter.
+            BEGIN
+                PERFORM pg_catalog.replace(pg_catalog.regexp_replace(
+                    pg_catalog.replace(pg_catalog.replace(
+                        pg_catalog.encode(NEW.payload, 'escape'), E'\x01', E'\x02'),
+                        E'\\\\', E'\x01'),
+                    E'\\\\[0-7]{3}', 'x', 'g'), E'\x01', E'\\')::pg_catalog.json;
+            EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+                NEW.content_type := 'application/octet-stream';
+            END;
+        WHEN data_exception OR program_limit_exceeded THEN
+            NEW.content_type := 'application/octet-stream';
     END;
     RETURN NEW;
 END $$;
 
 CREATE TRIGGER name_content BEFORE INSERT ON outbox.event
     FOR EACH ROW WHEN (NEW.content_type IS NULL) EXECUTE FUNCTION outbox.name_content();
-
-DROP FUNCTION outbox.publish(text, text, text, text, uuid, text, jsonb, text);
-DROP FUNCTION outbox.publish(text, text, text, jsonb, uuid, text, jsonb, text);
-DROP FUNCTION outbox.publish(text, text, text, bytea, uuid, text, jsonb, text);
 
 -- publish_bytes(): one event in the caller's transaction. It runs as its owner, so that a
 -- writer needs the right to call it and no right on the table of keys.
@@ -101,7 +95,7 @@ CREATE FUNCTION outbox.publish(
 #variable_conflict use_variable
 DECLARE
     is_twice boolean := jsonb_typeof(publish.payload) = 'string'
-        AND publish.payload #>> '{}' ~ '^\s*[[{]';
+        AND publish.payload #>> '{}' ~ '^[[:space:]]*[[{]';
 BEGIN
     IF is_twice THEN
         BEGIN
@@ -125,52 +119,3 @@ END $$;
 
 REVOKE ALL ON FUNCTION outbox.publish, outbox.publish_bytes FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION outbox.publish, outbox.publish_bytes TO outbox_writer;
-
--- INSERT ... RETURNING asks for the right to read the column, of every row. These are what the
--- database fills in, and say nothing of the events of others: no topic, key, type or payload.
-GRANT SELECT (id, event_id, created_at, content_type) ON outbox.event TO outbox_writer;
-
--- A command's payload is an object. Asked for what is queued: what was stored before can be
--- finished.
-ALTER TABLE outbox.command
-    ADD CONSTRAINT command_payload_is_an_object
-        CHECK (status <> 'queued' OR jsonb_typeof(payload) = 'object') NOT VALID;
-
-CREATE OR REPLACE FUNCTION outbox.submit(
-    type text, key text, payload jsonb, actor text, command_id uuid DEFAULT NULL,
-    correlation_id uuid DEFAULT NULL
-) RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_variable
-DECLARE
-    id uuid := coalesce(submit.command_id, gen_random_uuid());
-    kept outbox.command;
-BEGIN
-    IF jsonb_typeof(submit.payload) <> 'object' THEN
-        RAISE EXCEPTION 'PAYLOAD_IS_NO_OBJECT: the payload of a command is a JSON object, not %',
-            CASE jsonb_typeof(submit.payload)
-                WHEN 'string' THEN 'a string' WHEN 'array' THEN 'an array' WHEN 'null' THEN 'null'
-                ELSE 'a ' || jsonb_typeof(submit.payload) END
-            USING ERRCODE = 'OB003',
-                  HINT = 'Give the driver the object itself, or its text with a cast, '
-                         'payload => $3::text::jsonb: many drivers make a JSON string of a text.';
-    END IF;
-    -- A racing transaction with the same id is waited for here.
-    LOOP
-        INSERT INTO outbox.command AS stored (command_id, type, key, actor, payload, correlation_id)
-        VALUES (id, submit.type, submit.key, submit.actor, submit.payload, submit.correlation_id)
-        ON CONFLICT ON CONSTRAINT command_pkey DO NOTHING;
-        IF FOUND THEN
-            RETURN id;
-        END IF;
-        SELECT * INTO kept FROM outbox.command AS stored WHERE stored.command_id = id;
-        -- Purged between the two statements: the id is free again.
-        EXIT WHEN FOUND;
-    END LOOP;
-    IF (kept.type, kept.key, kept.actor, kept.payload)
-        IS DISTINCT FROM (submit.type, submit.key COLLATE "C", submit.actor, submit.payload) THEN
-        RAISE EXCEPTION 'COMMAND_ID_REUSED: command % is known with other content', id
-            USING ERRCODE = 'OB001',
-                  HINT = 'Draw a new command_id for each new request; repeat an id only to retry.';
-    END IF;
-    RETURN id;
-END $$;

@@ -13,7 +13,11 @@ CREATE TABLE outbox.command (
     actor text NOT NULL
         CONSTRAINT command_actor_is_short CHECK (char_length(actor) BETWEEN 1 AND 255),
     payload jsonb NOT NULL
-        CONSTRAINT command_payload_is_at_most_4_mb CHECK (pg_column_size(payload) <= 4194304),
+        CONSTRAINT command_payload_is_an_object CHECK (status <> 'queued' OR jsonb_typeof(payload) = 'object')
+        -- By its text: by its size in the row, a compressed one that is copied from another table
+        -- may be of any length. Not of what is finished, so that no update reads the payload.
+        CONSTRAINT command_payload_is_at_most_4_mb
+        CHECK (status <> 'queued' OR octet_length(payload::text) <= 4194304),
     correlation_id uuid,
     status text NOT NULL DEFAULT 'queued',
     result jsonb,
@@ -53,6 +57,15 @@ DECLARE
     id uuid := coalesce(submit.command_id, gen_random_uuid());
     kept outbox.command;
 BEGIN
+    IF jsonb_typeof(submit.payload) <> 'object' THEN
+        RAISE EXCEPTION 'PAYLOAD_IS_NO_OBJECT: the payload of a command is a JSON object, not %',
+            CASE jsonb_typeof(submit.payload)
+                WHEN 'string' THEN 'a string' WHEN 'array' THEN 'an array' WHEN 'null' THEN 'null'
+                ELSE 'a ' || jsonb_typeof(submit.payload) END
+            USING ERRCODE = 'OB003',
+                  HINT = 'Give the driver the object itself, or its text with a cast, '
+                         'payload => $3::text::jsonb: many drivers make a JSON string of a text.';
+    END IF;
     -- A racing transaction with the same id is waited for here.
     LOOP
         INSERT INTO outbox.command AS stored (command_id, type, key, actor, payload, correlation_id)
