@@ -22,7 +22,7 @@ USUAL_ROWS: Final = 20
 Item = TypeVar("Item")
 
 
-class Place(NamedTuple):
+class PageEnd(NamedTuple):
     """Where a page ended: give it as `after` to get the next one."""
 
     created_at: datetime
@@ -33,7 +33,7 @@ class Page(NamedTuple, Generic[Item]):
     """Some rows, newest first; `next` is None on the last page."""
 
     items: list[Item]
-    next: Place | None
+    next: PageEnd | None
 
 
 def get_class(connection: Connection, owner: str, class_id: UUID) -> ClassView | None:
@@ -42,11 +42,11 @@ def get_class(connection: Connection, owner: str, class_id: UUID) -> ClassView |
 
 
 def list_classes(
-    connection: Connection, owner: str, *, after: Place | None = None, limit: int = USUAL_ROWS
+    connection: Connection, owner: str, *, after: PageEnd | None = None, limit: int = USUAL_ROWS
 ) -> Page[ClassView]:
     """Classes of an owner, newest first; `limit` is 1 to 100, else `ValueError`."""
     rows = school_class.list_classes(connection, owner, after, _checked(limit) + 1)
-    places = [Place(row.created_at, row.class_id) for row in rows[:limit]]
+    places = [PageEnd(row.created_at, row.class_id) for row in rows[:limit]]
     return Page(rows[:limit], places[-1] if len(rows) > limit else None)
 
 
@@ -61,11 +61,11 @@ def get_student(connection: Connection, owner: str, student_id: UUID) -> Student
 
 
 def list_students(
-    connection: Connection, owner: str, *, after: Place | None = None, limit: int = USUAL_ROWS
+    connection: Connection, owner: str, *, after: PageEnd | None = None, limit: int = USUAL_ROWS
 ) -> Page[StudentView]:
     """Students of an owner, newest first; `limit` is 1 to 100, else `ValueError`."""
     rows = student.list_students(connection, owner, after, _checked(limit) + 1)
-    places = [Place(row.created_at, row.student_id) for row in rows[:limit]]
+    places = [PageEnd(row.created_at, row.student_id) for row in rows[:limit]]
     return Page(rows[:limit], places[-1] if len(rows) > limit else None)
 
 
@@ -75,11 +75,11 @@ def get_batch(connection: Connection, owner: str, batch_id: UUID) -> BatchView |
 
 
 def list_batches(
-    connection: Connection, owner: str, *, after: Place | None = None, limit: int = USUAL_ROWS
+    connection: Connection, owner: str, *, after: PageEnd | None = None, limit: int = USUAL_ROWS
 ) -> Page[BatchView]:
     """Batches of an owner, newest first; `limit` is 1 to 100, else `ValueError`."""
     rows = batch.list_batches(connection, owner, after, _checked(limit) + 1)
-    places = [Place(row.registered_at, row.batch_id) for row in rows[:limit]]
+    places = [PageEnd(row.registered_at, row.batch_id) for row in rows[:limit]]
     return Page(rows[:limit], places[-1] if len(rows) > limit else None)
 
 

@@ -49,10 +49,10 @@ class Missed(Enum):
     UNREGISTERED = "unregistered"
 
 
-Outcome: TypeAlias = Taken | Missed
+SlotOutcome: TypeAlias = Taken | Missed
 
 
-def take(context: Context, batch_id: UUID, use: Use) -> Outcome:
+def take(context: Context, batch_id: UUID, use: Use) -> SlotOutcome:
     """Take the lowest free slot of a batch for `use`.
 
     Waits for those who hold the free slots, and for a registration or a purge that is on its
@@ -66,7 +66,7 @@ def take(context: Context, batch_id: UUID, use: Use) -> Outcome:
     return outcome
 
 
-def _look(context: Context, batch_id: UUID, use: Use) -> Outcome:
+def _look(context: Context, batch_id: UUID, use: Use) -> SlotOutcome:
     claim = _claim(context, batch_id, use)
     if claim.essay_id is not None:
         return Taken(claim.essay_id, claim.spare)
@@ -90,7 +90,7 @@ def _claim(context: Context, batch_id: UUID, use: Use) -> Claim:
     return claim
 
 
-def _wait(context: Context, batch_id: UUID, use: Use) -> Outcome:
+def _wait(context: Context, batch_id: UUID, use: Use) -> SlotOutcome:
     """Wait for the holders of the free slots, one after the other, until one gives his back."""
     connection = context.connection
     while (position := slot.find_free_slot(connection, batch_id)) is not None:

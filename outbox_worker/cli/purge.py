@@ -90,9 +90,9 @@ def command(
     now = datetime.now(UTC)
     application = load(found.application)
     retention = application.retention
-    published = events.Order.of_days(older_than_days, idempotency_days, now)
+    published = events.EventCutoff.of_days(older_than_days, idempotency_days, now)
     sweeps = () if retention is None else retention.sweeps(choice)
-    old = finished.Order.of_days(older_than_days, sweeps, now)
+    old = finished.FinishedCutoff.of_days(older_than_days, sweeps, now)
     report = _Report(dry_run=dry_run, as_json=as_json)
     with report.shown_at_the_end(), shown_progress() as bars:
         with database.connect(url, application=NAME, options=finished.OPTIONS) as link:

@@ -17,7 +17,7 @@ from outbox_worker.postgres import database, migrations
 from outbox_worker.published import witnesses
 from outbox_worker.stores import command as inbox
 from outbox_worker.stores import lag
-from outbox_worker.stores.lag import Place
+from outbox_worker.stores.lag import MirroredPosition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -94,7 +94,7 @@ def command(*, as_json: bool) -> None:
 class _Shard(NamedTuple):
     """A shard as it is shown; how many events wait, and how long, None where nobody knows."""
 
-    place: Place
+    mirrored: MirroredPosition
     state: str
     events: int | None
     seconds: float | None
@@ -116,7 +116,7 @@ def _look(link: Connection, group: str) -> _Seen:
     queued = _in_time(inbox.list_queued, link)
     absent = {"events": rows, "history_lost": lost, "commands": queued}
     shards = (
-        [_uncounted(place, group, lost or {}) for place in lag.list_places(link)]
+        [_uncounted(mirrored, group, lost or {}) for mirrored in lag.list_mirrored(link)]
         if rows is None
         else [_counted(row, group, lost or {}) for row in rows]
     )
@@ -132,18 +132,22 @@ def _in_time(ask: Callable[[Connection], Known], link: Connection) -> Known | No
 
 
 def _counted(row: ShardLag, group: str, lost: Collection[int]) -> _Shard:
-    place = Place(row.shard, row.position_time, row.worker, row.group_name, row.position_seconds)
+    mirrored = MirroredPosition(
+        row.shard, row.position_time, row.worker, row.group_name, row.position_seconds
+    )
     state = _state(row, group, lost)
     known = (None, None) if state == LOST else (row.events, row.seconds)
-    return _Shard(place, state, *known)
+    return _Shard(mirrored, state, *known)
 
 
-def _uncounted(place: Place, group: str, lost: Collection[int]) -> _Shard:
-    state = _state_by_place(place, group, lost) or NOT_COUNTED
-    return _Shard(place, state, None, None)
+def _uncounted(mirrored: MirroredPosition, group: str, lost: Collection[int]) -> _Shard:
+    state = _state_by_mirror(mirrored, group, lost) or NOT_COUNTED
+    return _Shard(mirrored, state, None, None)
 
 
-def _state_by_place(row: Place | ShardLag, group: str, lost: Collection[int]) -> str | None:
+def _state_by_mirror(
+    row: MirroredPosition | ShardLag, group: str, lost: Collection[int]
+) -> str | None:
     """The state where its events do not matter, None where they do."""
     if row.shard in lost:
         return LOST
@@ -151,7 +155,7 @@ def _state_by_place(row: Place | ShardLag, group: str, lost: Collection[int]) ->
 
 
 def _state(row: ShardLag, group: str, lost: Collection[int]) -> str:
-    without_events = _state_by_place(row, group, lost)
+    without_events = _state_by_mirror(row, group, lost)
     if without_events is not None:
         return without_events
     stands_still = row.position_seconds is None or row.position_seconds > STUCK_S
@@ -182,16 +186,16 @@ def _as_json(seen: _Seen, group: str) -> dict[str, object]:
         "seconds": _oldest(seen.shards),
         "shards": [
             {
-                "shard": place.shard,
+                "shard": mirrored.shard,
                 "state": state,
-                "owner": place.worker,
-                "group": place.group_name,
-                "position_time": place.position_time and place.position_time.isoformat(),
-                "position_seconds": place.position_seconds,
+                "owner": mirrored.worker,
+                "group": mirrored.group_name,
+                "position_time": mirrored.position_time and mirrored.position_time.isoformat(),
+                "position_seconds": mirrored.position_seconds,
                 "events": events,
                 "seconds": seconds,
             }
-            for place, state, events, seconds in seen.shards
+            for mirrored, state, events, seconds in seen.shards
         ],
         "commands": None if seen.queued is None else _commands_as_json(seen.queued),
         "not_known": seen.absent,
@@ -200,7 +204,7 @@ def _as_json(seen: _Seen, group: str) -> dict[str, object]:
 
 def _as_table(shards: list[_Shard], group: str, room: int) -> Table:
     """One line for each shard: of a name that is longer than `room` its beginning and end."""
-    owners = {shard.place.worker for shard in shards} - {None, ""}
+    owners = {shard.mirrored.worker for shard in shards} - {None, ""}
     table = Table(title=Text(f"group {group}"), show_footer=True)
     table.add_column("shard", "all", justify="right", no_wrap=True)
     table.add_column("state", no_wrap=True)
@@ -208,20 +212,20 @@ def _as_table(shards: list[_Shard], group: str, room: int) -> Table:
     table.add_column("position age", justify="right", no_wrap=True)
     table.add_column("waiting", _count(_events(shards)), justify="right", no_wrap=True)
     table.add_column("oldest waits", _seconds(_oldest(shards)), justify="right", no_wrap=True)
-    for place, state, events, seconds in shards:
-        age = "" if place.position_seconds is None else _seconds(place.position_seconds)
+    for mirrored, state, events, seconds in shards:
+        age = "" if mirrored.position_seconds is None else _seconds(mirrored.position_seconds)
         waits = "" if events == 0 else _seconds(seconds)
-        owner = Text(_shortened(place.worker or "", room))
-        table.add_row(str(place.shard), state, owner, age, _count(events), waits)
+        owner = Text(_shortened(mirrored.worker or "", room))
+        table.add_row(str(mirrored.shard), state, owner, age, _count(events), waits)
     return table
 
 
 def _show_long_names(shards: list[_Shard], room: int, console: Console) -> None:
     """Below the table the names that stand in it shortened, and of other groups."""
-    owners = {each.place.worker for each in shards if each.place.worker}
+    owners = {each.mirrored.worker for each in shards if each.mirrored.worker}
     for owner in sorted(each for each in owners if len(each) > room):
         console.print(Text(f"{_shortened(owner, room)} = {owner}"), soft_wrap=True)
-    groups = {each.place.group_name or "" for each in shards if each.state == "other group"}
+    groups = {each.mirrored.group_name or "" for each in shards if each.state == "other group"}
     for other in sorted(groups):
         console.print(Text(f"other group: {other} publishes here"), soft_wrap=True)
 

@@ -48,14 +48,14 @@ PATIENCE: Final = LockRetry("purge", first_s=0.05, longest_s=2.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class EventCutoff:
     """What is too old: events and keys from before these moments."""
 
     events_before: datetime
     keys_before: datetime
 
     @classmethod
-    def of_days(cls, events: int, keys: int, now: datetime | None = None) -> Order:
+    def of_days(cls, events: int, keys: int, now: datetime | None = None) -> EventCutoff:
         """Older than so many days, counted from now."""
         moment = now or datetime.now(UTC)
         return cls(moment - timedelta(days=events), moment - timedelta(days=keys))
@@ -76,21 +76,21 @@ class Purged:
 
 def run_once(
     connection: Connection,
-    order: Order,
+    cutoff: EventCutoff,
     say: Callable[[str], None],
     *,
     dry_run: bool = False,
     patience: LockRetry = PATIENCE,
     done: Purged | None = None,
 ) -> Purged:
-    """Remove what `order` says is old; `say` hears of each step. Interruptible: run it again.
+    """Remove what `cutoff` says is old; `say` hears of each step. Interruptible: run it again.
 
     Needs a connection with `OPTIONS`. The counts grow in `done`, if that is given: they are
     right also where this raises. It does, `WorkFailedError`, where a lock could not be had,
     and, before any event is removed, where the positions are not of the table's history.
     """
     done = Purged() if done is None else done
-    purging = _Purging(connection, order, patience, dry_run=dry_run)
+    purging = _Purging(connection, cutoff, patience, dry_run=dry_run)
     say("idempotency keys")
     for rows in purging.old_keys():
         done.keys += rows
@@ -118,16 +118,16 @@ class _Purging:
     """The steps of one run. Each asks for its locks again until they are to be had."""
 
     def __init__(
-        self, connection: Connection, order: Order, patience: LockRetry, *, dry_run: bool
+        self, connection: Connection, cutoff: EventCutoff, patience: LockRetry, *, dry_run: bool
     ) -> None:
         self._connection = connection
-        self._order = order
+        self._cutoff = cutoff
         self._patience = patience
         self._dry_run = dry_run
 
     def old_keys(self) -> Iterator[int]:
         """Chunks of old idempotency keys: they hang on no position."""
-        before = self._order.keys_before
+        before = self._cutoff.keys_before
 
         def delete(after: datetime) -> tuple[int, datetime | None]:
             return idempotency.purge_keys(self._connection, after, before, CHUNK_ROWS)
@@ -151,7 +151,7 @@ class _Purging:
 
     def old_days(self) -> list[date]:
         """The days that have a partition and are old enough."""
-        last = self._order.events_before.astimezone(UTC).date()
+        last = self._cutoff.events_before.astimezone(UTC).date()
         return [day for day in partition.list_partitions(self._connection) if day < last]
 
     def day(self, day: date) -> _Day | None:
@@ -174,7 +174,7 @@ class _Purging:
 
     def old_events_of_no_day(self) -> Iterator[int]:
         """Chunks of old published events that have no day of their own."""
-        before = self._order.events_before
+        before = self._cutoff.events_before
 
         def delete(after: int) -> tuple[int, int | None]:
             self._trust_positions()

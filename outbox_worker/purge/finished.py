@@ -45,7 +45,7 @@ COMMANDS: Final = Sweep("finished commands", finished.count_commands, _purge_com
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class FinishedCutoff:
     """What is too old: what finished before this moment, of these kinds and of commands."""
 
     before: datetime
@@ -54,7 +54,7 @@ class Order:
     @classmethod
     def of_days(
         cls, days: int, sweeps: tuple[Sweep, ...] = (), now: datetime | None = None
-    ) -> Order:
+    ) -> FinishedCutoff:
         """Older than so many days, counted from now."""
         return cls((now or datetime.now(UTC)) - timedelta(days=days), sweeps)
 
@@ -82,34 +82,34 @@ class Purged:
 
 def run_once(
     connection: Connection,
-    order: Order,
+    cutoff: FinishedCutoff,
     progress: Progress,
     *,
     dry_run: bool = False,
     done: Purged | None = None,
 ) -> Purged:
-    """Remove what `order` says is old; a dry run counts it. Interruptible: run it again.
+    """Remove what `cutoff` says is old; a dry run counts it. Interruptible: run it again.
 
     Needs a connection with `OPTIONS`. What stays in use by others for about a minute is
     counted, and does not keep the rest. The counts grow in `done`, if that is given: they
     are right also where this raises.
     """
     if dry_run:
-        return count(connection, order)
+        return count(connection, cutoff)
     done = Purged() if done is None else done
-    for each in order.all_sweeps:
+    for each in cutoff.all_sweeps:
         done.add(each.what, Step(0, None, dict.fromkeys(each.parts, 0)))
-    for each in order.all_sweeps:
+    for each in cutoff.all_sweeps:
         told = partial(done.add, each.what)
-        if in_use := sweep(connection, each, order.before, progress, told):
+        if in_use := sweep(connection, each, cutoff.before, progress, told):
             done.in_use[each.what] = in_use
     return done
 
 
-def count(connection: Connection, order: Order) -> Purged:
+def count(connection: Connection, cutoff: FinishedCutoff) -> Purged:
     """What `run_once` would remove, by the same conditions."""
     found = Purged()
-    for each in order.all_sweeps:
-        parts = each.count_parts(connection, order.before)
-        found.add(each.what, Step(each.left(connection, order.before), None, parts))
+    for each in cutoff.all_sweeps:
+        parts = each.count_parts(connection, cutoff.before)
+        found.add(each.what, Step(each.left(connection, cutoff.before), None, parts))
     return found

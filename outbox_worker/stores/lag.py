@@ -24,7 +24,7 @@ class ShardLag(NamedTuple):
     position_seconds: float | None
 
 
-class Place(NamedTuple):
+class MirroredPosition(NamedTuple):
     """Where a shard stands as the mirror knows it; None where it was never published."""
 
     shard: int
@@ -39,6 +39,9 @@ def list_lag(connection: Connection) -> list[ShardLag]:
     return [ShardLag(*row) for row in connection.execute(sql.load("lag/list_lag")).fetchall()]
 
 
-def list_places(connection: Connection) -> list[Place]:
+def list_mirrored(connection: Connection) -> list[MirroredPosition]:
     """All 16 shards: position and owner. Looks at no event, so that it always answers at once."""
-    return [Place(*row) for row in connection.execute(sql.load("lag/list_places")).fetchall()]
+    return [
+        MirroredPosition(*row)
+        for row in connection.execute(sql.load("lag/list_mirrored")).fetchall()
+    ]

@@ -28,7 +28,7 @@ def listed(*arguments: str, **settings: str) -> set[str]:
 @pytest.mark.parametrize(
     ("command", "read"),
     [
-        ("migrate", DATABASE),
+        ("migrate", DATABASE | {"APPLICATION"}),
         ("purge", DATABASE | {"APPLICATION"}),
         ("status", DATABASE | GROUP),
         ("verify", DATABASE | KAFKA | GROUP),

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from outbox_worker.cli import status as cli
 from outbox_worker.postgres import database as connections
-from outbox_worker.stores.lag import Place
+from outbox_worker.stores.lag import MirroredPosition
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -123,7 +123,12 @@ def test_the_table_fits_in_a_hundred_columns_whatever_the_names(
     owner = f"{'g' * 100}.{'f' * 32}"
     states = ("history lost", "not counted", "other group", "up to date")
     shards = [
-        cli._Shard(Place(n, NOON, owner, "[b]" * 60, 12_345.6), states[n % 4], 99_999_999, 99_999.9)
+        cli._Shard(
+            MirroredPosition(n, NOON, owner, "[b]" * 60, 12_345.6),
+            states[n % 4],
+            99_999_999,
+            99_999.9,
+        )
         for n in range(16)
     ]
     console = Console(width=100)

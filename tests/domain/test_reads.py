@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 
 import outbox_school
 from outbox_school.commands import CreateClass, CreateStudent, DeleteClass
-from outbox_school.reads import Page, Place
+from outbox_school.reads import Page, PageEnd
 from tests.domain.facts import ANNA, BO, number, succeeds
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def walk(
     """The ids of all pages, from the first to the last."""
     _, name, read = listing
     pages: list[list[UUID]] = []
-    after: Place | None = None
+    after: PageEnd | None = None
     while True:
         page = read(connection, owner, after=after, limit=limit)
         pages.append([getattr(item, name) for item in page.items])
@@ -172,7 +172,7 @@ def test_a_page_holds_20_rows_where_nothing_is_said(
     ids = fill(connection, listing, [NOON] * 21)
     page = listing[2](connection, ANNA)
     assert [getattr(item, listing[1]) for item in page.items] == ids[:20]
-    assert page.next == Place(NOON, ids[19])
+    assert page.next == PageEnd(NOON, ids[19])
 
 
 @pytest.mark.parametrize("listing", LISTINGS.values(), ids=LISTINGS)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from outbox_worker.stores import Connection
 
 NOW: Final = datetime(2026, 3, 29, 12, tzinfo=UTC)
-ORDER: Final = finished.Order.of_days(1, retention.sweeps(("GUEST",)), NOW)
+ORDER: Final = finished.FinishedCutoff.of_days(1, retention.sweeps(("GUEST",)), NOW)
 
 LOCK_BATCH: Final = "SELECT pg_advisory_xact_lock(hashtextextended('batch ' || %s::text, 0))"
 LOCK_ROW: Final = "SELECT FROM school.batch WHERE batch_id = %s FOR NO KEY UPDATE"

@@ -77,7 +77,7 @@ def test_each_scrape_shows_registration_completion_and_purge(page: Page, link: C
     world.write(link, NOW)
     shown = {**NONE, (ACTIVE, "GUEST"): 1, (COMPLETED, "GUEST"): 2, (COMPLETED, "REGULAR"): 1}
     assert page.scrape() == shown
-    order = finished.Order.of_days(1, retention.sweeps(("GUEST",)), NOW)
+    order = finished.FinishedCutoff.of_days(1, retention.sweeps(("GUEST",)), NOW)
     finished.run_once(link, order, Silent())
     assert page.scrape() == {**shown, (COMPLETED, "GUEST"): 1, (PURGED, "GUEST"): 1}
 

@@ -112,7 +112,7 @@ def carried_out(link: Connection, wanted: commands.AnyCommand, *, force_rollback
 
 def purge_all(link: Connection) -> None:
     """Purge as if every batch, text and failed file were old already."""
-    order = finished.Order(
+    order = finished.FinishedCutoff(
         datetime.now(UTC) + timedelta(days=1), retention.sweeps(("GUEST", "REGULAR"))
     )
     # New ones may come as fast as old ones go: some may stay.

@@ -46,11 +46,11 @@ def worlds(draw: st.DrawFn) -> World:
     return World(batches, [*unborn, *born], draw(st.lists(st.none() | AGES, max_size=5)))
 
 
-def order(days: int, *class_types: str) -> finished.Order:
-    return finished.Order.of_days(days, retention.sweeps(class_types), NOW)
+def order(days: int, *class_types: str) -> finished.FinishedCutoff:
+    return finished.FinishedCutoff.of_days(days, retention.sweeps(class_types), NOW)
 
 
-def run(link: Connection, wanted: finished.Order, *, dry_run: bool = False) -> Purged:
+def run(link: Connection, wanted: finished.FinishedCutoff, *, dry_run: bool = False) -> Purged:
     return finished.run_once(link, wanted, Silent(), dry_run=dry_run)
 
 

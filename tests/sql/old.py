@@ -21,7 +21,7 @@ SESSION: Final = events.OPTIONS
 """As `outbox-worker purge` connects."""
 
 OLD = datetime.now(UTC) - timedelta(days=20)
-LIMIT = events.Order.of_days(10, 30)
+LIMIT = events.EventCutoff.of_days(10, 30)
 
 
 def insert(link: Connection, count: int, when: datetime = OLD) -> None:

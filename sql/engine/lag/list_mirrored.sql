@@ -1,4 +1,4 @@
--- lag/list_places
+-- lag/list_mirrored
 -- By shard where it stands, without what is not published yet: it looks at no event.
 -- params: none
 -- rows: many (16)     transaction: any
