@@ -45,8 +45,8 @@ format: $(INSTALLED) ## bring the code into the form that `make check` wants
 contracts: $(INSTALLED) ## write the schemas of the events, which only widen, to contracts/
 	@$(RUN) -m outbox_school.contracts
 
-bench: $(INSTALLED) ## measure everything (QUICK=1: in under three minutes)
-	@$(RUN) -m bench $(if $(QUICK),--quick)
+bench: $(INSTALLED) ## measure everything (QUICK=1: smaller; AGAINST="<commit> ...": in turn with those)
+	@$(RUN) -m bench $(if $(QUICK),--quick) $(AGAINST:%=--against %)
 
 soak: $(INSTALLED) ## exactly-once under random faults for MINUTES=10 (SEED=n repeats one)
 	@$(RUN) -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))

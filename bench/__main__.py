@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Final
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, Final
 import click
 from rich.console import Console
 
-from bench import batches, commands, compression, drain, live, raw, report
+from bench import against, batches, commands, compression, drain, live, raw, report
 from bench.figures import Figure, Latency, at_least, at_most
 from bench.scene import Place, Scene, open_scene
+from bench.versions import HERE, Version, prepare
 from outbox_worker import logs
 from outbox_worker.local.ports import HOST, free_port
 
@@ -106,7 +108,6 @@ class Run:
     def compression(self) -> Iterator[Figure]:
         """(j) the codecs of the records, in turn, each against none within its round."""
         sizes = self._sizes
-        compression.warm_up(self._scene, sizes.small)
         rounds = [
             compression.measure_round(self._scene, number, sizes.backlog // 3)
             for number in range(sizes.codec_rounds)
@@ -228,17 +229,41 @@ PARTS: Final = (
 )
 
 
+TURNS: Final = ("throughput", "latency", "inbox", "start")
+"""The parts that are compared with other versions."""
+
+
 @click.command()
-@click.option("--quick", is_flag=True, help="smaller numbers, in under three minutes")
-@click.option("--only", type=click.Choice(PARTS), multiple=True, help="these parts alone")
-def main(*, quick: bool, only: tuple[str, ...]) -> None:
-    """Measure everything on servers of its own; print a table, write bench/results."""
+@click.option("--quick", is_flag=True, help="smaller numbers, in a few minutes")
+@click.option(
+    "--only", type=click.Choice((*PARTS, "start")), multiple=True, help="these parts alone"
+)
+@click.option(
+    "--against", "commits", multiple=True, metavar="COMMIT", help="in turn with that commit"
+)
+def main(*, quick: bool, only: tuple[str, ...], commits: tuple[str, ...]) -> None:
+    """Measure everything on servers of its own; print a table, write bench/results.
+
+    With --against the parts throughput, latency, inbox and start of this tree and of other
+    commits in turn, and the ratios.
+    """
     logs.set_up("warning")
     console = Console()
     load = os.getloadavg()[0]
     console.print(f"{os.cpu_count()} cores; load of the last minute, before we begin: {load:.1f}")
     figures: list[Figure] = []
+    versions = [prepare(each) for each in commits]
     with open_scene() as scene:
+        began = time.monotonic()
+        events, rates = drain.warm_up(scene)
+        console.print(
+            f"the broker is warm: {time.monotonic() - began:.0f} s and {events:,} events old, "
+            f"which were drained at {', '.join(f'{each:,.0f}' for each in rates)} a second"
+        )
+        if versions:
+            figures = compare_versions(scene, versions, only, console, quick=quick)
+            report.write(figures, quick=quick, load=load)
+            return
         run = Run(scene, QUICK if quick else Sizes())
         parts = {
             "throughput": run.throughput,
@@ -250,12 +275,33 @@ def main(*, quick: bool, only: tuple[str, ...]) -> None:
             "compression": run.compression,
         }
         for name in only or PARTS:
+            if name not in parts:
+                raise click.UsageError(f"the part {name} is measured with --against only")
             for figure in parts[name]():
                 figures.append(figure)
                 console.print(f"({figure.part}) {figure.name}: {figure.value:,.4g} {figure.unit}")
     console.print(report.as_table(figures))
     for path in report.write(figures, quick=quick, load=load):
         console.print(f"written: {path.relative_to(report.RESULTS.parents[1])}")
+
+
+def compare_versions(
+    scene: Scene,
+    versions: list[Version],
+    only: tuple[str, ...],
+    console: Console,
+    *,
+    quick: bool,
+) -> list[Figure]:
+    """Print what this tree and the others do in turn; the ratios."""
+    parts = only or TURNS
+    if unknown := set(parts) - set(TURNS):
+        raise click.UsageError(f"--against compares {', '.join(TURNS)}, not {', '.join(unknown)}")
+    sizes = against.QUICK if quick else against.Sizes()
+    found = against.Contest(scene, [HERE, *versions], sizes).play(parts, console)
+    compared = against.compare(found)
+    console.print(against.as_table(compared, sizes.rounds))
+    return against.as_figures(compared)
 
 
 if __name__ == "__main__":

@@ -23,15 +23,6 @@ READ: Final = 10_000
 """Records asked for at once."""
 
 
-def warm_up(scene: Scene, events: int) -> None:
-    """A drain that does not count: the first of a broker takes three times as long."""
-    place = scene.place("warm")
-    place.fill(events)
-    place.finish()
-    drain.drain(place, events)
-    scene.drop(place)
-
-
 def measure_round(scene: Scene, number: int, events: int) -> dict[Compression, tuple[Drain, float]]:
     """By codec a drain of the same events and the bytes of one in Kafka.
 

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -20,15 +19,14 @@ from psycopg import sql as identifiers
 from pydantic import SecretStr
 
 from bench import statements
-from outbox_school.school import school
+from bench.versions import HERE, Version
 from outbox_worker.kafka import anchor
 from outbox_worker.kafka.admin import create_topic
 from outbox_worker.kafka.clients import make_admin
 from outbox_worker.local.broker import open_broker
 from outbox_worker.local.guard import Guard
 from outbox_worker.local.postgres import PostgresServer
-from outbox_worker.maintenance import partitions
-from outbox_worker.postgres import database, migrations
+from outbox_worker.postgres import database
 from outbox_worker.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,7 +39,6 @@ PARTITIONS: Final = 8
 CHUNK: Final = 10_000
 """Events of one transaction of a backlog."""
 
-COMMAND: Final = str(Path(sys.executable).parent / "outbox-worker")
 WAIT_S: Final = 120.0
 POLL_S: Final = 0.05
 
@@ -58,14 +55,14 @@ def wait_for(fact: Callable[[], bool], what: str, seconds: float = WAIT_S) -> No
 class Worker:
     """The installed command as a process, its log in a file."""
 
-    def __init__(self, log: Path, role: str, settings: dict[str, str], guard: Guard) -> None:
+    def __init__(self, order: list[str], log: Path, settings: dict[str, str], guard: Guard) -> None:
         """Start it with these OUTBOX_ variables; `guard` ends it if we cannot."""
         self._log = log
         self._guard = guard
         kept = {name: value for name, value in os.environ.items() if not name.startswith("OUTBOX_")}
         with log.open("wb") as sink:
             self.process = subprocess.Popen(
-                [COMMAND, "run", "--role", role],
+                order,
                 env=kept | settings,
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
@@ -124,6 +121,7 @@ class Place:
     bootstrap: str
     directory: Path
     guard: Guard
+    version: Version = HERE
     compression: Compression | None = None
 
     @property
@@ -158,8 +156,8 @@ class Place:
         """The installed worker for as long as the block lasts."""
         found = self.settings
         worker = Worker(
+            [self.version.command, "run", "--role", role],
             self.directory / f"{self.name}.{name}.log",
-            role,
             {
                 "OUTBOX_DATABASE_URL": self.url,
                 "OUTBOX_KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
@@ -201,16 +199,20 @@ class Scene:
         self._directory = directory
         self._guard = guard
 
-    def place(self, name: str) -> Place:
-        """A migrated database, and topics that are there before anybody looks."""
+    def place(self, name: str, version: Version = HERE) -> Place:
+        """A database that `version` has migrated, and topics that are there already."""
         with psycopg.connect(self.postgres.url(), autocommit=True) as admin:
             admin.execute(
                 identifiers.SQL("CREATE DATABASE {}").format(identifiers.Identifier(name))
             )
-        place = Place(name, self.postgres.url(name), self._bootstrap, self._directory, self._guard)
-        with place.connect() as link:
-            migrations.apply(link, school.tables)
-            partitions.run_once(link)
+        url = self.postgres.url(name)
+        place = Place(name, url, self._bootstrap, self._directory, self._guard, version)
+        subprocess.run(
+            [version.command, "migrate"],
+            env=os.environ | {"OUTBOX_DATABASE_URL": url},
+            check=True,
+            capture_output=True,
+        )
         admin_client = make_admin(place.settings)
         anchor.ensure_topic(admin_client)
         create_topic(admin_client, place.topic, PARTITIONS, 1)

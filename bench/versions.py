@@ -1,0 +1,53 @@
+"""The worker as of another commit, installed beside this one."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bench.report import RESULTS
+
+ROOT: Final = Path(__file__).parents[1]
+KEPT: Final = RESULTS / "versions"
+"""Each commit's checkout and environment, so that the next run has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A worker's installed command, and what the report calls it."""
+
+    name: str
+    command: str
+
+
+HERE: Final = Version("here", str(Path(sys.executable).parent / "outbox-worker"))
+
+
+def prepare(commit: str) -> Version:
+    """The version of a commit, installed with the packages of its own constraints.txt.
+
+    `subprocess.CalledProcessError` where git does not know it, or pip cannot install it.
+    """
+    found = _run("git", "rev-parse", "--short=10", f"{commit}^{{commit}}").strip()
+    place = KEPT / found
+    command = place / "venv" / "bin" / "outbox-worker"
+    if not command.exists():
+        shutil.rmtree(place, ignore_errors=True)
+        tree = place / "tree"
+        tree.mkdir(parents=True)
+        _run("sh", "-c", f"git archive {found} | tar -x -C '{tree}'")
+        venv.create(place / "venv", with_pip=True)
+        pip = (str(place / "venv" / "bin" / "python"), "-m", "pip", "install", "--quiet")
+        given = ("--disable-pip-version-check", "-c", str(tree / "constraints.txt"))
+        _run(*pip, *given, "hatchling", "editables")
+        _run(*pip, *given, "--no-build-isolation", str(tree))
+    return Version(commit, str(command))
+
+
+def _run(*order: str) -> str:
+    return subprocess.run(order, cwd=ROOT, check=True, capture_output=True, text=True).stdout
