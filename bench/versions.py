@@ -14,7 +14,7 @@ from bench.report import RESULTS
 
 ROOT: Final = Path(__file__).parents[1]
 KEPT: Final = RESULTS / "versions"
-"""Each commit's checkout and environment, so that the next run has them."""
+"""Each commit's environment, so that the next run has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,8 @@ def prepare(commit: str) -> Version:
         given = ("--disable-pip-version-check", "-c", str(tree / "constraints.txt"))
         _run(*pip, *given, "hatchling", "editables")
         _run(*pip, *given, "--no-build-isolation", str(tree))
+        # Checkers would look into it.
+        shutil.rmtree(tree)
     return Version(commit, str(command))
 
 

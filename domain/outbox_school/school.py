@@ -18,6 +18,7 @@ from outbox_school import (
     students,
     tally,
 )
+from outbox_school.demo.story import DEMO
 from outbox_school.settings import SchoolSettings
 from outbox_school.statements import sql
 from outbox_worker.application import Application, CommandType
@@ -44,6 +45,7 @@ school: Final = Application(
     jobs=(overdue.JOB, tally.JOB),
     numbers=tally.NUMBERS,
     retention=retention.RETENTION,
+    demo=DEMO,
     settings=SchoolSettings,
     count_results=metrics.count_results,
 )

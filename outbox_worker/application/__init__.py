@@ -13,6 +13,7 @@ publishes its events; it knows none of its tables.
     application = Application("orders", commands=(CommandType(PlaceOrder, place_order),))
 """
 
+from outbox_worker.application import demo
 from outbox_worker.application.application import Application, CommandType, Handler
 from outbox_worker.application.command import Actor, Command, Envelope, PlainText
 from outbox_worker.application.context import Connection, Context
@@ -47,5 +48,6 @@ __all__ = [
     "Step",
     "Sweep",
     "append",
+    "demo",
     "invalid",
 ]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from outbox_worker.application.command import Command, Envelope
     from outbox_worker.application.context import Connection
+    from outbox_worker.application.demo import Demo
     from outbox_worker.application.event import Event
     from outbox_worker.application.job import Job, Numbers
     from outbox_worker.application.retention import Retention
@@ -88,6 +89,8 @@ class Application:
     jobs: tuple[Job, ...] = ()
     numbers: Numbers | None = None
     retention: Retention | None = None
+    demo: Demo | None = None
+    """What `outbox-worker demo` plays."""
     settings: type[BaseSettings] | None = None
     """Read from the environment when a worker starts; a fault in them ends it with exit code 2."""
     count_results: Callable[[CollectorRegistry], Callable[[BaseModel], None]] = _counting_nothing

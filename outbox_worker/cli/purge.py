@@ -78,12 +78,10 @@ def command(
 ) -> None:
     """Remove what is finished and old.
 
-    Finished commands, published events, idempotency keys, and what the application names: of
-    the school, completed batches with all that belongs to them, texts and failed files that
-    waited too long for their batch. What is not published, not completed or not decided always
-    stays, and so does every event after a fail-over, restore or dump that lost what was
-    published: run `outbox-worker rebase` first. Safe beside running workers, and to be
-    interrupted: run it again.
+    Finished commands, published events, idempotency keys, and what the application names.
+    What is not published or not finished always stays, and so does every event after a
+    fail-over, restore or dump that lost what was published: run `outbox-worker rebase` first.
+    Safe beside running workers, and to be interrupted: run it again.
     """
     found = settings.load()
     url = found.need_database()

@@ -1,1 +1,1 @@
-"""Executes the commands of the inbox: claim, domain, events and result in one transaction."""
+"""Executes commands: claim, the application's rows, events and result in one transaction."""

@@ -1,4 +1,4 @@
-"""One command in one transaction: claim, domain, events, result. All of it, or nothing."""
+"""One command in one transaction: claim, rows, events, result. All of it, or nothing."""
 
 from __future__ import annotations
 

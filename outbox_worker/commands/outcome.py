@@ -19,7 +19,7 @@ class Idle:
 
 @dataclass(frozen=True, slots=True)
 class Succeeded:
-    """Domain, events and result are committed."""
+    """The application's rows, events and result are committed."""
 
     command: Claimed
     result: BaseModel
@@ -27,7 +27,7 @@ class Succeeded:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The error and its event are committed, and nothing of the domain."""
+    """The error and its event are committed, and none of the application's rows."""
 
     command: Claimed
     error: Refused

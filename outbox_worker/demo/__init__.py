@@ -1,5 +1,5 @@
-"""The demonstration: servers, a teacher's service, a worker that dies, a subscriber, a verdict.
+"""The demonstration: servers, a service, a worker that dies, a subscriber, a verdict.
 
-Nothing in it knows the domain: a service asks by SQL, and reads results and views by SQL;
-a subscriber knows the names of the topics.
+The story is the application's (`outbox_worker.application.demo`); without one it is that of
+`events.py`.
 """

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from outbox_worker.application.loading import load
+from outbox_worker.demo import events
 from outbox_worker.errors import OutboxError, WorkFailedError
 from outbox_worker.local import broker
 from outbox_worker.local.mock import MockCluster, open_mock
@@ -25,20 +26,11 @@ from outbox_worker.stores import lag
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-CLASS_TYPES: Final = ("class.created.v1", "class.student.created.v1", "command.rejected.v1")
-BATCH_TYPES: Final = (
-    "els.essay.slot.assigned.v1",
-    "els.excess.content.provisioned.v1",
-    "batch.content.provisioning.completed.v1",
-    "els.batch.validation.errors.v1",
-    "class.student.associations.confirmed.v1",
-    "els.batch.essays.ready.v1",
-)
-"""The types of events that will be told; each has a topic of its own."""
+    from outbox_worker.application import Application
+    from outbox_worker.application.demo import Demo
 
-GROUP: Final = "outbox-worker"
-PREFIX: Final = "huleedu."
-"""What a worker has by default: one that is started by hand on these servers goes on with them."""
+GROUP: Final = Settings.model_fields["group"].default
+"""A worker that is started by hand on these servers continues with them."""
 
 SHAPE: Final = TopicShape(partitions=4, replication=1)
 
@@ -54,6 +46,7 @@ class Place:
     """Servers that run; `mock` is there where the broker is no real one."""
 
     settings: Settings
+    application: Application
     mock: MockCluster | None
 
     @property
@@ -71,6 +64,7 @@ class Place:
         """The settings of a worker."""
         return {
             "OUTBOX_GROUP": self.settings.group,
+            "OUTBOX_APPLICATION": self.settings.application,
             "OUTBOX_TOPIC_PREFIX": self.prefix,
             "OUTBOX_DATABASE_URL": self.url,
             "OUTBOX_KAFKA_BOOTSTRAP_SERVERS": self.settings.kafka_bootstrap_servers,
@@ -81,7 +75,7 @@ class Place:
     @property
     def leading_here(self) -> dict[str, str]:
         """The settings with which a worker that is started by hand goes on here."""
-        own = {"OUTBOX_GROUP": GROUP, "OUTBOX_TOPIC_PREFIX": PREFIX}
+        own = {"OUTBOX_GROUP": GROUP, "OUTBOX_TOPIC_PREFIX": self.application.topic_prefix}
         servers = ("OUTBOX_DATABASE_URL", "OUTBOX_KAFKA_BOOTSTRAP_SERVERS")
         return {
             name: value
@@ -89,14 +83,21 @@ class Place:
             if name in servers or (name in own and value != own[name])
         }
 
-    def topics(self, types: tuple[str, ...]) -> list[str]:
-        """Where events of these types go."""
-        return [f"{self.prefix}{each}" for each in types]
+    @property
+    def demo(self) -> Demo:
+        """What is played."""
+        return self.application.demo or events.DEMO
+
+    @property
+    def topics(self) -> list[str]:
+        """Where the events of the story go."""
+        return [f"{self.prefix}{each}" for each in self.demo.fields]
 
 
 @contextmanager
-def open_place(say: Callable[[str], None]) -> Iterator[Place]:
-    """Servers and schema; `say` hears what happens."""
+def open_place(application: str, say: Callable[[str], None]) -> Iterator[Place]:
+    """Servers and the tables of the application of this name; `say` hears what happens."""
+    found = load(application)
     with ExitStack() as stack:
         say("Postgres: a server of its own in a temporary directory")
         postgres = stack.enter_context(PostgresServer())
@@ -118,9 +119,10 @@ def open_place(say: Callable[[str], None]) -> Iterator[Place]:
             kafka_bootstrap_servers=bootstrap,
             kafka_properties=None,
             group=f"{mark}{GROUP}",
-            topic_prefix=f"{mark}{PREFIX}",
+            topic_prefix=f"{mark}{found.topic_prefix}",
+            application=application,
         )
-        place = Place(settings, mock)
+        place = Place(settings, found, mock)
         say("Schema, as `outbox-worker migrate` makes it")
         _prepare(place)
         yield place
@@ -128,12 +130,12 @@ def open_place(say: Callable[[str], None]) -> Iterator[Place]:
 
 def _prepare(place: Place) -> None:
     with database.connect(place.url, application="demo") as link:
-        migrations.apply(link, load(place.settings.application).tables)
+        migrations.apply(link, place.application.tables)
         partitions.run_once(link)
     if place.mock is not None:
         # A real broker's topics are made by the worker; this one is no server to ask.
         place.mock.create_topic(ANCHOR_TOPIC, SHARDS)
-        for topic in place.topics(CLASS_TYPES + BATCH_TYPES):
+        for topic in place.topics:
             place.mock.create_topic(topic, SHAPE.partitions)
 
 

@@ -13,46 +13,24 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from outbox_worker.demo.place import BATCH_TYPES
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from outbox_worker.demo.story import Asked
     from outbox_worker.demo.verdict import Verdict
     from outbox_worker.kafka.subscribe import Event
-    from outbox_worker.stores.demo import Outcome, Pupil, Slot
-
-SHOWN_ROWS: Final = 3
-"""Of the class."""
+    from outbox_worker.stores.demo import Outcome
 
 FILE_COLUMNS: Final = 130
 """How wide the tables are where the output is no terminal."""
 
 ID: Final = re.compile(r"\b([0-9a-f]{8})(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
-FIELDS: Final[Mapping[str, Sequence[str]]] = {
-    "class.created.v1": ("class_designation", "course_codes"),
-    "class.student.created.v1": ("legal_full_name", "student_email"),
-    "command.rejected.v1": ("command_type", "error"),
-    "els.essay.slot.assigned.v1": ("original_file_name", "essay_id"),
-    "els.excess.content.provisioned.v1": ("original_file_name", "reason"),
-    "batch.content.provisioning.completed.v1": (
-        *("expected_count", "provisioned_count", "failed_count"),
-    ),
-    "els.batch.validation.errors.v1": ("error_summary",),
-    "class.student.associations.confirmed.v1": ("summary",),
-    "els.batch.essays.ready.v1": ("ready_essays", "course_code", "class_type"),
-}
-"""What is shown of a payload, by type."""
-
-
 FIRST: Final = ("status", "created")
 """Fields of a result that are shown first; jsonb keeps no order."""
 
 
 class Screen:
-    """A `Teller` for people."""
+    """The terminal."""
 
     def __init__(self) -> None:
         """Write to standard output."""
@@ -67,40 +45,12 @@ class Screen:
         """What happens next."""
         self._console.print(f"[bold cyan]·[/] {escape(text)}", soft_wrap=True)
 
-    def show_results(self, asked: Sequence[Asked]) -> None:
+    def show_outcomes(self, asked: Sequence[tuple[str, Outcome]]) -> None:
         """What came of commands, as the service reads it."""
-        self._show(
+        self.show(
             "Rows of outbox.command, as the service reads them (ids are cut short)",
             ("command", "status", "result, or error"),
             [(what, outcome.status, _result(outcome)) for what, outcome in asked],
-        )
-
-    def show_roster(self, pupils: Sequence[Pupil]) -> None:
-        """The first of the class."""
-        self._show(
-            f"domain.roster, the first {SHOWN_ROWS} of {len(pupils)} rows",
-            ("last_name", "first_name", "email", "student_id"),
-            [
-                (pupil.last_name, pupil.first_name, pupil.email or "", _short(pupil.student_id))
-                for pupil in pupils[:SHOWN_ROWS]
-            ],
-        )
-
-    def show_slots(self, slots: Sequence[Slot]) -> None:
-        """The batch, as it is in the end."""
-        self._show(
-            "domain.slot",
-            ("position", "essay_id", "original_file_name", "status", "student_name"),
-            [
-                (
-                    str(slot.position),
-                    _short(slot.essay_id),
-                    slot.original_file_name or "",
-                    " ".join(filter(None, (slot.status, slot.validation_error_code))),
-                    slot.student_name or "",
-                )
-                for slot in slots
-            ],
         )
 
     def show_settings(self, settings: Mapping[str, str]) -> None:
@@ -110,39 +60,23 @@ class Screen:
             self._console.print(f"export {name}={shlex.quote(value)}", soft_wrap=True, markup=False)
         sys.stdout.flush()
 
-    def show_events(self, verdict: Verdict) -> None:
-        """Of the class a few, of the batch all."""
-        students = verdict.of("class.student.created.v1")
-        few = [
-            *verdict.of("class.created.v1"),
-            *students[:SHOWN_ROWS],
-            *verdict.of("command.rejected.v1"),
-        ]
-        self._show_events(
-            f"Events of the class, {SHOWN_ROWS} of its {len(students)} students, and of what was "
-            "rejected",
-            few,
-        )
-        self._show_events(
-            "Events of the batch: its key in six topics, merged by ce_time; within a topic that "
-            "is the order of the records",
-            verdict.of(*BATCH_TYPES),
-        )
+    def show_events(self, verdict: Verdict, fields: Mapping[str, Sequence[str]]) -> None:
+        """The tables of the story, with these fields of a payload by type."""
+        for table in verdict.story.tables:
+            rows = []
+            for event in (each for pick in table.picks for each in verdict.of(pick)):
+                kind = event.headers.get("ce_type", "")
+                time = event.headers.get("ce_time", "")[11:23]
+                rows.append((time, kind, _payload(fields.get(kind, ()), event)))
+            self.show(table.title, ("ce_time", "type", "from its payload"), rows)
 
-    def _show_events(self, title: str, events: Sequence[Event]) -> None:
-        rows = []
-        for event in events:
-            type_ = event.headers.get("ce_type", "")
-            time = event.headers.get("ce_time", "")[11:23]
-            rows.append((time, type_, _payload(type_, event)))
-        self._show(title, ("ce_time", "type", "from its payload"), rows)
-
-    def _show(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    def show(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """A table; what is too long is folded, ids are cut short."""
         table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
         for column in columns:
             table.add_column(column, overflow="fold", no_wrap=column != columns[-1])
         for row in rows:
-            table.add_row(*map(escape, row))
+            table.add_row(*(escape(_short(each)) for each in row))
         self._console.print(f"  [italic]{escape(title)}[/]", soft_wrap=True)
         self._console.print(Padding(table, (0, 0, 0, 2), expand=False))
         self._console.print()
@@ -150,12 +84,15 @@ class Screen:
     def show_verdict(self, verdict: Verdict, *, is_mock: bool) -> None:
         """The summary."""
         total, commands = verdict.report.total, verdict.commands
-        self._console.print(
-            f"commands submitted {sum(commands.values())}  "
-            f"succeeded {commands.get('succeeded', 0)}  rejected {commands.get('rejected', 0)}  "
-            f"rolled back {len(verdict.story.rolled_back)} ({verdict.came_out} of them came out)",
-            soft_wrap=True,
-        )
+        if verdict.story.commands:
+            self._console.print(
+                f"commands submitted {sum(commands.values())}  "
+                f"succeeded {commands.get('succeeded', 0)}  "
+                f"rejected {commands.get('rejected', 0)}  "
+                f"rolled back {len(verdict.story.rolled_back)} "
+                f"({verdict.came_out} of them came out)",
+                soft_wrap=True,
+            )
         self._console.print(
             f"written {total.events}  published {total.found}  lost {total.lost}  "
             f"duplicated {total.duplicated}  out of order {total.out_of_order}",
@@ -176,9 +113,9 @@ def _result(outcome: Outcome) -> str:
     return f"{error['code']}: {error['message']} ({_pairs(error['details'])})"
 
 
-def _payload(type_: str, event: Event) -> str:
+def _payload(fields: Sequence[str], event: Event) -> str:
     payload = event.payload if isinstance(event.payload, dict) else {}
-    return _pairs({name: payload.get(name) for name in FIELDS.get(type_, ())})
+    return _pairs({name: payload.get(name) for name in fields})
 
 
 def _pairs(fields: Mapping[str, Any]) -> str:

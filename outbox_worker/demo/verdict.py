@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from outbox_worker.demo import batch, subscriber
-from outbox_worker.demo.place import BATCH_TYPES, CLASS_TYPES
+from outbox_worker.demo import subscriber
 from outbox_worker.postgres import database, migrations
 from outbox_worker.reconcile import verify
 from outbox_worker.reconcile.topic_scan import SCAN_OPTIONS
@@ -15,13 +14,9 @@ from outbox_worker.stores import demo
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from outbox_worker.application.demo import Pick, Story
     from outbox_worker.demo.place import Place
-    from outbox_worker.demo.story import Story
     from outbox_worker.kafka.subscribe import Event
-
-CLASSES: Final = 1
-REJECTED: Final = 2
-"""Beside the students and the batch: each is one command and one event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +34,24 @@ class Verdict:
     def is_right(self) -> bool:
         """Whether each command was executed once, and each event told once and in order."""
         total = self.report.total
-        succeeded = CLASSES + len(self.story.students) + batch.COMMANDS
-        told = CLASSES + len(self.story.students) + REJECTED + batch.EVENTS
         return (
             self.report.is_clean
-            and self.commands == {"succeeded": succeeded, "rejected": REJECTED}
-            and total.events == total.found == len(self.events) == told
+            and self.commands == self.story.commands
+            and total.events == total.found == len(self.events) == self.story.events
             # A rolled-back event that got out would be a record that is not in the table.
             and total.strangers == self.came_out == 0
         )
 
-    def of(self, *types: str) -> list[Event]:
-        """The events of these types, in the order in which they were read."""
-        return [event for event in self.events if event.headers.get("ce_type") in types]
+    def of(self, pick: Pick) -> list[Event]:
+        """The events of a pick, in the order in which they were read."""
+        found = [each for each in self.events if each.headers.get("ce_type") in pick.types]
+        return found[: pick.most]
 
 
 def judge(place: Place, story: Story) -> Verdict:
     """Read the topics twice: as a subscriber does, and as `outbox-worker verify` does."""
-    events = subscriber.read(place.settings, place.topics(CLASS_TYPES + BATCH_TYPES))
-    gone = [request.command_id for request in story.rolled_back]
+    events = subscriber.read(place.settings, place.topics)
+    gone = list(story.rolled_back)
     with database.connect(place.url, application="demo", options=SCAN_OPTIONS) as link:
         migrations.check(link)
         commands = demo.count_commands(link)

@@ -1,1 +1,1 @@
-"""Retention: published days of events, and what of the domain is finished and old."""
+"""Retention: published days of events, and what of the application is finished and old."""

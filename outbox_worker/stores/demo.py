@@ -1,4 +1,4 @@
-"""Statements of the demonstration: what a teacher's service asks for, waits for and reads."""
+"""Statements of the demonstration: what a service asks for, and what came of it."""
 
 from __future__ import annotations
 
@@ -37,27 +37,6 @@ class Outcome(NamedTuple):
     finished_at: datetime
 
 
-class Pupil(NamedTuple):
-    """A row of the roster."""
-
-    student_id: UUID
-    last_name: str
-    first_name: str
-    email: str | None
-
-
-class Slot(NamedTuple):
-    """A row of the slots of a batch."""
-
-    position: int
-    essay_id: UUID
-    status: str
-    original_file_name: str | None
-    validation_error_code: str | None
-    association_status: str | None
-    student_name: str | None
-
-
 def submit(connection: Connection, request: Request) -> UUID:
     """Ask for it in the caller's transaction; the command's id."""
     parameters = {
@@ -81,15 +60,3 @@ def list_outcomes(connection: Connection, command_ids: Collection[UUID]) -> list
 def count_commands(connection: Connection) -> dict[str, int]:
     """How many commands there are, by status."""
     return dict(connection.execute(sql.load("demo/count_commands")).fetchall())
-
-
-def list_roster(connection: Connection, class_id: UUID) -> list[Pupil]:
-    """Who is in the class, by name."""
-    rows = connection.execute(sql.load("demo/list_roster"), {"class_id": class_id}).fetchall()
-    return [Pupil(*row) for row in rows]
-
-
-def list_slots(connection: Connection, batch_id: UUID) -> list[Slot]:
-    """The slots of the batch, in their order."""
-    rows = connection.execute(sql.load("demo/list_slots"), {"batch_id": batch_id}).fetchall()
-    return [Slot(*row) for row in rows]

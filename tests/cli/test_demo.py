@@ -13,9 +13,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from outbox_worker.demo import batch
-from outbox_worker.demo.classroom import create_student
-from outbox_worker.demo.story import Story
+from outbox_worker.application.demo import Story
 from outbox_worker.demo.verdict import Verdict
 from outbox_worker.kafka.subscribe import Event
 from outbox_worker.reconcile.verify import Report
@@ -177,14 +175,29 @@ def test_demo_without_a_broker_says_that_the_guarantee_is_not_shown() -> None:
     assert done.stderr == ""
 
 
-STUDENTS = [create_student(uuid4(), number) for number in range(3)]
-EVENTS = 1 + len(STUDENTS) + 2 + batch.EVENTS
+@pytest.mark.slow
+def test_demo_without_an_application_tells_of_events_alone() -> None:
+    def look(shown: dict[str, str]) -> None:
+        with psycopg.connect(shown["database_url"]) as link:
+            assert link.execute("SELECT to_regnamespace('school')").fetchone() == (None,)
+
+    done = run_demo({"application": ""}, look, PATH="")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(rows(done.stdout, r"\S+  order\.placed\.v1  order \d+, amount \d+")) == 5
+    assert "written 180  published 180  lost 0  duplicated 0  out of order 0\n" in done.stdout
+    assert "commands" not in done.stdout
+    assert "school" not in done.stdout
+    assert done.stderr == ""
+
+
+EVENTS = 16
+COMMANDS = {"succeeded": 14, "rejected": 2}
 FAULTS = ("waiting", "gone", "lost", "duplicated", "out_of_order", "strangers")
 EVENT = Event("t", 0, 0, "k", {}, None, is_json=False)
 RIGHT = Verdict(
-    story=Story(STUDENTS, rolled_back=[]),
+    story=Story(COMMANDS, EVENTS),
     report=Report([TopicVerdict("t", EVENTS, EVENTS, 0, 0, 0, 0, 0, 0)], EVENTS, 0),
-    commands={"succeeded": 1 + len(STUDENTS) + batch.COMMANDS, "rejected": 2},
+    commands=COMMANDS,
     events=[EVENT] * EVENTS,
     came_out=0,
 )

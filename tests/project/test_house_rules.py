@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from outbox_worker.settings import Settings
 from tests.project.tree import PRODUCT, ROOT, files, name
 
 if TYPE_CHECKING:
@@ -215,6 +216,24 @@ def test_the_application_imports_one_module_of_the_engine() -> None:
         for node in ast.walk(parse(path))
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("outbox_worker")
         if node.module != "outbox_worker.application"
+    }
+    assert found == set()
+
+
+def test_the_engine_names_nothing_of_the_application() -> None:
+    words = re.compile(r"school|roster|huleedu|essay|student|teacher|\bdomain\b", re.IGNORECASE)
+    default = f'"{Settings.model_fields["application"].default}"'
+    paths = [
+        path
+        for path in files(".py", ".sql")
+        if name(path).startswith(("outbox_worker/", "sql/engine/"))
+    ]
+    assert len(paths) > 150
+    found = {
+        f"{name(path)}: {line.strip()}"
+        for path in paths
+        for line in path.read_text(encoding="utf-8").replace(default, "").splitlines()
+        if words.search(line)
     }
     assert found == set()
 

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
-from outbox_worker.demo import service
-from outbox_worker.demo.service import TEACHER
-from outbox_worker.stores import demo
-from outbox_worker.stores.demo import Request
+from outbox_worker.application import demo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from uuid import UUID
+
+
+TEACHER: Final = "teacher-karin"
 
 THREADS: Final = 4
 STUDENTS: Final = 48
@@ -35,14 +35,14 @@ LAST_NAMES: Final = (
 )
 
 
-def create_class(name: str, course: str = COURSE) -> Request:
+def create_class(name: str, course: str = COURSE) -> demo.Request:
     """A class of one course; its id is that of the command."""
     command_id = uuid4()
     payload = {"name": name, "course_codes": [course]}
-    return Request("CreateClass", str(command_id), payload, TEACHER, command_id)
+    return demo.Request("CreateClass", str(command_id), payload, TEACHER, command_id)
 
 
-def create_student(class_id: UUID, number: int, email: str = "") -> Request:
+def create_student(class_id: UUID, number: int, email: str = "") -> demo.Request:
     """The student of this number, enrolled in the class; the id is that of the command.
 
     Each has a key of its own, so that they wait for nobody.
@@ -56,21 +56,21 @@ def create_student(class_id: UUID, number: int, email: str = "") -> Request:
         "email": email or f"{first}.{last}@school.test".lower(),
         "class_ids": [str(class_id)],
     }
-    return Request("CreateStudent", str(command_id), payload, TEACHER, command_id)
+    return demo.Request("CreateStudent", str(command_id), payload, TEACHER, command_id)
 
 
 class Office:
     """Threads that ask for students, each in a transaction; about a tenth of these roll back."""
 
-    def __init__(self, url: str, class_id: UUID) -> None:
+    def __init__(self, stage: demo.Stage, class_id: UUID) -> None:
         """Nothing is asked for before `ask`."""
-        self._url = url
+        self._stage = stage
         self.class_id = class_id
         self._lock = threading.Lock()
         dice = random.Random(SEED)  # noqa: S311  a demonstration, not a cipher
         self._unlucky = frozenset(n for n in range(STUDENTS) if dice.random() < ROLL_BACK)
-        self.committed: list[Request] = []
-        self.rolled_back: list[Request] = []
+        self.committed: list[demo.Request] = []
+        self.rolled_back: list[demo.Request] = []
 
     @contextmanager
     def ask(self, numbers: range) -> Iterator[None]:
@@ -83,11 +83,11 @@ class Office:
                 future.result()
 
     def _ask(self, numbers: Iterable[int]) -> None:
-        with service.connect(self._url) as connection:
+        with self._stage.connect() as connection:
             for number in numbers:
                 request = create_student(self.class_id, number)
                 is_rolled_back = number in self._unlucky
                 with connection.transaction(force_rollback=is_rolled_back):
-                    demo.submit(connection, request)
+                    self._stage.submit(connection, request)
                 with self._lock:
                     (self.rolled_back if is_rolled_back else self.committed).append(request)

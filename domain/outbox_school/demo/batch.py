@@ -9,14 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID, uuid4
 
-from outbox_worker.demo.classroom import COURSE
-from outbox_worker.demo.service import TEACHER
-from outbox_worker.stores.demo import Request
+from outbox_school.demo.classroom import COURSE, TEACHER
+from outbox_worker.application import demo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from outbox_worker.stores.demo import Pupil, Slot
+    from outbox_school.stores.demo import Pupil, Slot
 
 ESSAYS: Final = 6
 
@@ -37,7 +36,7 @@ class Batch:
         self.batch_id = uuid4()
         self._class_id = class_id
 
-    def text(self, number: int) -> Request:
+    def text(self, number: int) -> demo.Request:
         """A text that wants a slot; asked for twice these are two commands about one text."""
         return self._request(
             "ProvisionContent",
@@ -49,7 +48,7 @@ class Batch:
             },
         )
 
-    def failure(self, number: int) -> Request:
+    def failure(self, number: int) -> demo.Request:
         """A file without a word in it."""
         return self._request(
             "RecordValidationFailure",
@@ -60,7 +59,7 @@ class Batch:
             },
         )
 
-    def registration(self) -> Request:
+    def registration(self) -> demo.Request:
         """Of a class, so that somebody has to say who wrote what (REGULAR)."""
         return self._request(
             "RegisterBatch",
@@ -72,7 +71,7 @@ class Batch:
             },
         )
 
-    def suggestion(self, essays: Sequence[Slot], pupils: Sequence[Pupil]) -> Request:
+    def suggestion(self, essays: Sequence[Slot], pupils: Sequence[Pupil]) -> demo.Request:
         """A name was found in each text but the last."""
         matches: list[dict[str, Any]] = [
             {
@@ -91,7 +90,7 @@ class Batch:
         payload = {"class_id": str(self._class_id), "matches": [*matches, unknown]}
         return self._request("SuggestAssociations", payload)
 
-    def decision(self, essays: Sequence[Slot], pupils: Sequence[Pupil]) -> Request:
+    def decision(self, essays: Sequence[Slot], pupils: Sequence[Pupil]) -> demo.Request:
         """The teacher's: the suggestions are right, and the last one is known by the hand."""
         associations = [
             {
@@ -103,8 +102,8 @@ class Batch:
         ]
         return self._request("ConfirmAssociations", {"associations": associations})
 
-    def _request(self, type_: str, payload: Mapping[str, Any]) -> Request:
-        return Request(
+    def _request(self, type_: str, payload: Mapping[str, Any]) -> demo.Request:
+        return demo.Request(
             type_, str(self.batch_id), {"batch_id": str(self.batch_id), **payload}, TEACHER
         )
 
