@@ -23,7 +23,7 @@ from outbox_worker.maintenance import partitions
 from outbox_worker.postgres import database as connections
 from outbox_worker.postgres import migrations
 from tests.harness.brokers import own_broker
-from tests.harness.scene import CONNECT_S
+from tests.harness.cluster import CONNECT_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

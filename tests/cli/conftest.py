@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from outbox_worker.local.postgres import PostgresServer
+from tests.harness.cluster import Cluster
 from tests.harness.databases import make_database, make_empty_database
-from tests.harness.scene import Scene
 from tests.harness.waiting import patient, wait_until
 from tests.harness.workers import COMMAND, environment
 
@@ -28,11 +28,11 @@ HAVE_ALL_ENDED: Final = """
 COUNT_WAITING: Final = "SELECT sum(events) FROM outbox.lag"
 
 
-class Stage(Scene):
-    """A scene on which commands are run beside its workers."""
+class CliCluster(Cluster):
+    """A cluster whose tests run commands beside its workers."""
 
     def command(self, *arguments: str, **settings: Any) -> subprocess.CompletedProcess[str]:  # noqa: ANN401  as text
-        """Run a command to its end, with the scene's settings and these."""
+        """Run a command to its end, with the cluster's settings and these."""
         return run_command(*arguments, **{**self.settings, **settings})
 
     def write(self, *keys: str) -> list[str]:
@@ -83,15 +83,15 @@ def run_command(*arguments: str, **settings: str) -> subprocess.CompletedProcess
     )
 
 
-def move(stage: Stage, postgres: PostgresServer, target: PostgresServer) -> None:
-    """Dump the stage's database, load it into `target`, and play on there."""
+def move(cluster: CliCluster, postgres: PostgresServer, target: PostgresServer) -> None:
+    """Dump the cluster's database, load it into `target`, and use it there."""
     name = make_empty_database(target)
     dump = subprocess.run(
-        [str(postgres.binary("pg_dump")), "-d", stage.url], check=True, capture_output=True
+        [str(postgres.binary("pg_dump")), "-d", cluster.url], check=True, capture_output=True
     )
     load = [str(target.binary("psql")), "-q", "-v", "ON_ERROR_STOP=1", "-d", target.url(name)]
     subprocess.run(load, check=True, input=dump.stdout, capture_output=True)
-    stage.move_to(target.url(name))
+    cluster.move_to(target.url(name))
 
 
 def make_roles(target: PostgresServer) -> None:
@@ -107,7 +107,7 @@ def other_cluster() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def stage(database: str, kafka_bootstrap_servers: str, tmp_path: Path) -> Iterator[Stage]:
+def cluster(database: str, kafka_bootstrap_servers: str, tmp_path: Path) -> Iterator[CliCluster]:
     """A database of its own, two topics (four and three partitions), no worker yet."""
-    with Stage(database, kafka_bootstrap_servers, tmp_path) as scene:
-        yield scene
+    with CliCluster(database, kafka_bootstrap_servers, tmp_path) as cluster:
+        yield cluster

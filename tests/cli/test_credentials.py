@@ -11,7 +11,7 @@ from psycopg import conninfo
 from psycopg import sql as identifiers
 
 from outbox_worker.local.postgres import PostgresServer
-from tests.cli.conftest import Stage
+from tests.cli.conftest import CliCluster
 from tests.harness.databases import make_database
 from tests.harness.waiting import wait_until
 
@@ -52,43 +52,43 @@ def strict() -> Iterator[PostgresServer]:
 @pytest.fixture
 def guarded(
     strict: PostgresServer, kafka_bootstrap_servers: str, tmp_path: Path
-) -> Iterator[Stage]:
-    """A stage on that server; it itself needs no password."""
+) -> Iterator[CliCluster]:
+    """A cluster on that server; it itself needs no password."""
     url = strict.url(make_database(strict))
-    with Stage(url, kafka_bootstrap_servers, tmp_path) as stage:
-        yield stage
+    with CliCluster(url, kafka_bootstrap_servers, tmp_path) as cluster:
+        yield cluster
 
 
-def change_password(stage: Stage, password: str) -> None:
+def change_password(cluster: CliCluster, password: str) -> None:
     """Give the login another password; who is connected stays so."""
-    with psycopg.connect(stage.url, autocommit=True) as admin:
+    with psycopg.connect(cluster.url, autocommit=True) as admin:
         admin.execute(SET_PASSWORD.format(identifiers.Literal(password)))
 
 
-def settings_of(stage: Stage, way: str, password: str) -> dict[str, str]:
+def settings_of(cluster: CliCluster, way: str, password: str) -> dict[str, str]:
     """How a worker is told the password: the file is written anew, the settings stay the same."""
-    url = conninfo.make_conninfo(stage.url, user=LOGIN)
+    url = conninfo.make_conninfo(cluster.url, user=LOGIN)
     if way == "a file":
-        file = stage.folder / "passwords"
+        file = cluster.folder / "passwords"
         file.write_text(f"*:*:*:{LOGIN}:{password}\n")
         file.chmod(0o600)
         return {"database_url": conninfo.make_conninfo(url, passfile=str(file))}
-    token = stage.folder / "token"
+    token = cluster.folder / "token"
     token.write_text(f"{password}\n")
     command = shlex.join(["cat", str(token)])
     return {"database_url": url, "database_password_command": command}
 
 
-def await_all(stage: Stage, commands: int) -> None:
+def await_all(cluster: CliCluster, commands: int) -> None:
     """Wait until all events are published, and so many commands executed."""
-    with psycopg.connect(stage.url, autocommit=True) as link:
-        wait_until(lambda: stage.waiting() == 0, FLOWS_S, "all is published")
+    with psycopg.connect(cluster.url, autocommit=True) as link:
+        wait_until(lambda: cluster.waiting() == 0, FLOWS_S, "all is published")
         done = (commands,)
         wait_until(lambda: link.execute(SUCCEEDED).fetchone() == done, FLOWS_S, "commands")
 
 
 @pytest.mark.parametrize("way", ["a file", "a command"])
-def test_a_worker_goes_on_with_the_password_of_the_day(guarded: Stage, way: str) -> None:
+def test_a_worker_goes_on_with_the_password_of_the_day(guarded: CliCluster, way: str) -> None:
     change_password(guarded, "first-s3cret")
     settings = settings_of(guarded, way, "first-s3cret")
     worker = guarded.worker(topic_prefix=f"{guarded.name}.", create_topics="1:1", **settings)
@@ -106,7 +106,7 @@ def test_a_worker_goes_on_with_the_password_of_the_day(guarded: Stage, way: str)
     assert "s3cret" not in worker.log.read_text()
 
 
-def test_a_command_that_fails_is_said_with_exit_code_3(guarded: Stage) -> None:
+def test_a_command_that_fails_is_said_with_exit_code_3(guarded: CliCluster) -> None:
     ended = guarded.command("status", database_password_command="false --token s3cret")
     assert ended.returncode == 3
     assert "false" in ended.stderr

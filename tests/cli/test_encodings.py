@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 import pytest
 
-from tests.cli.conftest import Stage, run_command
+from tests.cli.conftest import CliCluster, run_command
 from tests.harness.databases import make_empty_database
 from tests.harness.waiting import wait_until
 
@@ -32,24 +32,24 @@ def test_a_database_in_latin_1_is_as_good_as_one_in_utf_8(
 ) -> None:
     url = postgres.url(make_empty_database(postgres, encoding="LATIN1"))
     bytes_beyond = '{"paid": "10 €"}'.encode()
-    with Stage(url, kafka_bootstrap_servers, tmp_path) as stage:
-        stage.run("migrate")
-        topic = stage.topics[0]
+    with CliCluster(url, kafka_bootstrap_servers, tmp_path) as cluster:
+        cluster.run("migrate")
+        topic = cluster.topics[0]
         with psycopg.connect(url, autocommit=True, client_encoding="utf8") as link:
             link.execute(PUBLISH, (topic, "kåre", '{"n": "Åsa"}', '{"från": "Skåne"}'))
             link.execute(PUBLISH_BYTES, (topic, "kåre", bytes_beyond))
             link.execute(SUBMIT)
-            worker = stage.worker(topic_prefix=f"{stage.name}.", create_topics="1:1")
+            worker = cluster.worker(topic_prefix=f"{cluster.name}.", create_topics="1:1")
             wait_until(lambda: link.execute(SUCCEEDED).fetchone() == (1,), FLOWS_S, "a command")
-            wait_until(lambda: stage.waiting() == 0, FLOWS_S, "all is published")
-        tail = [json.loads(line) for line in stage.run(*tailed(topic)).splitlines()]
+            wait_until(lambda: cluster.waiting() == 0, FLOWS_S, "all is published")
+        tail = [json.loads(line) for line in cluster.run(*tailed(topic)).splitlines()]
         assert [(each["key"], each["payload"]) for each in tail] == [
             ("kåre", {"n": "Åsa"}),
             ("kåre", {"paid": "10 €"}),
         ]
         assert worker.stop() == 0
         for command in ("status", "verify"):
-            stage.run(command)
+            cluster.run(command)
 
 
 def tailed(topic: str) -> list[str]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from outbox_worker.local.postgres import PostgresServer
-    from tests.cli.conftest import Stage
+    from tests.cli.conftest import CliCluster
 
 SECRET: Final = "hush-hush"
 NEED_DATABASE: Final = (("status",), ("verify",), ("rebase",), ("migrate",), ("run",))
@@ -156,32 +156,34 @@ def test_a_setting_that_is_wrong_is_named(name: str, value: str, database: str) 
     check(done, 2, f"OUTBOX_{name.upper()}")
 
 
-def test_a_property_that_the_guarantee_rests_on_is_refused(stage: Stage, tmp_path: Path) -> None:
+def test_a_property_that_the_guarantee_rests_on_is_refused(
+    cluster: CliCluster, tmp_path: Path
+) -> None:
     file = tmp_path / "kafka.properties"
     file.write_text(f"sasl.password={SECRET}\nacks=1\n")
-    check(stage.command("verify", kafka_properties=str(file)), 2, "acks", "line 2")
+    check(cluster.command("verify", kafka_properties=str(file)), 2, "acks", "line 2")
 
 
 @pytest.mark.parametrize("line", ["compression.level=99", "linger.ms=soon"])
 def test_a_property_that_a_producer_refuses_ends_a_worker_before_it_joins(
-    line: str, stage: Stage, tmp_path: Path
+    line: str, cluster: CliCluster, tmp_path: Path
 ) -> None:
     file = tmp_path / "kafka.properties"
     file.write_text(f"client.rack={SECRET}\n{line}\n")
-    done = stage.command("run", "--role", "relay", kafka_properties=str(file))
+    done = cluster.command("run", "--role", "relay", kafka_properties=str(file))
     check(done, 2, "librdkafka refuses a property", "OUTBOX_KAFKA_PROPERTIES", "way out")
     assert "started" not in done.stderr
 
 
-def test_a_properties_file_that_is_not_utf_8(stage: Stage, tmp_path: Path) -> None:
+def test_a_properties_file_that_is_not_utf_8(cluster: CliCluster, tmp_path: Path) -> None:
     file = tmp_path / "kafka.properties"
     file.write_bytes(f"sasl.password={SECRET}\n".encode() + "# Schlüssel\n".encode("latin-1"))
-    done = stage.command("verify", kafka_properties=str(file))
+    done = cluster.command("verify", kafka_properties=str(file))
     check(done, 2, "OUTBOX_KAFKA_PROPERTIES", str(file), "UTF-8", "way out")
 
 
-def test_a_properties_file_that_cannot_be_read(stage: Stage) -> None:
-    done = stage.command("verify", kafka_properties=UNREADABLE)
+def test_a_properties_file_that_cannot_be_read(cluster: CliCluster) -> None:
+    done = cluster.command("verify", kafka_properties=UNREADABLE)
     check(done, 2, "OUTBOX_KAFKA_PROPERTIES", UNREADABLE, "way out")
 
 
@@ -243,9 +245,9 @@ def test_a_number_that_is_out_of_range_is_wrong_usage(command: tuple[str, ...]) 
 
 
 @pytest.mark.parametrize("since", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
-def test_a_moment_at_the_ends_of_the_calendar_can_be_given(stage: Stage, since: str) -> None:
-    stage.write("k")
-    done = stage.command("rebase", "--since", since)
+def test_a_moment_at_the_ends_of_the_calendar_can_be_given(cluster: CliCluster, since: str) -> None:
+    cluster.write("k")
+    done = cluster.command("rebase", "--since", since)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
 
@@ -267,8 +269,8 @@ def test_a_standard_error_that_is_closed_changes_no_exit_code(
     assert bool(done.stdout) is (code == 0)
 
 
-def test_a_group_whose_name_looks_like_markup(stage: Stage) -> None:
+def test_a_group_whose_name_looks_like_markup(cluster: CliCluster) -> None:
     for command in (("status",), ("rebase", "--execute")):
-        done = stage.command(*command, group="[/red]")
+        done = cluster.command(*command, group="[/red]")
         assert done.returncode == 0, done.stderr
         assert "[/red]" in done.stdout

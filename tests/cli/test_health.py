@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from outbox_worker.local.postgres import PostgresServer
+from tests.harness.cluster import Cluster, free_address, showing_logs
 from tests.harness.databases import make_database
-from tests.harness.scene import Scene, free_address, showing_logs
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ def worker(kafka: KafkaServer, own_postgres: PostgresServer, tmp_path: Path) -> 
     """A worker that is ready, on servers that the test may stop."""
     url = own_postgres.url(make_database(own_postgres))
     settings = {"http_address": free_address()}
-    with showing_logs(Scene(url, kafka.bootstrap, tmp_path, **settings)) as scene:
-        (worker,) = scene.workers(1)
+    with showing_logs(Cluster(url, kafka.bootstrap, tmp_path, **settings)) as cluster:
+        (worker,) = cluster.workers(1)
         await_ready(worker)
         yield worker
         assert worker.stop() == 0

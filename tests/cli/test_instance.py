@@ -10,7 +10,7 @@ import pytest
 from outbox_worker.local.postgres import PostgresServer
 from outbox_worker.maintenance.instance import OPTIONS, TAKEN_S
 from outbox_worker.postgres import database as connections
-from tests.cli.conftest import Stage
+from tests.cli.conftest import CliCluster
 from tests.harness.databases import make_database
 from tests.harness.waiting import wait_until
 
@@ -35,31 +35,31 @@ HOLDERS: Final = """
 pytestmark = pytest.mark.slow
 
 
-def holders(stage: Stage) -> list[int]:
+def holders(cluster: CliCluster) -> list[int]:
     """The sessions that hold a name."""
-    with psycopg.connect(stage.url) as link:
+    with psycopg.connect(cluster.url) as link:
         return [row[0] for row in link.execute(HOLDERS)]
 
 
-def is_held_anew(stage: Stage, before: list[int]) -> bool:
+def is_held_anew(cluster: CliCluster, before: list[int]) -> bool:
     """Whether one session holds the name, and it is none of those."""
-    now = holders(stage)
+    now = holders(cluster)
     return len(now) == 1 and not set(now) & set(before)
 
 
-def terminate(stage: Stage, pids: list[int]) -> None:
-    with psycopg.connect(stage.url, autocommit=True) as link:
+def terminate(cluster: CliCluster, pids: list[int]) -> None:
+    with psycopg.connect(cluster.url, autocommit=True) as link:
         for pid in pids:
             assert link.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,)).fetchone() == (
                 True,
             )
 
 
-def first(stage: Stage) -> Worker:
+def first(cluster: CliCluster) -> Worker:
     """A worker under the name that holds it and serves all shards."""
-    worker = stage.worker(instance_id=NAME)
-    stage.await_whole(worker)
-    assert len(holders(stage)) == 1
+    worker = cluster.worker(instance_id=NAME)
+    cluster.await_shards(worker)
+    assert len(holders(cluster)) == 1
     return worker
 
 
@@ -80,13 +80,13 @@ def await_refused(worker: Worker) -> None:
     wait_until(lambda: was_refused(worker), REFUSE_S, f"{worker.name} is refused")
 
 
-def prove(stage: Stage, worker: Worker) -> None:
+def prove(cluster: CliCluster, worker: Worker) -> None:
     """The worker is at work."""
-    new = stage.write(*"abcdef")
-    wait_until(lambda: stage.subscriber.has_all(new), START_S, "new events are read")
-    assert stage.alive == [worker]
+    new = cluster.write(*"abcdef")
+    wait_until(lambda: cluster.subscriber.has_all(new), START_S, "new events are read")
+    assert cluster.alive == [worker]
     assert worker.stop() == 0
-    wait_until(lambda: holders(stage) == [], START_S, "nobody holds a name")
+    wait_until(lambda: holders(cluster) == [], START_S, "nobody holds a name")
 
 
 def test_a_vanished_machine_lets_its_name_go_before_the_next_one_is_refused(database: str) -> None:
@@ -97,56 +97,56 @@ def test_a_vanished_machine_lets_its_name_go_before_the_next_one_is_refused(data
     assert idle + interval * count < TAKEN_S
 
 
-def test_a_second_process_under_one_id_is_refused(stage: Stage) -> None:
-    worker = first(stage)
-    await_refused(stage.worker(instance_id=NAME))
-    stage.worker(instance_id="another").stop()
-    prove(stage, worker)
+def test_a_second_process_under_one_id_is_refused(cluster: CliCluster) -> None:
+    worker = first(cluster)
+    await_refused(cluster.worker(instance_id=NAME))
+    cluster.worker(instance_id="another").stop()
+    prove(cluster, worker)
 
 
-def test_a_name_whose_session_was_ended_is_taken_again(stage: Stage) -> None:
-    worker = first(stage)
-    before = holders(stage)
-    terminate(stage, before)
-    wait_until(lambda: is_held_anew(stage, before), START_S, "the name is held again")
+def test_a_name_whose_session_was_ended_is_taken_again(cluster: CliCluster) -> None:
+    worker = first(cluster)
+    before = holders(cluster)
+    terminate(cluster, before)
+    wait_until(lambda: is_held_anew(cluster, before), START_S, "the name is held again")
     wait_until(lambda: worker.said("instance_lock_back"), START_S, "it says so")
     assert worker.said("instance_lock_lost", level="warning")
-    await_refused(stage.worker(instance_id=NAME))
-    prove(stage, worker)
+    await_refused(cluster.worker(instance_id=NAME))
+    prove(cluster, worker)
 
 
-def test_a_process_that_finds_its_name_taken_ends(stage: Stage) -> None:
-    worker = first(stage)
-    before = holders(stage)
+def test_a_process_that_finds_its_name_taken_ends(cluster: CliCluster) -> None:
+    worker = first(cluster)
+    before = holders(cluster)
     worker.pause()
-    terminate(stage, before)
-    other = stage.worker(instance_id=NAME)
-    wait_until(lambda: is_held_anew(stage, before), START_S, "the other one has the name")
+    terminate(cluster, before)
+    other = cluster.worker(instance_id=NAME)
+    wait_until(lambda: is_held_anew(cluster, before), START_S, "the other one has the name")
     worker.resume()
     await_refused(worker)
-    prove(stage, other)
+    prove(cluster, other)
 
 
 @pytest.fixture
-def own_stage(
+def own_cluster(
     kafka_bootstrap_servers: str, tmp_path: Path
-) -> Iterator[tuple[Stage, PostgresServer]]:
-    """A stage on a Postgres that the test may restart."""
+) -> Iterator[tuple[CliCluster, PostgresServer]]:
+    """A cluster on a Postgres that the test may restart."""
     with PostgresServer() as server:
         url = server.url(make_database(server))
-        with Stage(url, kafka_bootstrap_servers, tmp_path) as stage:
-            yield stage, server
+        with CliCluster(url, kafka_bootstrap_servers, tmp_path) as cluster:
+            yield cluster, server
 
 
 def test_a_name_is_taken_again_after_a_restart_of_postgres(
-    own_stage: tuple[Stage, PostgresServer],
+    own_cluster: tuple[CliCluster, PostgresServer],
 ) -> None:
-    stage, server = own_stage
-    worker = first(stage)
+    cluster, server = own_cluster
+    worker = first(cluster)
     server.stop()
     wait_until(lambda: worker.said("instance_lock_lost"), START_S, "it has noticed")
     assert worker.alive
     server.start()
-    wait_until(lambda: is_held_anew(stage, []), START_S, "the name is held again")
-    await_refused(stage.worker(instance_id=NAME))
-    prove(stage, worker)
+    wait_until(lambda: is_held_anew(cluster, []), START_S, "the name is held again")
+    await_refused(cluster.worker(instance_id=NAME))
+    prove(cluster, worker)

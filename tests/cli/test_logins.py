@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pytest
 
     from outbox_worker.stores import Connection
-    from tests.cli.conftest import Stage
+    from tests.cli.conftest import CliCluster
 
 KEYS: Final = ("order-1", "заказ-1", "注文-1", "заказ-1")
 """Two of them have no form in LATIN1."""
@@ -40,43 +40,43 @@ def all_succeeded(connection: Connection) -> bool:
     return connection.execute(RESULTS).fetchall() == [("succeeded",)]
 
 
-def publish_and_execute(stage: Stage, connection: Connection) -> None:
+def publish_and_execute(cluster: CliCluster, connection: Connection) -> None:
     """Let a worker do both, with keys and a name that have no form in LATIN1."""
-    with psycopg.connect(stage.url, client_encoding="UTF8", autocommit=True) as link:
-        stage.write_by(link, *KEYS)
+    with psycopg.connect(cluster.url, client_encoding="UTF8", autocommit=True) as link:
+        cluster.write_by(link, *KEYS)
     assert connection.execute(SUBMIT).fetchone() is not None
-    worker = stage.worker(topic_prefix=f"{stage.name}.", create_topics="1:1")
+    worker = cluster.worker(topic_prefix=f"{cluster.name}.", create_topics="1:1")
     wait_until(lambda: all_succeeded(connection), RESULT_S, "the command is executed")
-    wait_until(lambda: stage.waiting() == 0, RESULT_S, "all events are published")
+    wait_until(lambda: cluster.waiting() == 0, RESULT_S, "all events are published")
     assert worker.stop() == 0
 
 
-def done(stage: Stage, *arguments: str) -> str:
+def done(cluster: CliCluster, *arguments: str) -> str:
     """What a command that has to work printed."""
-    ended = stage.command(*arguments)
+    ended = cluster.command(*arguments)
     assert ended.returncode == 0, (arguments, ended.stderr)
     return ended.stdout
 
 
 def test_all_works_under_a_login_with_settings_of_its_own(
-    stage: Stage, connection: Connection
+    cluster: CliCluster, connection: Connection
 ) -> None:
-    stage.settings["database_url"] = strange(stage.url)
-    publish_and_execute(stage, connection)
-    found = json.loads(done(stage, "verify", "--json"))
+    cluster.settings["database_url"] = strange(cluster.url)
+    publish_and_execute(cluster, connection)
+    found = json.loads(done(cluster, "verify", "--json"))
     assert (found["lost"], found["duplicated"], found["out_of_order"]) == (0, 0, 0)
-    done(stage, "status")
-    done(stage, "rebase")
-    done(stage, "migrate")
+    done(cluster, "status")
+    done(cluster, "rebase")
+    done(cluster, "migrate")
     connection.execute(AGE)
-    purged = json.loads(done(stage, "purge", "--older-than-days", "10", "--json"))
+    purged = json.loads(done(cluster, "purge", "--older-than-days", "10", "--json"))
     assert purged["removed"]["finished commands"] == 1
 
 
 def test_all_works_in_an_environment_with_settings_of_its_own(
-    stage: Stage, connection: Connection, monkeypatch: pytest.MonkeyPatch
+    cluster: CliCluster, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    publish_and_execute(stage, connection)
-    done(stage, "status")
+    publish_and_execute(cluster, connection)
+    done(cluster, "status")

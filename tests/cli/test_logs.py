@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 import pytest
 
-from tests.harness.disturbances import watched
+from tests.harness.machine_pauses import watched
 from tests.harness.waiting import patient, wait_until
 from tests.harness.workers import COMMAND, environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.cli.conftest import Stage
-    from tests.harness.disturbances import Calm
+    from tests.cli.conftest import CliCluster
+    from tests.harness.machine_pauses import Calm
 
 EVENTS: Final = 1_000
 START_S: Final = 60.0
@@ -37,13 +37,13 @@ COLOUR: Final = re.compile(r"\x1b\[\d+m")
 
 
 @pytest.fixture
-def calm(stage: Stage) -> Iterator[Calm]:
-    with watched(stage.url) as calm:
+def calm(cluster: CliCluster) -> Iterator[Calm]:
+    with watched(cluster.url) as calm:
         yield calm
 
 
-def test_a_line_is_json_with_name_level_and_time(stage: Stage, calm: Calm) -> None:
-    (worker,) = stage.workers(1)
+def test_a_line_is_json_with_name_level_and_time(cluster: CliCluster, calm: Calm) -> None:
+    (worker,) = cluster.workers(1)
     assert worker.stop() == 0
     lines = worker.lines()
     names = [line["event"] for line in lines]
@@ -55,18 +55,18 @@ def test_a_line_is_json_with_name_level_and_time(stage: Stage, calm: Calm) -> No
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", line["timestamp"])
 
 
-def test_no_event_and_no_command_has_a_line_of_its_own(stage: Stage, calm: Calm) -> None:
-    worker = stage.worker(create_topics="1:1", topic_prefix=f"{stage.name}.")
-    with psycopg.connect(stage.url, autocommit=True) as link:
+def test_no_event_and_no_command_has_a_line_of_its_own(cluster: CliCluster, calm: Calm) -> None:
+    worker = cluster.worker(create_topics="1:1", topic_prefix=f"{cluster.name}.")
+    with psycopg.connect(cluster.url, autocommit=True) as link:
         link.execute(SUBMIT, (1,))
         wait_until(lambda: worker.said("topic_created"), START_S, "there is a topic of refusals")
-        wait_until(lambda: stage.waiting() == 0, START_S, "the first refusal is published")
+        wait_until(lambda: cluster.waiting() == 0, START_S, "the first refusal is published")
         before = len(worker.lines())
         for _ in range(10):
-            link.execute(WRITE, (stage.topics[0], EVENTS // 10))
+            link.execute(WRITE, (cluster.topics[0], EVENTS // 10))
             link.execute(SUBMIT, (5,))
         wait_until(
-            lambda: stage.reads(stage.topics[0]) == EVENTS, START_S, "all events are published"
+            lambda: cluster.reads(cluster.topics[0]) == EVENTS, START_S, "all events are published"
         )
         wait_until(
             lambda: link.execute(COUNT_QUEUED).fetchone() == (0,), START_S, "no command waits"
@@ -85,7 +85,7 @@ def terminal() -> Iterator[tuple[int, int]]:
 
 
 def test_a_person_at_a_terminal_reads_coloured_text(
-    stage: Stage, calm: Calm, terminal: tuple[int, int]
+    cluster: CliCluster, calm: Calm, terminal: tuple[int, int]
 ) -> None:
     person, program = terminal
     seen = bytearray()
@@ -96,7 +96,7 @@ def test_a_person_at_a_terminal_reads_coloured_text(
         return word in COLOUR.sub("", seen.decode())
 
     with subprocess.Popen(
-        [COMMAND, "run"], env=environment(stage.settings), stderr=program
+        [COMMAND, "run"], env=environment(cluster.settings), stderr=program
     ) as process:
         wait_until(lambda: reads("shards_assigned"), START_S, "it says that it works")
         process.send_signal(signal.SIGTERM)

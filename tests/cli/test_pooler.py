@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from outbox_worker.stores import Connection
-    from tests.cli.conftest import Stage
+    from tests.cli.conftest import CliCluster
     from tests.harness.pooler import Mode
 
 FLOWS_S: Final = 40.0
@@ -132,13 +132,15 @@ def test_a_parameter_that_a_pooler_does_not_take_is_named(
 
 
 @pytest.mark.parametrize("mode", SHARING)
-def test_a_worker_ends_before_it_joins_the_group(stage: Stage, tmp_path: Path, mode: Mode) -> None:
-    with Pooler(stage.url, tmp_path, mode) as pooler:
-        ended = stage.command("run", database_url=pooler.url)
+def test_a_worker_ends_before_it_joins_the_group(
+    cluster: CliCluster, tmp_path: Path, mode: Mode
+) -> None:
+    with Pooler(cluster.url, tmp_path, mode) as pooler:
+        ended = cluster.command("run", database_url=pooler.url)
     assert ended.returncode == 2, ended.stderr
     assert "session mode" in ended.stderr
-    groups = stage.admin.list_consumer_groups().result(FLOWS_S).valid or []
-    assert stage.name not in {group.group_id for group in groups}
+    groups = cluster.admin.list_consumer_groups().result(FLOWS_S).valid or []
+    assert cluster.name not in {group.group_id for group in groups}
 
 
 @pytest.mark.parametrize(
@@ -147,27 +149,29 @@ def test_a_worker_ends_before_it_joins_the_group(stage: Stage, tmp_path: Path, m
     ids=lambda arguments: str(arguments[0]),
 )
 def test_every_command_says_why_it_does_nothing(
-    stage: Stage, tmp_path: Path, arguments: list[str]
+    cluster: CliCluster, tmp_path: Path, arguments: list[str]
 ) -> None:
-    with Pooler(stage.url, tmp_path, "transaction") as pooler:
-        ended = stage.command(*arguments, database_url=pooler.url)
+    with Pooler(cluster.url, tmp_path, "transaction") as pooler:
+        ended = cluster.command(*arguments, database_url=pooler.url)
     assert ended.returncode == 2, ended.stderr
     assert "session mode" in ended.stderr
 
 
-def test_in_session_mode_all_works(stage: Stage, connection: Connection, tmp_path: Path) -> None:
-    with Pooler(stage.url, tmp_path, "session") as pooler:
-        stage.settings["database_url"] = pooler.url
-        stage.write(*"abcabc")
+def test_in_session_mode_all_works(
+    cluster: CliCluster, connection: Connection, tmp_path: Path
+) -> None:
+    with Pooler(cluster.url, tmp_path, "session") as pooler:
+        cluster.settings["database_url"] = pooler.url
+        cluster.write(*"abcabc")
         connection.execute(SUBMIT)
-        worker = stage.worker(topic_prefix=f"{stage.name}.", create_topics="1:1")
+        worker = cluster.worker(topic_prefix=f"{cluster.name}.", create_topics="1:1")
         wait_until(lambda: connection.execute(SUCCEEDED).fetchone() == (1,), FLOWS_S, "a command")
-        wait_until(lambda: stage.waiting() == 0, FLOWS_S, "all is published")
+        wait_until(lambda: cluster.waiting() == 0, FLOWS_S, "all is published")
         assert worker.stop() == 0
-        ended = stage.command("verify", "--json")
+        ended = cluster.command("verify", "--json")
         assert ended.returncode == 0, ended.stderr
         found = json.loads(ended.stdout)
         assert (found["lost"], found["duplicated"], found["out_of_order"]) == (0, 0, 0)
         for arguments in (["migrate"], ["status"]):
-            ended = stage.command(*arguments)
+            ended = cluster.command(*arguments)
             assert ended.returncode == 0, ended.stderr

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import subprocess
 
     from outbox_worker.local.postgres import PostgresServer
-    from tests.cli.conftest import Stage
+    from tests.cli.conftest import CliCluster
 
 KEYS: Final = "abcdefghij"
 OLD: Final = datetime.now(UTC) - timedelta(days=20)
@@ -49,30 +49,30 @@ AGE_THE_KEY: Final = "UPDATE outbox.idempotency_key SET created_at = now() - int
 COUNT_KEYS: Final = "SELECT count(*) FROM outbox.idempotency_key"
 
 
-def purge(stage: Stage, *more: str) -> subprocess.CompletedProcess[str]:
-    return stage.command("purge", "--older-than-days", "10", *more)
+def purge(cluster: CliCluster, *more: str) -> subprocess.CompletedProcess[str]:
+    return cluster.command("purge", "--older-than-days", "10", *more)
 
 
-def write_old(stage: Stage, *days: datetime) -> list[str]:
+def write_old(cluster: CliCluster, *days: datetime) -> list[str]:
     """An event for each key on each of these days; their ids."""
-    with psycopg.connect(stage.url) as link:
-        found = link.execute(INSERT, (stage.topics[0], list(KEYS), list(days))).fetchall()
+    with psycopg.connect(cluster.url) as link:
+        found = link.execute(INSERT, (cluster.topics[0], list(KEYS), list(days))).fetchall()
     return [row[0] for row in found]
 
 
-def make_partition(stage: Stage, *days: date) -> None:
-    with database.connect(stage.url, application="tests") as link:
+def make_partition(cluster: CliCluster, *days: date) -> None:
+    with database.connect(cluster.url, application="tests") as link:
         assert all(partition.add_partition(link, day) for day in days)
 
 
-def use_xids(stage: Stage) -> None:
+def use_xids(cluster: CliCluster) -> None:
     """Be far ahead of a new cluster."""
-    with psycopg.connect(stage.url, autocommit=True) as link:
+    with psycopg.connect(cluster.url, autocommit=True) as link:
         link.execute(USE_XIDS)
 
 
-def ask(stage: Stage, question: str) -> object:
-    with psycopg.connect(stage.url) as link:
+def ask(cluster: CliCluster, question: str) -> object:
+    with psycopg.connect(cluster.url) as link:
         row = link.execute(question.encode()).fetchone()
     assert row is not None
     return row[0]
@@ -88,49 +88,49 @@ def refuses(done: subprocess.CompletedProcess[str]) -> bool:
 
 
 def test_nothing_of_a_dump_in_a_new_cluster_is_purged_until_the_rebase(
-    stage: Stage, postgres: PostgresServer, other_cluster: PostgresServer
+    cluster: CliCluster, postgres: PostgresServer, other_cluster: PostgresServer
 ) -> None:
-    use_xids(stage)
-    stage.write(*KEYS)
-    with psycopg.connect(stage.url, autocommit=True) as link:
-        link.execute(KEEP_A_KEY, (stage.topics[0],))
+    use_xids(cluster)
+    cluster.write(*KEYS)
+    with psycopg.connect(cluster.url, autocommit=True) as link:
+        link.execute(KEEP_A_KEY, (cluster.topics[0],))
         link.execute(AGE_THE_KEY)
-    stage.publish_all()
+    cluster.publish_all()
     make_roles(other_cluster)
-    move(stage, postgres, other_cluster)
-    make_partition(stage, OLD.date())
-    old = write_old(stage, OLD, OLDER)
-    assert ask(stage, LOOK_PUBLISHED) is True
-    before = stage.rows()
-    assert refuses(purge(stage, "--dry-run"))
-    assert ask(stage, COUNT_KEYS) == 1
-    assert refuses(purge(stage))
-    assert ask(stage, COUNT_KEYS) == 0, "what does not hang on positions is purged"
-    assert stage.rows() == before
-    found = status(stage)
+    move(cluster, postgres, other_cluster)
+    make_partition(cluster, OLD.date())
+    old = write_old(cluster, OLD, OLDER)
+    assert ask(cluster, LOOK_PUBLISHED) is True
+    before = cluster.rows()
+    assert refuses(purge(cluster, "--dry-run"))
+    assert ask(cluster, COUNT_KEYS) == 1
+    assert refuses(purge(cluster))
+    assert ask(cluster, COUNT_KEYS) == 0, "what does not hang on positions is purged"
+    assert cluster.rows() == before
+    found = status(cluster)
     assert "another database cluster" in found["history_lost"]
     assert found["events"] is None
-    assert stage.command("rebase", "--execute").returncode == 0
-    assert purge(stage).returncode == 0
-    assert stage.rows().keys() == before.keys(), "not published yet"
-    stage.publish_all()
-    done = purge(stage)
+    assert cluster.command("rebase", "--execute").returncode == 0
+    assert purge(cluster).returncode == 0
+    assert cluster.rows().keys() == before.keys(), "not published yet"
+    cluster.publish_all()
+    done = purge(cluster)
     assert done.returncode == 0, done.stderr
-    assert stage.rows().keys() == before.keys() - set(old)
-    wait_until(lambda: stage.subscriber.has_all(old), 30, "what was purged had gone out")
-    assert status(stage)["history_lost"] is None
+    assert cluster.rows().keys() == before.keys() - set(old)
+    wait_until(lambda: cluster.subscriber.has_all(old), 30, "what was purged had gone out")
+    assert status(cluster)["history_lost"] is None
 
 
-def test_two_purges_at_once_both_end_well(stage: Stage) -> None:
+def test_two_purges_at_once_both_end_well(cluster: CliCluster) -> None:
     days = [OLD - timedelta(days=n) for n in range(12)]
-    make_partition(stage, *(day.date() for day in days))
-    write_old(stage, *days, days[-1] - timedelta(days=1))
-    new = stage.write(*KEYS)
-    stage.publish_all()
+    make_partition(cluster, *(day.date() for day in days))
+    write_old(cluster, *days, days[-1] - timedelta(days=1))
+    new = cluster.write(*KEYS)
+    cluster.publish_all()
     with ThreadPoolExecutor(3) as threads:
-        for done in threads.map(lambda _: purge(stage), range(3)):
+        for done in threads.map(lambda _: purge(cluster), range(3)):
             assert done.returncode == 0, done.stderr
-    assert stage.rows().keys() == set(new)
-    with database.connect(stage.url, application="tests") as link:
+    assert cluster.rows().keys() == set(new)
+    with database.connect(cluster.url, application="tests") as link:
         assert partitions.run_once(link).made == []
         assert partition.list_partitions(link)[0] > OLD.date()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 import pytest
 
+from tests.harness.cluster import Cluster, showing_logs
 from tests.harness.control import Control
-from tests.harness.scene import Scene, showing_logs
 from tests.harness.waiting import wait_until
 from tests.harness.workers import STOP_S
 
@@ -33,15 +33,15 @@ AT_ONCE_S: Final = 1.0
 
 
 @pytest.fixture
-def scene(database: str, kafka: KafkaServer, tmp_path: Path) -> Iterator[Scene]:
-    """A scene on a broker that the test may stop; it leaves it running."""
-    with showing_logs(Scene(database, kafka.bootstrap, tmp_path)) as scene:
-        yield scene
+def cluster(database: str, kafka: KafkaServer, tmp_path: Path) -> Iterator[Cluster]:
+    """A cluster on a broker that the test may stop; it leaves it running."""
+    with showing_logs(Cluster(database, kafka.bootstrap, tmp_path)) as cluster:
+        yield cluster
 
 
-def write(scene: Scene, rows: int) -> None:
-    with psycopg.connect(scene.url) as link:
-        link.execute(WRITE, (scene.topics[0], rows))
+def write(cluster: Cluster, rows: int) -> None:
+    with psycopg.connect(cluster.url) as link:
+        link.execute(WRITE, (cluster.topics[0], rows))
 
 
 def told(worker: Worker, number: signal.Signals) -> float:
@@ -74,45 +74,45 @@ def ended_well(worker: Worker, control: Control, since: float) -> bool:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_relay_at_work_finishes_what_is_in_hand(
-    scene: Scene, control: Control, number: signal.Signals
+    cluster: Cluster, control: Control, number: signal.Signals
 ) -> None:
-    with scene.workload():
-        worker, _ = scene.workers(2)
-        scene.await_more(200)
+    with cluster.workload():
+        worker, _ = cluster.workers(2)
+        cluster.await_more(200)
         sent = told(worker, number)
         assert seconds_until_the_end(worker, 0, sent, control) < STOP_S + SLACK_S
         assert ended_well(worker, control, sent)
-        scene.await_more(100)
-    scene.prove(least=300)
+        cluster.await_more(100)
+    cluster.assert_exactly_once(least=300)
 
 
 def test_a_relay_whose_broker_is_away_ends_as_quickly(
-    scene: Scene, control: Control, kafka: KafkaServer
+    cluster: Cluster, control: Control, kafka: KafkaServer
 ) -> None:
-    (worker,) = scene.workers(1)
-    write(scene, 10)
-    scene.await_caught_up()
+    (worker,) = cluster.workers(1)
+    write(cluster, 10)
+    cluster.await_caught_up()
     kafka.kill()
     try:
-        write(scene, 10)
+        write(cluster, 10)
         wait_until(lambda: worker.said("kafka_trouble"), 20, "it has noticed")
         sent = told(worker, signal.SIGTERM)
         assert seconds_until_the_end(worker, 0, sent, control) < STOP_S + SLACK_S
         assert worker.said("left_unfinished") is not worker.said("stopped")
     finally:
         kafka.start()
-    scene.workers(1)
-    scene.prove(least=20)
+    cluster.workers(1)
+    cluster.assert_exactly_once(least=20)
 
 
 def test_a_second_signal_ends_it_at_once_and_nothing_is_lost(
-    scene: Scene, control: Control, kafka: KafkaServer
+    cluster: Cluster, control: Control, kafka: KafkaServer
 ) -> None:
-    (worker,) = scene.workers(1)
+    (worker,) = cluster.workers(1)
     # It neither answers nor goes away: what is in hand cannot end.
     kafka.pause()
     try:
-        write(scene, 2_000)
+        write(cluster, 2_000)
         told(worker, signal.SIGTERM)
         sent = time.monotonic()
         worker.terminate()
@@ -120,7 +120,7 @@ def test_a_second_signal_ends_it_at_once_and_nothing_is_lost(
     finally:
         kafka.resume()
     assert not worker.said("stopped")
-    scene.crew.remove(worker)
+    cluster.started.remove(worker)
     worker.end()
-    scene.workers(1)
-    scene.prove(least=2_000)
+    cluster.workers(1)
+    cluster.assert_exactly_once(least=2_000)

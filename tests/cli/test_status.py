@@ -18,14 +18,14 @@ from tests.harness.waiting import wait_until
 if TYPE_CHECKING:
     import pytest
 
-    from tests.cli.conftest import Stage
+    from tests.cli.conftest import CliCluster
 
 
 NOON: Final = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
-def status(stage: Stage, **settings: str) -> dict[str, Any]:
-    done = stage.command("status", "--json", **settings)
+def status(cluster: CliCluster, **settings: str) -> dict[str, Any]:
+    done = cluster.command("status", "--json", **settings)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert isinstance(found, dict)
@@ -36,36 +36,36 @@ def states(found: dict[str, Any]) -> set[str]:
     return {shard["state"] for shard in found["shards"]}
 
 
-def test_status_of_a_table_that_nobody_serves(stage: Stage) -> None:
-    assert states(status(stage)) == {"unused"}
-    stage.write("a", "a", "b")
-    with psycopg.connect(stage.url, autocommit=True) as link:
+def test_status_of_a_table_that_nobody_serves(cluster: CliCluster) -> None:
+    assert states(status(cluster)) == {"unused"}
+    cluster.write("a", "a", "b")
+    with psycopg.connect(cluster.url, autocommit=True) as link:
         link.execute(RENEW_EVENTS)
-    found = status(stage)
+    found = status(cluster)
     assert found["events"] == 3
     assert states(found) == {"unused", "waiting"}
 
 
-def test_status_names_owner_and_age_of_each_shard(stage: Stage) -> None:
-    stage.write(*"abcdefgh")
-    stage.workers(1)
-    wait_until(lambda: states(status(stage)) == {"up to date"}, 30, "all shards are served")
-    found = status(stage)
+def test_status_names_owner_and_age_of_each_shard(cluster: CliCluster) -> None:
+    cluster.write(*"abcdefgh")
+    cluster.workers(1)
+    wait_until(lambda: states(status(cluster)) == {"up to date"}, 30, "all shards are served")
+    found = status(cluster)
     assert len(found["shards"]) == 16
     assert found["events"] == 0
-    assert {shard["group"] for shard in found["shards"]} == {stage.name}
-    assert all(shard["owner"].startswith(stage.name) for shard in found["shards"])
+    assert {shard["group"] for shard in found["shards"]} == {cluster.name}
+    assert all(shard["owner"].startswith(cluster.name) for shard in found["shards"])
     assert all(shard["position_seconds"] >= 0 for shard in found["shards"])
-    table = stage.command("status").stdout
+    table = cluster.command("status").stdout
     assert "workers: 1" in table
     assert "up to date" in table
 
 
-def test_status_says_that_another_group_publishes(stage: Stage) -> None:
-    stage.write(*"abc")
-    stage.publish_all()
-    assert states(status(stage, group="another")) == {"other group"}
-    assert f"other group: {stage.name}" in stage.command("status", group="another").stdout
+def test_status_says_that_another_group_publishes(cluster: CliCluster) -> None:
+    cluster.write(*"abc")
+    cluster.publish_all()
+    assert states(status(cluster, group="another")) == {"other group"}
+    assert f"other group: {cluster.name}" in cluster.command("status", group="another").stdout
 
 
 AGE_POSITIONS = "UPDATE outbox.position SET updated_at = now() - interval '1 minute'"
@@ -77,32 +77,32 @@ LATE = """
 """
 
 
-def test_a_shard_that_moves_is_behind_and_one_that_does_not_is_held(stage: Stage) -> None:
-    stage.write(*"abc")
-    stage.publish_all()
-    with psycopg.connect(stage.url, autocommit=True) as link:
-        link.execute(LATE, (stage.topics[0], list("abc")))
+def test_a_shard_that_moves_is_behind_and_one_that_does_not_is_held(cluster: CliCluster) -> None:
+    cluster.write(*"abc")
+    cluster.publish_all()
+    with psycopg.connect(cluster.url, autocommit=True) as link:
+        link.execute(LATE, (cluster.topics[0], list("abc")))
         link.execute(RENEW_POSITIONS)
-        found = status(stage)
+        found = status(cluster)
         assert found["events"] == 3
         assert found["seconds"] >= 90
         assert states(found) == {"behind", "up to date"}
         link.execute(AGE_POSITIONS)
-        assert states(status(stage)) == {"held", "up to date"}
+        assert states(status(cluster)) == {"held", "up to date"}
 
 
-def test_old_events_that_nobody_ever_served_are_held(stage: Stage) -> None:
-    with psycopg.connect(stage.url, autocommit=True) as link:
-        link.execute(LATE, (stage.topics[0], list("a")))
-    assert states(status(stage)) == {"held", "unused"}
+def test_old_events_that_nobody_ever_served_are_held(cluster: CliCluster) -> None:
+    with psycopg.connect(cluster.url, autocommit=True) as link:
+        link.execute(LATE, (cluster.topics[0], list("a")))
+    assert states(status(cluster)) == {"held", "unused"}
 
 
-def test_status_says_that_the_positions_are_of_another_history(stage: Stage) -> None:
-    stage.write(*"abc")
-    stage.publish_all()
-    with psycopg.connect(stage.url, autocommit=True) as link:
+def test_status_says_that_the_positions_are_of_another_history(cluster: CliCluster) -> None:
+    cluster.write(*"abc")
+    cluster.publish_all()
+    with psycopg.connect(cluster.url, autocommit=True) as link:
         link.execute("UPDATE outbox.event SET event_id = gen_random_uuid() WHERE key = 'a'")
-    found = status(stage)
+    found = status(cluster)
     assert "another event stands under id" in found["history_lost"]
     assert found["events"] is None
     assert found["seconds"] is None
@@ -110,7 +110,7 @@ def test_status_says_that_the_positions_are_of_another_history(stage: Stage) -> 
     assert lost["events"] is None
     assert lost["seconds"] is None
     assert states(found) == {"history lost", "up to date"}
-    table = stage.command("status")
+    table = cluster.command("status")
     assert table.returncode == 0
     assert "history lost" in table.stdout
     assert "another event stands under id" in table.stdout
@@ -145,36 +145,36 @@ def test_the_table_fits_in_a_hundred_columns_whatever_the_names(
     assert below[1:] == [f"other group: {'[b]' * 60} publishes here"]
 
 
-def test_a_reader_may_ask_for_the_status(stage: Stage) -> None:
-    stage.write(*"abc")
-    stage.publish_all()
-    role = f"reader_{stage.name}"
-    with psycopg.connect(stage.url, autocommit=True) as link:
+def test_a_reader_may_ask_for_the_status(cluster: CliCluster) -> None:
+    cluster.write(*"abc")
+    cluster.publish_all()
+    role = f"reader_{cluster.name}"
+    with psycopg.connect(cluster.url, autocommit=True) as link:
         link.execute(f"CREATE ROLE {role} LOGIN IN ROLE outbox_reader".encode())
     try:
-        url = stage.url.replace("postgres@", f"{role}@")
-        assert states(status(stage, database_url=url)) == {"up to date"}
+        url = cluster.url.replace("postgres@", f"{role}@")
+        assert states(status(cluster, database_url=url)) == {"up to date"}
     finally:
-        with psycopg.connect(stage.url, autocommit=True) as link:
+        with psycopg.connect(cluster.url, autocommit=True) as link:
             link.execute(f"DROP ROLE {role}".encode())
 
 
-def test_status_counts_queued_commands_by_type(stage: Stage) -> None:
-    empty = status(stage)["commands"]
+def test_status_counts_queued_commands_by_type(cluster: CliCluster) -> None:
+    empty = status(cluster)["commands"]
     assert empty == {"queued": 0, "waiting": 0, "seconds": 0.0, "types": []}
-    with psycopg.connect(stage.url, autocommit=True) as link:
+    with psycopg.connect(cluster.url, autocommit=True) as link:
         for kind in ("CreateClass", "CreateClass", "[bold]CreateStudent"):
             link.execute("SELECT outbox.submit(%s, 'key', '{}', 'teacher')", (kind,))
         link.execute(
             "UPDATE outbox.command SET retry_at = now() + interval '1 hour', "
             "submitted_at = now() - interval '90 s' WHERE type LIKE '%Student'"
         )
-    found = status(stage)["commands"]
+    found = status(cluster)["commands"]
     kinds = {each["type"]: (each["commands"], each["waiting"]) for each in found["types"]}
     assert kinds == {"CreateClass": (2, 0), "[bold]CreateStudent": (1, 1)}
     assert (found["queued"], found["waiting"]) == (3, 1)
     assert 90 <= found["seconds"] < 200
-    table = stage.command("status").stdout
+    table = cluster.command("status").stdout
     assert "queued commands" in table
     assert "[bold]CreateStudent" in table
 
@@ -182,15 +182,17 @@ def test_status_counts_queued_commands_by_type(stage: Stage) -> None:
 LOCK: Final = "LOCK TABLE outbox.{} IN ACCESS EXCLUSIVE MODE"
 
 
-def test_what_cannot_be_counted_in_time_is_not_known_and_all_else_is_shown(stage: Stage) -> None:
-    stage.write(*"abc")
-    stage.publish_all()
-    with psycopg.connect(stage.url, autocommit=True) as link:
+def test_what_cannot_be_counted_in_time_is_not_known_and_all_else_is_shown(
+    cluster: CliCluster,
+) -> None:
+    cluster.write(*"abc")
+    cluster.publish_all()
+    with psycopg.connect(cluster.url, autocommit=True) as link:
         link.execute("SELECT outbox.submit('CreateClass', 'key', '{}', 'teacher')")
-    with psycopg.connect(stage.url) as holder:
+    with psycopg.connect(cluster.url) as holder:
         holder.execute(LOCK.format("event").encode())
-        found = status(stage)
-        shown = stage.command("status")
+        found = status(cluster)
+        shown = cluster.command("status")
     assert found["not_known"] == ["events", "history_lost"]
     assert states(found) == {"not counted"}
     assert (found["events"], found["seconds"]) == (None, None)
@@ -202,14 +204,14 @@ def test_what_cannot_be_counted_in_time_is_not_known_and_all_else_is_shown(stage
     assert "workers: 1" in shown.stdout
     assert "CreateClass" in shown.stdout
     assert "Not known: events, history_lost" in shown.stdout
-    assert status(stage)["not_known"] == []
+    assert status(cluster)["not_known"] == []
 
 
-def test_commands_that_cannot_be_counted_are_not_known(stage: Stage) -> None:
-    with psycopg.connect(stage.url) as holder:
+def test_commands_that_cannot_be_counted_are_not_known(cluster: CliCluster) -> None:
+    with psycopg.connect(cluster.url) as holder:
         holder.execute(LOCK.format("command").encode())
-        found = status(stage)
-        shown = stage.command("status").stdout
+        found = status(cluster)
+        shown = cluster.command("status").stdout
     assert found["commands"] is None
     assert found["not_known"] == ["commands"]
     assert states(found) == {"unused"}

@@ -16,7 +16,7 @@ from tests.harness.workers import COMMAND, environment
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.cli.conftest import Stage
+    from tests.cli.conftest import CliCluster
 
 INSERT_BYTES: Final = (
     "INSERT INTO outbox.event (topic, key, type, payload) VALUES (%s, 'k', 'raw', '\\xff00')"
@@ -24,17 +24,17 @@ INSERT_BYTES: Final = (
 TOMBSTONE: Final = "SELECT outbox.publish(%s, 'k', 'gone', NULL::jsonb)"
 
 
-def test_tail_prints_json_bytes_and_tombstones(stage: Stage) -> None:
-    (first,) = stage.write("k")
-    with psycopg.connect(stage.url, autocommit=True) as link:
-        link.execute(INSERT_BYTES, (stage.topics[0],))
-        link.execute(TOMBSTONE, (stage.topics[0],))
-    stage.publish_all()
-    done = stage.command("tail", stage.topics[0], "--from-beginning", "--max", "3")
+def test_tail_prints_json_bytes_and_tombstones(cluster: CliCluster) -> None:
+    (first,) = cluster.write("k")
+    with psycopg.connect(cluster.url, autocommit=True) as link:
+        link.execute(INSERT_BYTES, (cluster.topics[0],))
+        link.execute(TOMBSTONE, (cluster.topics[0],))
+    cluster.publish_all()
+    done = cluster.command("tail", cluster.topics[0], "--from-beginning", "--max", "3")
     assert done.returncode == 0, done.stderr
     for words in ("order.placed", "key k", first, '"number": 0', "xff", "tombstone"):
         assert words in done.stdout
-    done = stage.command("tail", stage.topics[0], "--from-beginning", "--max", "3", "--json")
+    done = cluster.command("tail", cluster.topics[0], "--from-beginning", "--max", "3", "--json")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line["payload"] for line in lines] == [{"number": 0}, "ff00", None]
     assert lines[0]["id"] == first
@@ -61,16 +61,16 @@ WRITE_ODD: Final = """
 """
 
 
-def test_tail_prints_whatever_a_writer_sent(stage: Stage) -> None:
-    topic = stage.topics[0]
-    with psycopg.connect(stage.url, autocommit=True) as link:
+def test_tail_prints_whatever_a_writer_sent(cluster: CliCluster) -> None:
+    topic = cluster.topics[0]
+    with psycopg.connect(cluster.url, autocommit=True) as link:
         link.execute(WRITE_ODD, (topic, list(ODD)))
-    stage.publish_all()
+    cluster.publish_all()
     read = ("tail", topic, "--from-beginning", "--max", str(len(ODD)))
     for settings in ({}, {"PYTHONIOENCODING": "ascii"}):
-        done = stage.command(*read, **settings)
+        done = cluster.command(*read, **settings)
         assert (done.returncode, done.stderr) == (0, "")
-        done = stage.command(*read, "--json", **settings)
+        done = cluster.command(*read, "--json", **settings)
         assert (done.returncode, done.stderr) == (0, "")
         payloads = [json.loads(line)["payload"] for line in done.stdout.splitlines()]
         assert payloads[0] == ODD[0].decode()
@@ -79,12 +79,12 @@ def test_tail_prints_whatever_a_writer_sent(stage: Stage) -> None:
         assert payloads[9] == "no JSON, but å"
 
 
-def test_output_that_nobody_takes_ends_without_a_traceback(stage: Stage) -> None:
+def test_output_that_nobody_takes_ends_without_a_traceback(cluster: CliCluster) -> None:
     """A full disk, and a reader that went away."""
-    stage.write("k")
-    stage.publish_all()
+    cluster.write("k")
+    cluster.publish_all()
     commands = (
-        ("tail", stage.topics[0], "--from-beginning", "--max", "1"),
+        ("tail", cluster.topics[0], "--from-beginning", "--max", "1"),
         ("status",),
         ("status", "--json"),
         ("verify",),
@@ -95,7 +95,7 @@ def test_output_that_nobody_takes_ends_without_a_traceback(stage: Stage) -> None
             done = subprocess.run(
                 [COMMAND, *command],
                 check=False,
-                env=environment(stage.settings),
+                env=environment(cluster.settings),
                 stdout=full,
                 stderr=subprocess.PIPE,
                 text=True,
@@ -106,28 +106,30 @@ def test_output_that_nobody_takes_ends_without_a_traceback(stage: Stage) -> None
 
 
 @pytest.mark.parametrize("topic", ["", "a b", "ä", "x" * 250, "a\udcff", "../a"])
-def test_tail_refuses_what_can_be_no_topic(stage: Stage, topic: str) -> None:
-    done = stage.command("tail", topic)
+def test_tail_refuses_what_can_be_no_topic(cluster: CliCluster, topic: str) -> None:
+    done = cluster.command("tail", topic)
     assert done.returncode == 2
     assert "1 to 249 letters" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_tail_follows_until_a_signal(stage: Stage, tmp_path: Path, number: int) -> None:
-    stage.write("before")
-    stage.publish_all()
-    stage.workers(1)
+def test_tail_follows_until_a_signal(cluster: CliCluster, tmp_path: Path, number: int) -> None:
+    cluster.write("before")
+    cluster.publish_all()
+    cluster.workers(1)
     output = tmp_path / "tail.out"
     with output.open("wb") as sink:
         process = subprocess.Popen(
-            [COMMAND, "tail", stage.topics[0], "--json"],
-            env=environment(stage.settings),
+            [COMMAND, "tail", cluster.topics[0], "--json"],
+            env=environment(cluster.settings),
             stdout=sink,
         )
     try:
         # What is written before it looks is before its beginning: write until it sees one.
-        wait_until(lambda: stage.write("after") and output.stat().st_size, 30, "an event is shown")
+        wait_until(
+            lambda: cluster.write("after") and output.stat().st_size, 30, "an event is shown"
+        )
         process.send_signal(number)
         assert process.wait(patient(60)) == 0
     finally:
@@ -137,8 +139,8 @@ def test_tail_follows_until_a_signal(stage: Stage, tmp_path: Path, number: int) 
     assert {line["key"] for line in lines} == {"after"}
 
 
-def test_tail_says_that_there_is_no_such_topic(stage: Stage) -> None:
-    done = stage.command("tail", "no.such.topic")
+def test_tail_says_that_there_is_no_such_topic(cluster: CliCluster) -> None:
+    done = cluster.command("tail", "no.such.topic")
     assert done.returncode == 3
     assert "There is no topic no.such.topic" in done.stderr
     assert "Traceback" not in done.stderr

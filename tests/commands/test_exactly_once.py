@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from tests.commands.inbox import SUBMIT, TEACHER
-from tests.harness.scene import Scene, showing_logs
+from tests.harness.cluster import Cluster, showing_logs
 from tests.harness.waiting import patient, wait_until
 
 if TYPE_CHECKING:
@@ -106,13 +106,13 @@ def read(url: str, statement: str) -> list[tuple[Any, ...]]:
         return link.execute(statement.encode()).fetchall()
 
 
-def kill_and_replace(scene: Scene, rng: random.Random) -> None:
+def kill_and_replace(cluster: Cluster, rng: random.Random) -> None:
     """One worker after the other dies, and another one takes its place."""
     pause = threading.Event()
     for _ in range(KILLS):
         pause.wait(rng.uniform(*KILL_EVERY_S))
-        rng.choice(scene.alive).kill()
-        scene.worker(command_threads="4")
+        rng.choice(cluster.alive).kill()
+        cluster.worker(command_threads="4")
 
 
 @pytest.mark.slow
@@ -124,22 +124,22 @@ def test_each_command_is_executed_once_while_workers_are_killed(
     over = threading.Event()
     submitters = [Submitter(database, number, over) for number in range(SUBMITTERS)]
     with (
-        showing_logs(Scene(database, kafka_bootstrap_servers, tmp_path)) as scene,
+        showing_logs(Cluster(database, kafka_bootstrap_servers, tmp_path)) as cluster,
         ThreadPoolExecutor(SUBMITTERS) as threads,
     ):
-        prefix = f"{scene.name}."
-        scene.settings["topic_prefix"] = prefix
-        scene.listen_to({f"{prefix}{event}": 3 for event in EVENTS})
+        prefix = f"{cluster.name}."
+        cluster.settings["topic_prefix"] = prefix
+        cluster.listen_to({f"{prefix}{event}": 3 for event in EVENTS})
         for _ in range(2):
-            scene.worker(command_threads="4")
-        scene.await_whole()
+            cluster.worker(command_threads="4")
+        cluster.await_shards()
         futures = [threads.submit(each.run) for each in submitters]
-        kill_and_replace(scene, random.Random(SEED))
+        kill_and_replace(cluster, random.Random(SEED))
         over.set()
         sent = {order["command_id"]: order for each in futures for order in each.result(WORK_S)}
         wait_until(lambda: read(database, LEFT) == [(0,)], FINISH_S, "every command is finished")
         # Everything in the table went to the subscriber once, and in order per key.
-        rows = scene.prove(least=1_000)
+        rows = cluster.assert_exactly_once(least=1_000)
     commands = read(database, COMMANDS)
     told = read(database, TOLD)
     assert len(rows) == len(told)

@@ -18,10 +18,10 @@ from outbox_worker.commands.sessions import APPLICATION, OPTIONS
 from outbox_worker.local.postgres import PostgresServer
 from outbox_worker.postgres import database as connections
 from tests.commands.inbox import CLASS, events, look, submit
+from tests.harness.cluster import free_address
 from tests.harness.control import Control
 from tests.harness.databases import make_database
-from tests.harness.disturbances import watched
-from tests.harness.scene import free_address
+from tests.harness.machine_pauses import watched
 from tests.harness.waiting import wait_until
 from tests.harness.workers import COMMAND, HTTP_S, STOP_S, Worker
 

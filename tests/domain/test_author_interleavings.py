@@ -96,7 +96,7 @@ class Part(Play):
 
 
 @dataclass(frozen=True)
-class Scene:
+class Race:
     """Two transactions over a batch of so many texts; the last author may be overdue before.
 
     Who came first decides, unless a person has the last word: before the batch is full.
@@ -131,38 +131,38 @@ def last_failure(batch: Batch, *, commits: bool = True) -> Part:
     return Part([broken(SLOTS, batch.batch_id)], commits)
 
 
-SCENES: Final[Mapping[str, Scene]] = {
-    "a teacher and the time-out": Scene(2, lambda b: [teacher(b, (2, 1)), overdue(b)]),
-    "a teacher who agrees with the time-out": Scene(2, lambda b: [teacher(b, (2, 0)), overdue(b)]),
-    "a teacher who rolls back and the time-out": Scene(
+RACES: Final[Mapping[str, Race]] = {
+    "a teacher and the time-out": Race(2, lambda b: [teacher(b, (2, 1)), overdue(b)]),
+    "a teacher who agrees with the time-out": Race(2, lambda b: [teacher(b, (2, 0)), overdue(b)]),
+    "a teacher who rolls back and the time-out": Race(
         2, lambda b: [teacher(b, (2, 1), commits=False), overdue(b)]
     ),
-    "a teacher and a time-out that rolls back": Scene(
+    "a teacher and a time-out that rolls back": Race(
         2, lambda b: [teacher(b, (2, 1)), overdue(b, commits=False)]
     ),
-    "two answers of a teacher": Scene(2, lambda b: [teacher(b, (2, 1)), teacher(b, (2, None))]),
-    "two time-outs": Scene(2, lambda b: [overdue(b), overdue(b)]),
-    "a teacher and the last text": Scene(1, lambda b: [teacher(b, (1, 1)), last_text(b)]),
-    "a teacher who knows the last text, and that text": Scene(
+    "two answers of a teacher": Race(2, lambda b: [teacher(b, (2, 1)), teacher(b, (2, None))]),
+    "two time-outs": Race(2, lambda b: [overdue(b), overdue(b)]),
+    "a teacher and the last text": Race(1, lambda b: [teacher(b, (1, 1)), last_text(b)]),
+    "a teacher who knows the last text, and that text": Race(
         1, lambda b: [teacher(b, (1, 1), (2, None)), last_text(b)]
     ),
-    "a teacher and the last file, which failed": Scene(
+    "a teacher and the last file, which failed": Race(
         1, lambda b: [teacher(b, (1, 1)), last_failure(b)]
     ),
-    "a teacher who rolls back and the last file, which failed": Scene(
+    "a teacher who rolls back and the last file, which failed": Race(
         1, lambda b: [teacher(b, (1, 1), commits=False), last_failure(b)]
     ),
-    "a teacher and the last file, which failed and rolls back": Scene(
+    "a teacher and the last file, which failed and rolls back": Race(
         1, lambda b: [teacher(b, (1, 1)), last_failure(b, commits=False)]
     ),
-    "a teacher and the time-out before the last file": Scene(
+    "a teacher and the time-out before the last file": Race(
         1, lambda b: [teacher(b, (1, 1)), overdue(b)], last_word=True
     ),
-    "a teacher after the time-out, and the last file, which failed": Scene(
+    "a teacher after the time-out, and the last file, which failed": Race(
         1, lambda b: [teacher(b, (1, 1)), last_failure(b)], is_overdue=True
     ),
-    "the time-out and the last text": Scene(1, lambda b: [overdue(b), last_text(b)]),
-    "the time-out and the last file, which failed": Scene(
+    "the time-out and the last text": Race(1, lambda b: [overdue(b), last_text(b)]),
+    "the time-out and the last file, which failed": Race(
         1, lambda b: [overdue(b), last_failure(b)]
     ),
 }
@@ -189,19 +189,19 @@ def room(connection: Connection) -> Room:
     return found
 
 
-@pytest.mark.parametrize("name", SCENES)
+@pytest.mark.parametrize("name", RACES)
 def test_who_decides_or_fills_in_every_order(
     duo: Stage, connection: Connection, room: Room, name: str
 ) -> None:
-    scene = SCENES[name]
+    race = RACES[name]
 
     def play(pick: Pick) -> tuple[list[int], Author]:
-        batch = prepare(connection, room, scene)
-        parts = scene.parts(batch)
+        batch = prepare(connection, room, race)
+        parts = race.parts(batch)
         played = duo.run(parts, STOPS, pick)
         try:
             author = check(connection, batch)
-            assert author == (reported(parts, played) or before(scene, room))
+            assert author == (reported(parts, played) or before(race, room))
             finish(connection, batch, parts)
             return played.taken, check(connection, batch)
         except AssertionError as fault:
@@ -211,30 +211,30 @@ def test_who_decides_or_fills_in_every_order(
     orders = in_every_order(play)
     sys.stdout.write(f"{len(orders)} orders\n")
     assert len({tuple(taken) for taken, _ in orders}) == len(orders) > 1
-    judge_authors(scene, room, orders)
+    judge_authors(race, room, orders)
     judge(connection)
 
 
-def prepare(connection: Connection, room: Room, scene: Scene) -> Batch:
+def prepare(connection: Connection, room: Room, race: Race) -> Batch:
     """The author of the last text is suggested, those of others are decided."""
-    essays = [essay(place) for place in range(1, scene.texts + 1)]
+    essays = [essay(place) for place in range(1, race.texts + 1)]
     batch = Batch(room, essays, batch_id=uuid4())
     given = {"user_id": TEACHER, "course_code": "SV2", "class_id": room.class_id}
     with connection.transaction():
         succeeds(handle(connection, registration(SLOTS, batch.batch_id, **given)))
-        for place in range(1, scene.texts + 1):
+        for place in range(1, race.texts + 1):
             succeeds(handle(connection, text(place, batch.batch_id)))
         *others, last = essays
         if others:
             succeeds(confirm(connection, batch.batch_id, dict.fromkeys(others)))
         succeeds(suggest(connection, batch, found(last, (room.students[0], 0.9))))
-        assert not scene.is_overdue or decide(connection) == Decided(1, 0, 0)
+        assert not race.is_overdue or decide(connection) == Decided(1, 0, 0)
     return batch
 
 
-def before(scene: Scene, room: Room) -> Author:
+def before(race: Race, room: Room) -> Author:
     """The author as it stood when the two began."""
-    return ("timeout", room.students[0]) if scene.is_overdue else (None, None)
+    return ("timeout", room.students[0]) if race.is_overdue else (None, None)
 
 
 def check(connection: Connection, batch: Batch) -> Author:
@@ -291,17 +291,17 @@ def finish(connection: Connection, batch: Batch, parts: Sequence[Part]) -> None:
     assert kinds(connection, batch)[-2:] == [CONFIRMED, READY]
 
 
-def judge_authors(scene: Scene, room: Room, orders: Sequence[tuple[list[int], Author]]) -> None:
+def judge_authors(race: Race, room: Room, orders: Sequence[tuple[list[int], Author]]) -> None:
     """The first one had his way, or a person; whoever could have it, had it in some order."""
-    parts = scene.parts(Batch(room, []))
+    parts = race.parts(Batch(room, []))
     wishes = [part.wants if part.commits else None for part in parts]
     authors = [author for _, author in orders]
-    if None not in wishes and not scene.last_word:
+    if None not in wishes and not race.last_word:
         assert authors == [wishes[taken[0]] for taken, _ in orders]
     possible = {wish for wish in wishes if wish}
-    if scene.is_overdue:
-        possible.add(before(scene, room))
-    if scene.last_word:
+    if race.is_overdue:
+        possible.add(before(race, room))
+    if race.last_word:
         possible = {min(possible, key=itemgetter(0))}
     assert set(authors) == possible or not possible
 

@@ -1,6 +1,6 @@
 """Two and three transactions in every order of their statements: each ends as the rules say.
 
-A scene names the statements before which its transactions stop: those that hold or give back
+A race names the statements before which its transactions stop: those that hold or give back
 what another one may want, wait for it, or answer by what another one may just have committed.
 """
 
@@ -75,7 +75,7 @@ ARRIVALS: Final = REGISTRATION | SLOTS
 
 
 @dataclass(frozen=True)
-class Scene:
+class Race:
     """Transactions over one batch, which is registered before unless `slots` is 0."""
 
     slots: int
@@ -87,84 +87,84 @@ def of(command: AnyCommand, *, commits: bool = True) -> Play:
     return Play([command], commits)
 
 
-PAIRS: Final[Mapping[str, Scene]] = {
-    "two texts, one slot": Scene(1, lambda b: [of(text(1, b)), of(text(2, b))]),
-    "two texts, two slots": Scene(2, lambda b: [of(text(1, b)), of(text(2, b))]),
-    "two texts, three slots": Scene(3, lambda b: [of(text(1, b)), of(text(2, b))]),
-    "a text and a failed file, one slot": Scene(1, lambda b: [of(text(1, b)), of(broken(2, b))]),
-    "a text and a failed file, two slots": Scene(2, lambda b: [of(text(1, b)), of(broken(2, b))]),
-    "the holder of the only slot rolls back": Scene(
+PAIRS: Final[Mapping[str, Race]] = {
+    "two texts, one slot": Race(1, lambda b: [of(text(1, b)), of(text(2, b))]),
+    "two texts, two slots": Race(2, lambda b: [of(text(1, b)), of(text(2, b))]),
+    "two texts, three slots": Race(3, lambda b: [of(text(1, b)), of(text(2, b))]),
+    "a text and a failed file, one slot": Race(1, lambda b: [of(text(1, b)), of(broken(2, b))]),
+    "a text and a failed file, two slots": Race(2, lambda b: [of(text(1, b)), of(broken(2, b))]),
+    "the holder of the only slot rolls back": Race(
         1, lambda b: [of(text(1, b), commits=False), of(text(2, b))]
     ),
-    "the holder of one of two slots rolls back": Scene(
+    "the holder of one of two slots rolls back": Race(
         2, lambda b: [of(text(1, b), commits=False), of(text(2, b))]
     ),
-    "both roll back": Scene(
+    "both roll back": Race(
         2, lambda b: [of(text(1, b), commits=False), of(text(2, b), commits=False)]
     ),
-    "the same text twice": Scene(2, lambda b: [of(text(1, b)), of(text(1, b))], SLOTS | OFFERS),
-    "the same text twice, one rolls back": Scene(
+    "the same text twice": Race(2, lambda b: [of(text(1, b)), of(text(1, b))], SLOTS | OFFERS),
+    "the same text twice, one rolls back": Race(
         1, lambda b: [of(text(1, b), commits=False), of(text(1, b))], SLOTS | OFFERS
     ),
-    "the same failed file twice": Scene(
+    "the same failed file twice": Race(
         2, lambda b: [of(broken(1, b)), of(broken(1, b))], SLOTS | OFFERS
     ),
-    "a text and the registration": Scene(
+    "a text and the registration": Race(
         0, lambda b: [of(text(1, b)), of(registration(2, b))], REGISTRATION | OFFERS
     ),
-    "a text and a registration that it fills": Scene(
+    "a text and a registration that it fills": Race(
         0, lambda b: [of(text(1, b)), of(registration(1, b))], REGISTRATION | OFFERS
     ),
-    "a failed file and the registration": Scene(
+    "a failed file and the registration": Race(
         0, lambda b: [of(broken(1, b)), of(registration(1, b))], REGISTRATION | OFFERS
     ),
-    "a text and a registration that rolls back": Scene(
+    "a text and a registration that rolls back": Race(
         0, lambda b: [of(text(1, b)), of(registration(1, b), commits=False)], REGISTRATION | OFFERS
     ),
-    "a text that rolls back and the registration": Scene(
+    "a text that rolls back and the registration": Race(
         0, lambda b: [of(text(1, b), commits=False), of(registration(1, b))], REGISTRATION | OFFERS
     ),
-    "the same registration twice": Scene(
+    "the same registration twice": Race(
         0, lambda b: [of(registration(2, b)), of(registration(2, b))], REGISTRATION
     ),
-    "two registrations that differ": Scene(
+    "two registrations that differ": Race(
         0, lambda b: [of(registration(1, b)), of(registration(2, b))], REGISTRATION
     ),
-    "a registration again and the last text": Scene(
+    "a registration again and the last text": Race(
         1, lambda b: [of(registration(1, b)), of(text(1, b))], ARRIVALS
     ),
 }
-TRIPLES: Final[Mapping[str, Scene]] = {
-    "three texts, two slots": Scene(2, lambda b: [of(text(n, b)) for n in (1, 2, 3)]),
-    "three texts, three slots": Scene(3, lambda b: [of(text(n, b)) for n in (1, 2, 3)]),
-    "two texts and a failed file, three slots": Scene(
+TRIPLES: Final[Mapping[str, Race]] = {
+    "three texts, two slots": Race(2, lambda b: [of(text(n, b)) for n in (1, 2, 3)]),
+    "three texts, three slots": Race(3, lambda b: [of(text(n, b)) for n in (1, 2, 3)]),
+    "two texts and a failed file, three slots": Race(
         3, lambda b: [of(text(1, b)), of(broken(2, b)), of(text(3, b))]
     ),
-    "one of three rolls back, two slots": Scene(
+    "one of three rolls back, two slots": Race(
         2, lambda b: [of(text(1, b), commits=False), of(text(2, b)), of(text(3, b))]
     ),
-    "one of three rolls back, three slots": Scene(
+    "one of three rolls back, three slots": Race(
         3, lambda b: [of(text(1, b), commits=False), of(text(2, b)), of(text(3, b))]
     ),
-    "two of three roll back, two slots": Scene(
+    "two of three roll back, two slots": Race(
         2,
         lambda b: [of(text(1, b), commits=False), of(text(2, b), commits=False), of(text(3, b))],
     ),
     # With a slot for each: otherwise the second text of the one waits for the last text of the
     # others, and that one, which may complete the batch, for the first. Postgres breaks it.
-    "a transaction of two texts that rolls back": Scene(
+    "a transaction of two texts that rolls back": Race(
         4, lambda b: [Play([text(1, b), text(2, b)], commits=False), of(text(3, b)), of(text(4, b))]
     ),
-    "twins and another text, two slots": Scene(
+    "twins and another text, two slots": Race(
         2, lambda b: [of(text(1, b)), of(text(1, b)), of(text(2, b))], SLOTS | OFFERS
     ),
-    "a text, a failed file and the registration that they fill": Scene(
+    "a text, a failed file and the registration that they fill": Race(
         0, lambda b: [of(text(1, b)), of(broken(2, b)), of(registration(2, b))], ARRIVALS
     ),
-    "two texts and a registration of one": Scene(
+    "two texts and a registration of one": Race(
         0, lambda b: [of(text(1, b)), of(text(2, b)), of(registration(1, b))], ARRIVALS
     ),
-    "a text and two registrations, one rolls back": Scene(
+    "a text and two registrations, one rolls back": Race(
         0,
         lambda b: [
             of(text(1, b)),
@@ -184,7 +184,7 @@ def trio(migrated_database_url: str) -> Iterator[Stage]:
 
 @pytest.fixture
 def connection(migrated_database_url: str) -> Iterator[Connection]:
-    """A database without batches, shared: making one for each scene takes longer."""
+    """A database without batches, shared: making one for each race takes longer."""
     with connections.connect(migrated_database_url, application="tests") as link:
         link.execute(
             "TRUNCATE school.batch, school.content, school.failure, school.batch_tally, "
@@ -216,32 +216,32 @@ def test_three_transactions_in_orders_drawn_by_chance(
 Order = tuple[UUID, list[int], list[list[object]]]
 
 
-def perform(trio: Stage, connection: Connection, scene: Scene, pick: Pick) -> Order:
-    """Play the scene over a batch of its own; which, in which order, with which results."""
+def perform(trio: Stage, connection: Connection, race: Race, pick: Pick) -> Order:
+    """Run the race on a batch of its own; which, in which order, with which results."""
     batch_id = uuid4()
-    if scene.slots:
-        succeeds(outbox_school.handle(connection, registration(scene.slots, batch_id)))
-    played: Performance = trio.run(scene.plays(batch_id), scene.stops, pick)
+    if race.slots:
+        succeeds(outbox_school.handle(connection, registration(race.slots, batch_id)))
+    played: Performance = trio.run(race.plays(batch_id), race.stops, pick)
     return batch_id, played.taken, played.results
 
 
-def verify(connection: Connection, scene: Scene, orders: Sequence[Order]) -> None:
+def verify(connection: Connection, race: Race, orders: Sequence[Order]) -> None:
     """Every batch is as the rules say, and as the transactions were told."""
     found = judge(connection)
     for batch_id, taken, results in orders:
         try:
-            agree(scene, batch_id, found.get(str(batch_id)), results)
+            agree(race, batch_id, found.get(str(batch_id)), results)
         except AssertionError as fault:
             fault.add_note(f"order {taken}, results {results}, {found.get(str(batch_id))}")
             raise
 
 
 def agree(
-    scene: Scene, batch_id: UUID, story: Story | None, results: Sequence[Sequence[object]]
+    race: Race, batch_id: UUID, story: Story | None, results: Sequence[Sequence[object]]
 ) -> None:
     """Who committed was told what is in the tables; each thing was new for exactly one."""
     new: Counter[str] = Counter()
-    for play, answers in zip(scene.plays(batch_id), results, strict=True):
+    for play, answers in zip(race.plays(batch_id), results, strict=True):
         if not play.commits:
             continue
         for command, result in zip(play.works, answers, strict=True):
@@ -257,7 +257,7 @@ def agree(
                     new[name] += result.created
                 case RegisterBatch(), BatchResult():
                     # One that was registered before is new for nobody.
-                    new["the batch"] += result.created + bool(scene.slots)
+                    new["the batch"] += result.created + bool(race.slots)
                 case RegisterBatch(), Refused(code=ErrorCode.BATCH_CONFLICT):
                     new["the batch"] += 0
                 case _:

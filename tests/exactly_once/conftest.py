@@ -1,4 +1,4 @@
-"""Stages: on the servers that all tests share, or on servers that a test may harm."""
+"""Clusters: on the servers that all tests share, or on servers that a test may harm."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ import pytest
 
 from outbox_worker.local.postgres import PostgresServer
 from tests.harness.brokers import own_broker
+from tests.harness.cluster import Cluster, showing_logs
 from tests.harness.databases import make_database
-from tests.harness.disturbances import watched
+from tests.harness.machine_pauses import watched
 from tests.harness.rights import GUARD, Rights
-from tests.harness.scene import Scene, showing_logs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from outbox_worker.local.kafka import KafkaServer
-    from tests.harness.disturbances import Calm
+    from tests.harness.machine_pauses import Calm
 
 
 @pytest.fixture
-def scene(database: str, kafka_bootstrap_servers: str, tmp_path: Path) -> Iterator[Scene]:
-    """A scene on the shared servers."""
-    with showing_logs(Scene(database, kafka_bootstrap_servers, tmp_path)) as scene:
-        yield scene
+def cluster(database: str, kafka_bootstrap_servers: str, tmp_path: Path) -> Iterator[Cluster]:
+    """A cluster on the shared servers."""
+    with showing_logs(Cluster(database, kafka_bootstrap_servers, tmp_path)) as cluster:
+        yield cluster
 
 
 @pytest.fixture
@@ -50,20 +50,20 @@ def own_postgres() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def own_broker_scene(database: str, own_kafka: KafkaServer, tmp_path: Path) -> Iterator[Scene]:
-    """A scene on the broker that may be killed."""
-    with showing_logs(Scene(database, own_kafka.bootstrap, tmp_path)) as scene:
-        yield scene
+def own_broker_cluster(database: str, own_kafka: KafkaServer, tmp_path: Path) -> Iterator[Cluster]:
+    """A cluster on the broker that may be killed."""
+    with showing_logs(Cluster(database, own_kafka.bootstrap, tmp_path)) as cluster:
+        yield cluster
 
 
 @pytest.fixture
-def own_postgres_scene(
+def own_postgres_cluster(
     own_postgres: PostgresServer, kafka_bootstrap_servers: str, tmp_path: Path
-) -> Iterator[Scene]:
-    """A scene on the Postgres that may be killed."""
+) -> Iterator[Cluster]:
+    """A cluster on the Postgres that may be killed."""
     url = own_postgres.url(make_database(own_postgres))
-    with showing_logs(Scene(url, kafka_bootstrap_servers, tmp_path)) as scene:
-        yield scene
+    with showing_logs(Cluster(url, kafka_bootstrap_servers, tmp_path)) as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="module")
@@ -82,13 +82,13 @@ def rights(guarded_kafka: KafkaServer) -> Iterator[Rights]:
 
 
 @pytest.fixture
-def guarded_scene(
+def guarded_cluster(
     database: str, guarded_kafka: KafkaServer, rights: Rights, tmp_path: Path
-) -> Iterator[Scene]:
-    """A scene whose workers come to the guarded broker as a user without any right."""
+) -> Iterator[Cluster]:
+    """A cluster whose workers come to the guarded broker as a user without any right."""
     settings = {
         "kafka_bootstrap_servers": rights.bootstrap,
         "kafka_properties": rights.properties(tmp_path),
     }
-    with showing_logs(Scene(database, guarded_kafka.bootstrap, tmp_path, **settings)) as scene:
-        yield scene
+    with showing_logs(Cluster(database, guarded_kafka.bootstrap, tmp_path, **settings)) as cluster:
+        yield cluster

@@ -16,8 +16,8 @@ import pytest
 from tests.harness.waiting import patient, wait_until
 
 if TYPE_CHECKING:
-    from tests.harness.checker import Row
-    from tests.harness.scene import Scene
+    from tests.harness.cluster import Cluster
+    from tests.harness.delivery import Row
 
 Payload: TypeAlias = dict[str, Any]
 
@@ -127,35 +127,35 @@ def decide(service: Service, orders: list[Order], class_id: uuid.UUID, pupil: uu
         service.submit("ConfirmAssociations", order.batch_id, associations=decisions, **batch)
 
 
-def await_done_under_kills(scene: Scene, service: Service, kills: int) -> None:
+def await_done_under_kills(cluster: Cluster, service: Service, kills: int) -> None:
     """Workers die one after the other until all commands have their results."""
     for _ in range(kills):
-        before = len(scene.subscriber.received)
+        before = len(cluster.subscriber.received)
         wait_until(
-            lambda: service.is_done or len(scene.subscriber.received) > before + 50,  # noqa: B023  at once
+            lambda: service.is_done or len(cluster.subscriber.received) > before + 50,  # noqa: B023  at once
             40,
             "the workers move on",
         )
-        scene.alive[0].kill()
-        scene.worker()
+        cluster.alive[0].kill()
+        cluster.worker()
     wait_until(lambda: service.is_done, 60, "every command has its result")
 
 
-def test_each_event_of_a_batch_is_read_once_and_in_order(scene: Scene) -> None:
-    topics = {f"{scene.name}.{kind}": 2 for kind in TYPES}
-    scene.listen_to(topics)
-    scene.settings["topic_prefix"] = f"{scene.name}."
-    scene.workers(3)
+def test_each_event_of_a_batch_is_read_once_and_in_order(cluster: Cluster) -> None:
+    topics = {f"{cluster.name}.{kind}": 2 for kind in TYPES}
+    cluster.listen_to(topics)
+    cluster.settings["topic_prefix"] = f"{cluster.name}."
+    cluster.workers(3)
     codes = [None if n % 3 else CODES[n // 3 % len(CODES)] for n in range(BATCHES)]
     orders = [Order(uuid.uuid4(), n % 2 == 0, code) for n, code in enumerate(codes)]
-    with psycopg.connect(scene.url, autocommit=True) as link:
-        play(scene, Service(link), orders)
+    with psycopg.connect(cluster.url, autocommit=True) as link:
+        send_orders(cluster, Service(link), orders)
     # Texts of one batch get their slots side by side; `check` knows the order of the rules.
-    rows = scene.prove(least=BATCHES * ESSAYS, serial=False)
-    check(scene, rows, orders)
+    rows = cluster.assert_exactly_once(least=BATCHES * ESSAYS, serial=False)
+    check(cluster, rows, orders)
 
 
-def play(scene: Scene, service: Service, orders: list[Order]) -> None:
+def send_orders(cluster: Cluster, service: Service, orders: list[Order]) -> None:
     """A class, then batches that fill up and are decided, while workers die."""
     class_id, pupil = uuid.uuid4(), uuid.uuid4()
     service.submit("CreateClass", "t", name="9A", course_codes=["ENG5"], class_id=class_id)
@@ -163,20 +163,20 @@ def play(scene: Scene, service: Service, orders: list[Order]) -> None:
     service.submit("CreateStudent", "t", class_ids=[class_id], **person)
     wait_until(lambda: service.is_done, 30, "class and student are there")
     fill(service, orders, class_id)
-    await_done_under_kills(scene, service, KILLS)
+    await_done_under_kills(cluster, service, KILLS)
     by_id = {order.batch_id: order for order in orders}
     for batch_id, essay_id in service.ask(SLOTS):
         by_id[batch_id].essays.append(essay_id)
     decide(service, [order for order in orders if order.is_regular], class_id, pupil)
-    await_done_under_kills(scene, service, 2)
+    await_done_under_kills(cluster, service, 2)
     assert service.ask(REJECTED) == []
 
 
-def check(scene: Scene, rows: dict[str, Row], orders: list[Order]) -> None:
+def check(cluster: Cluster, rows: dict[str, Row], orders: list[Order]) -> None:
     """What the subscriber got of each batch, in the order in which it was written."""
     told: dict[str, list[tuple[int, str, Payload]]] = defaultdict(list)
-    for record in tuple(scene.subscriber.received):
-        kind = record.topic.removeprefix(f"{scene.name}.")
+    for record in tuple(cluster.subscriber.received):
+        kind = record.topic.removeprefix(f"{cluster.name}.")
         payload = json.loads(record.value or b"null")
         told[record.key or ""].append((rows[record.event_id].id, kind, payload))
     for order in orders:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from outbox_worker.local.kafka import KafkaServer
-    from tests.harness.scene import Scene
+    from tests.harness.cluster import Cluster
     from tests.harness.workers import Worker
 
 pytestmark = pytest.mark.slow
@@ -48,42 +48,44 @@ def speaks_of_kafka(worker: Worker) -> bool:
     return any(each["event"].startswith("kafka") for each in warnings)
 
 
-def test_broker_is_killed_and_restarted(own_kafka: KafkaServer, own_broker_scene: Scene) -> None:
-    scene = own_broker_scene
-    with scene.workload():
-        scene.workers(3)
-        scene.await_more(100)
+def test_broker_is_killed_and_restarted(
+    own_kafka: KafkaServer, own_broker_cluster: Cluster
+) -> None:
+    cluster = own_broker_cluster
+    with cluster.workload():
+        cluster.workers(3)
+        cluster.await_more(100)
         own_kafka.kill()
         own_kafka.start()
-        scene.await_more(200)
-        assert len(scene.alive) == 3
-    scene.prove()
+        cluster.await_more(200)
+        assert len(cluster.alive) == 3
+    cluster.assert_exactly_once()
 
 
-def test_broker_is_away_for_30_seconds(own_kafka: KafkaServer, own_broker_scene: Scene) -> None:
-    scene = own_broker_scene
-    with scene.workload(pause_s=0.05):
-        workers = scene.workers(2)
-        scene.await_more(100)
+def test_broker_is_away_for_30_seconds(own_kafka: KafkaServer, own_broker_cluster: Cluster) -> None:
+    cluster = own_broker_cluster
+    with cluster.workload(pause_s=0.05):
+        workers = cluster.workers(2)
+        cluster.await_more(100)
         with away(own_kafka):
             stopped = time.monotonic()
             wait_until(lambda: all(map(speaks_of_kafka, workers)), AWAY_S, "they say what is wrong")
             wait_until(lambda: time.monotonic() - stopped > AWAY_S, AWAY_S + 5, "30 s have passed")
-            assert len(scene.alive) == 2
-        scene.await_more(200)
-    scene.prove()
+            assert len(cluster.alive) == 2
+        cluster.await_more(200)
+    cluster.assert_exactly_once()
 
 
 def test_broker_freezes_for_longer_than_a_session(
-    own_kafka: KafkaServer, own_broker_scene: Scene
+    own_kafka: KafkaServer, own_broker_cluster: Cluster
 ) -> None:
-    scene = own_broker_scene
-    with scene.workload():
-        scene.workers(2)
-        scene.await_more(100)
+    cluster = own_broker_cluster
+    with cluster.workload():
+        cluster.workers(2)
+        cluster.await_more(100)
         with frozen(own_kafka):
             paused = time.monotonic()
             wait_until(lambda: time.monotonic() - paused > FROZEN_S, 10, "8 s have passed")
-        scene.await_more(200)
-        assert len(scene.alive) == 2
-    scene.prove()
+        cluster.await_more(200)
+        assert len(cluster.alive) == 2
+    cluster.assert_exactly_once()

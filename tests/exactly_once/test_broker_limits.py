@@ -16,9 +16,9 @@ from outbox_worker.local.ports import HOST, free_port
 from outbox_worker.settings import ANCHOR_TOPIC, SHARDS, Settings
 from tests.cli.conftest import run_command
 from tests.harness.brokers import own_broker
+from tests.harness.cluster import Cluster, showing_logs
 from tests.harness.proxy import Proxy
 from tests.harness.rights import GUARD, Right, Rights, on_anchor, on_group, on_transactions
-from tests.harness.scene import Scene, showing_logs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,10 +56,10 @@ def strict_kafka() -> Iterator[tuple[str, Proxy]]:
 
 
 @pytest.fixture
-def strict(database: str, strict_kafka: tuple[str, Proxy], tmp_path: Path) -> Iterator[Scene]:
-    """A scene on it."""
-    with showing_logs(Scene(database, strict_kafka[0], tmp_path)) as scene:
-        yield scene
+def strict(database: str, strict_kafka: tuple[str, Proxy], tmp_path: Path) -> Iterator[Cluster]:
+    """A cluster on it."""
+    with showing_logs(Cluster(database, strict_kafka[0], tmp_path)) as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="module")
@@ -70,15 +70,15 @@ def hopeless_kafka() -> Iterator[KafkaServer]:
 
 
 @pytest.fixture
-def hopeless(database: str, hopeless_kafka: KafkaServer, tmp_path: Path) -> Iterator[Scene]:
-    """A scene on it."""
-    with showing_logs(Scene(database, hopeless_kafka.bootstrap, tmp_path)) as scene:
-        if scene.partitions_of(ANCHOR_TOPIC) == 0:
-            scene.create_topics({ANCHOR_TOPIC: SHARDS})
-        yield scene
+def hopeless(database: str, hopeless_kafka: KafkaServer, tmp_path: Path) -> Iterator[Cluster]:
+    """A cluster on it."""
+    with showing_logs(Cluster(database, hopeless_kafka.bootstrap, tmp_path)) as cluster:
+        if cluster.partitions_of(ANCHOR_TOPIC) == 0:
+            cluster.create_topics({ANCHOR_TOPIC: SHARDS})
+        yield cluster
 
 
-def test_a_worker_makes_do_with_what_the_broker_allows(strict: Scene) -> None:
+def test_a_worker_makes_do_with_what_the_broker_allows(strict: Cluster) -> None:
     with strict.workload():
         first, second = strict.workers(2)
         strict.await_more(200)
@@ -87,11 +87,11 @@ def test_a_worker_makes_do_with_what_the_broker_allows(strict: Scene) -> None:
         strict.await_new(200)
     assert second.said("session_longer", wanted=6_000, milliseconds=10_000)
     assert second.said("transactions_shorter", wanted=10_000, milliseconds=2_000)
-    strict.prove()
+    strict.assert_exactly_once()
 
 
 def test_a_broker_with_limits_that_nothing_fits_ends_a_worker_with_both_values(
-    hopeless: Scene,
+    hopeless: Cluster,
 ) -> None:
     done = run_command("run", **hopeless.settings)
     assert done.returncode == 3, done.stderr
@@ -102,7 +102,7 @@ def test_a_broker_with_limits_that_nothing_fits_ends_a_worker_with_both_values(
 
 
 def test_a_limit_that_the_worker_may_not_read_is_named_with_what_it_tried(
-    hopeless: Scene, hopeless_kafka: KafkaServer, tmp_path: Path
+    hopeless: Cluster, hopeless_kafka: KafkaServer, tmp_path: Path
 ) -> None:
     rights = Rights(hopeless_kafka)
     rights.give(on_anchor() | on_group(hopeless.name) | on_transactions(hopeless.name))
@@ -122,7 +122,7 @@ def test_a_limit_that_the_worker_may_not_read_is_named_with_what_it_tried(
     assert "group.min.session.timeout.ms is 70000" in done.stderr
 
 
-def test_a_transaction_that_no_broker_takes_is_named_with_both_values(hopeless: Scene) -> None:
+def test_a_transaction_that_no_broker_takes_is_named_with_both_values(hopeless: Cluster) -> None:
     settings = Settings(
         database_url=SecretStr(hopeless.url), kafka_bootstrap_servers=hopeless.bootstrap
     )
@@ -136,7 +136,7 @@ def test_a_transaction_that_no_broker_takes_is_named_with_both_values(hopeless: 
 
 
 def test_a_broker_that_does_not_fence_is_refused(
-    strict: Scene, strict_kafka: tuple[str, Proxy]
+    strict: Cluster, strict_kafka: tuple[str, Proxy]
 ) -> None:
     proxy = strict_kafka[1]
     proxy.rewrite(FENCING, NOT_FENCING)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from outbox_worker.local.kafka import KafkaServer
-    from tests.harness.scene import Scene
+    from tests.harness.cluster import Cluster
 
 pytestmark = pytest.mark.slow
 
@@ -46,26 +46,26 @@ def codecs(log: Path) -> set[str]:
 
 @pytest.mark.parametrize("setting", ["", "zstd"])
 def test_records_are_compressed_by_the_codec_that_is_set_and_by_none_without(
-    own_kafka: KafkaServer, own_broker_scene: Scene, setting: str
+    own_kafka: KafkaServer, own_broker_cluster: Cluster, setting: str
 ) -> None:
-    scene = own_broker_scene
-    worker = scene.worker(compression=setting)
-    with psycopg.connect(scene.url) as connection:
-        connection.execute(INSERT, (scene.topics[0],))
-    scene.await_caught_up()
+    cluster = own_broker_cluster
+    worker = cluster.worker(compression=setting)
+    with psycopg.connect(cluster.url) as connection:
+        connection.execute(INSERT, (cluster.topics[0],))
+    cluster.await_caught_up()
     worker.terminate()
     assert worker.await_end() == 0
-    logs = (own_kafka.directory / "data").glob(f"{scene.topics[0]}-*/*.log")
+    logs = (own_kafka.directory / "data").glob(f"{cluster.topics[0]}-*/*.log")
     found = set[str]().union(*map(codecs, logs))
     assert found == {setting or "none"}
 
 
 def test_a_codec_in_both_places_ends_the_worker_with_code_2(
-    own_broker_scene: Scene, tmp_path: Path
+    own_broker_cluster: Cluster, tmp_path: Path
 ) -> None:
     file = tmp_path / "kafka.properties"
     file.write_text("compression.type=lz4\n")
-    worker = own_broker_scene.worker(compression="gzip", kafka_properties=str(file))
+    worker = own_broker_cluster.worker(compression="gzip", kafka_properties=str(file))
     assert worker.await_end() == 2
     said = worker.log.read_text()
     assert "OUTBOX_COMPRESSION" in said

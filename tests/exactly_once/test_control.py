@@ -10,7 +10,7 @@ import pytest
 
 from outbox_worker.postgres import database as connections
 from tests.harness.control import PAUSE_S, ROUND_S, Control, Round
-from tests.harness.disturbances import Calm
+from tests.harness.machine_pauses import Calm
 
 if TYPE_CHECKING:
     from outbox_worker.stores import Connection

@@ -11,19 +11,19 @@ from tests.harness.killpoints import POINTS
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
-    from tests.harness.scene import Scene
+    from tests.harness.cluster import Cluster
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_worker_is_killed(scene: Scene, point: str) -> None:
-    with scene.workload():
-        victim = scene.mortal(point)
-        scene.workers(2)
+def test_worker_is_killed(cluster: Cluster, point: str) -> None:
+    with cluster.workload():
+        victim = cluster.worker_dying_at(point)
+        cluster.workers(2)
         wait_until(lambda: not victim.alive, 30, "the worker reached its kill point")
         assert victim.said("killed", point=point)
         assert victim.process.returncode == -signal.SIGKILL
-        scene.await_whole()
-        scene.await_more(200)
-    scene.prove()
+        cluster.await_shards()
+        cluster.await_more(200)
+    cluster.assert_exactly_once()

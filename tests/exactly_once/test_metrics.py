@@ -11,13 +11,13 @@ import pytest
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.admin._resource import ResourceType
 
-from tests.harness.scene import free_address
+from tests.harness.cluster import free_address
 from tests.harness.waiting import wait_until
 from tests.harness.workers import ROOT, Metrics
 
 if TYPE_CHECKING:
-    from tests.harness.disturbances import Calm
-    from tests.harness.scene import Scene
+    from tests.harness.cluster import Cluster
+    from tests.harness.machine_pauses import Calm
     from tests.harness.workers import Worker
 
 pytestmark = pytest.mark.slow
@@ -37,18 +37,18 @@ SUBJECT: Final = re.compile(r"^\| (`[a-z_]+`(?:, `[a-z_]+`)*) \|", re.MULTILINE)
 
 
 def write(
-    scene: Scene, topic: str, rows: int = 1, *, key: str = "key ", payload: bytes = b"{}"
+    cluster: Cluster, topic: str, rows: int = 1, *, key: str = "key ", payload: bytes = b"{}"
 ) -> None:
     """Some events in one transaction, each with a key of its own that begins with `key`."""
     values = {"topic": topic, "key": key, "rows": rows, "payload": payload}
-    with psycopg.connect(scene.url) as connection:
+    with psycopg.connect(cluster.url) as connection:
         connection.execute(INSERT, values)
 
 
-def start(scene: Scene) -> Worker:
+def start(cluster: Cluster) -> Worker:
     """A worker that shows its metrics and serves all shards."""
-    worker = scene.worker(http_address=free_address())
-    wait_until(lambda: scene.whole([worker]), 30, "the worker serves all shards")
+    worker = cluster.worker(http_address=free_address())
+    wait_until(lambda: cluster.share_all_shards([worker]), 30, "the worker serves all shards")
     return worker
 
 
@@ -71,22 +71,22 @@ def outcomes(found: Metrics) -> dict[str, float]:
     }
 
 
-def let_pass(scene: Scene, topic: str, size: int) -> None:
+def let_pass(cluster: Cluster, topic: str, size: int) -> None:
     """Set the topic's limit."""
     entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
-    scene.admin.incremental_alter_configs([resource])[resource].result(ADMIN_S)
+    cluster.admin.incremental_alter_configs([resource])[resource].result(ADMIN_S)
 
 
 def test_published_events_are_counted_once_each_and_a_lost_connection_too(
-    scene: Scene, calm: Calm
+    cluster: Cluster, calm: Calm
 ) -> None:
-    orders, notes = scene.topics
-    worker = start(scene)
+    orders, notes = cluster.topics
+    worker = start(cluster)
     for rows in (30, 1, 1):
-        write(scene, orders, rows)
-    write(scene, notes, 20)
-    scene.await_caught_up()
+        write(cluster, orders, rows)
+    write(cluster, notes, 20)
+    cluster.await_caught_up()
     found = await_metrics(worker, "outbox_events_published_total", 52)
     assert found.value("outbox_events_published_total", topic=orders) == 32
     assert found.value("outbox_events_published_total", topic=notes) == 20
@@ -108,25 +108,27 @@ def test_published_events_are_counted_once_each_and_a_lost_connection_too(
     for name in ("shards_held", "takeovers_total", "aborts_total", "reconnects_total"):
         assert found.value(f"outbox_{name}") == 0 or not calm, name
 
-    with psycopg.connect(scene.url) as connection:
+    with psycopg.connect(cluster.url) as connection:
         connection.execute(TERMINATE)
-    write(scene, orders)
+    write(cluster, orders)
     found = await_metrics(worker, "outbox_events_published_total", 53)
     assert found.value("outbox_reconnects_total", peer="postgres") >= 1
     assert found.value("outbox_reconnects_total") == 1 or not calm
-    scene.prove(least=53)
+    cluster.assert_exactly_once(least=53)
 
 
-def test_an_event_that_waits_for_a_person_is_shown_until_it_flows(scene: Scene, calm: Calm) -> None:
-    topic = f"{scene.name}.small"
-    scene.listen_to({topic: 1}, **{"max.message.bytes": "20000"})
-    worker = start(scene)
-    write(scene, topic, key="stuck ", payload=random.Random(1).randbytes(50_000))
+def test_an_event_that_waits_for_a_person_is_shown_until_it_flows(
+    cluster: Cluster, calm: Calm
+) -> None:
+    topic = f"{cluster.name}.small"
+    cluster.listen_to({topic: 1}, **{"max.message.bytes": "20000"})
+    worker = start(cluster)
+    write(cluster, topic, key="stuck ", payload=random.Random(1).randbytes(50_000))
     wait_until(lambda: worker.said("shard_held"), 20, "the event waits")
     # Also where nothing else happens.
     await_metrics(worker, "outbox_shards_held", 1)
-    write(scene, scene.topics[0])
-    assert len({row.shard for row in scene.rows().values()}) == 2
+    write(cluster, cluster.topics[0])
+    assert len({row.shard for row in cluster.rows().values()}) == 2
     found = await_metrics(worker, "outbox_events_published_total", 1)
     refused = found.value("outbox_aborts_total", reason="MSG_SIZE_TOO_LARGE")
     assert refused >= 1
@@ -134,20 +136,20 @@ def test_an_event_that_waits_for_a_person_is_shown_until_it_flows(scene: Scene, 
     assert outcomes(found)["rejected"] == refused
     found = await_metrics(worker, "outbox_unpublished_events", 1)
     assert 0 < found.value("outbox_oldest_unpublished_age_seconds") < 60 + calm.lost_s
-    let_pass(scene, topic, 100_000)
-    scene.await_caught_up()
+    let_pass(cluster, topic, 100_000)
+    cluster.await_caught_up()
     await_metrics(worker, "outbox_unpublished_events", 0)
     found = await_metrics(worker, "outbox_shards_held", 0)
     assert found.value("outbox_oldest_unpublished_age_seconds") == 0
     assert found.value("outbox_events_published_total", topic=topic) == 1
 
 
-def test_a_takeover_is_counted_by_whoever_takes_over(scene: Scene, calm: Calm) -> None:
-    victim = start(scene)
-    heir = scene.worker(http_address=free_address())
-    scene.await_whole()
+def test_a_takeover_is_counted_by_whoever_takes_over(cluster: Cluster, calm: Calm) -> None:
+    victim = start(cluster)
+    heir = cluster.worker(http_address=free_address())
+    cluster.await_shards()
     victim.kill()
-    scene.await_whole(heir)
+    cluster.await_shards(heir)
     await_metrics(heir, "outbox_shards_owned", 16)
     wait_until(lambda: takeovers(heir) >= 1, SHOWN_S, "it counts what it took over")
     assert takeovers(heir) == 1 or not calm
@@ -158,9 +160,9 @@ def takeovers(worker: Worker) -> float:
     return worker.metrics().value("outbox_takeovers_total")
 
 
-def test_the_metrics_of_the_handbook_are_those_of_a_worker(scene: Scene) -> None:
+def test_the_metrics_of_the_handbook_are_those_of_a_worker(cluster: Cluster) -> None:
     handbook = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     chapter = handbook.partition("## Metrics and health")[2].partition("## ")[0]
     told = {name.strip("`") for cell in SUBJECT.findall(chapter) for name in cell.split(", ")}
-    names = wait_until(start(scene).metrics, SHOWN_S, "metrics are shown").names
+    names = wait_until(start(cluster).metrics, SHOWN_S, "metrics are shown").names
     assert told == {name for name in names if not name.endswith("_created")}

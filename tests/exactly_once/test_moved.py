@@ -10,12 +10,12 @@ import pytest
 from outbox_worker.postgres import database as connections
 from outbox_worker.stores import mirror
 from tests.harness.databases import make_empty_database
-from tests.harness.history import rebase, refusing_worker
+from tests.harness.lost_history import rebase, refusing_worker
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
     from outbox_worker.local.postgres import PostgresServer
-    from tests.harness.scene import Scene
+    from tests.harness.cluster import Cluster
 
 pytestmark = pytest.mark.slow
 
@@ -39,72 +39,76 @@ def copy_database(source: PostgresServer, url: str, target: PostgresServer) -> s
 
 
 def test_database_restored_from_a_dump_is_refused_until_rebase(
-    scene: Scene, postgres: PostgresServer, own_postgres: PostgresServer
+    cluster: Cluster, postgres: PostgresServer, own_postgres: PostgresServer
 ) -> None:
-    with scene.workload():
-        scene.workers(2)
-        scene.await_more(300)
-    scene.await_caught_up()
-    scene.stop_all()
-    with scene.workload(seed=2) as unpublished:
+    with cluster.workload():
+        cluster.workers(2)
+        cluster.await_more(300)
+    cluster.await_caught_up()
+    cluster.stop_all()
+    with cluster.workload(seed=2) as unpublished:
         wait_until(lambda: unpublished.events > 100, 20, "events are written that nobody reads")
-    scene.move_to(copy_database(postgres, scene.url, own_postgres))
-    with scene.workload(seed=3):
-        worker = refusing_worker(scene)
-        rebase(scene, worker)
-        scene.workers(1)
-        scene.await_more(200)
-    scene.prove()
+    cluster.move_to(copy_database(postgres, cluster.url, own_postgres))
+    with cluster.workload(seed=3):
+        worker = refusing_worker(cluster)
+        rebase(cluster, worker)
+        cluster.workers(1)
+        cluster.await_more(200)
+    cluster.assert_exactly_once()
 
 
-def forget_group(scene: Scene) -> None:
+def forget_group(cluster: Cluster) -> None:
     """Delete the group's offsets, as Kafka does seven days after its last member left."""
-    future = scene.admin.delete_consumer_groups([scene.name], request_timeout=ADMIN_S)[scene.name]
+    future = cluster.admin.delete_consumer_groups([cluster.name], request_timeout=ADMIN_S)[
+        cluster.name
+    ]
     future.result(ADMIN_S)
 
 
-def test_group_whose_offsets_were_deleted_goes_on_from_the_mirror(scene: Scene) -> None:
-    with scene.workload():
-        workers = scene.workers(2)
-        scene.await_more(300)
-    scene.stop_all()
+def test_group_whose_offsets_were_deleted_goes_on_from_the_mirror(cluster: Cluster) -> None:
+    with cluster.workload():
+        workers = cluster.workers(2)
+        cluster.await_more(300)
+    cluster.stop_all()
     # Only then has each written to the mirror where its shards stand.
     assert all(worker.said("stopped") for worker in workers)
-    wait_until(lambda: is_empty(scene), 30, "the group has no member")
-    forget_group(scene)
-    with scene.workload(seed=2):
-        workers = scene.workers(2)
-        scene.await_more(200)
+    wait_until(lambda: is_empty(cluster), 30, "the group has no member")
+    forget_group(cluster)
+    with cluster.workload(seed=2):
+        workers = cluster.workers(2)
+        cluster.await_more(200)
         assert any(worker.said("positions_from_mirror") for worker in workers)
-    scene.prove()
+    cluster.assert_exactly_once()
 
 
-def test_group_forgotten_after_a_crash_repeats_a_little_and_loses_nothing(scene: Scene) -> None:
-    with scene.workload():
-        workers = scene.workers(2)
-        wait_until(lambda: mirrored(scene), 20, "the mirror has positions")
+def test_group_forgotten_after_a_crash_repeats_a_little_and_loses_nothing(cluster: Cluster) -> None:
+    with cluster.workload():
+        workers = cluster.workers(2)
+        wait_until(lambda: mirrored(cluster), 20, "the mirror has positions")
         for worker in workers:
-            scene.await_more(200)
+            cluster.await_more(200)
             worker.kill()
-    wait_until(lambda: is_empty(scene), 30, "the sessions of the dead have ended")
-    forget_group(scene)
-    with scene.workload(seed=2):
-        workers = scene.workers(2)
-        scene.await_more(200)
+    wait_until(lambda: is_empty(cluster), 30, "the sessions of the dead have ended")
+    forget_group(cluster)
+    with cluster.workload(seed=2):
+        workers = cluster.workers(2)
+        cluster.await_more(200)
         assert any(worker.said("positions_from_mirror") for worker in workers)
-    rows = scene.await_caught_up()
-    scene.stop_all()
-    verdict = scene.verdict(rows)
-    assert (verdict.lost, verdict.invented, verdict.changed) == ((), (), ())
+    rows = cluster.await_caught_up()
+    cluster.stop_all()
+    differences = cluster.differences(rows)
+    assert (differences.lost, differences.invented, differences.changed) == ((), (), ())
 
 
-def mirrored(scene: Scene) -> bool:
+def mirrored(cluster: Cluster) -> bool:
     """Whether a worker has written into the mirror where its shards stand."""
-    with connections.connect(scene.url, application="tests") as link:
+    with connections.connect(cluster.url, application="tests") as link:
         return bool(mirror.list_positions(link))
 
 
-def is_empty(scene: Scene) -> bool:
+def is_empty(cluster: Cluster) -> bool:
     """Whether the group has no member left."""
-    future = scene.admin.describe_consumer_groups([scene.name], request_timeout=ADMIN_S)[scene.name]
+    future = cluster.admin.describe_consumer_groups([cluster.name], request_timeout=ADMIN_S)[
+        cluster.name
+    ]
     return not future.result(ADMIN_S).members

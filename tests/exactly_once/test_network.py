@@ -10,9 +10,9 @@ import pytest
 
 from outbox_worker.local.ports import HOST, free_port
 from tests.harness.brokers import own_broker
+from tests.harness.cluster import Cluster, showing_logs
 from tests.harness.databases import through
 from tests.harness.proxy import Proxy
-from tests.harness.scene import Scene, showing_logs
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -35,45 +35,45 @@ THIN: Final = 100_000
 
 
 def test_connections_to_postgres_are_cut_in_mid_request(
-    scene: Scene, postgres: PostgresServer
+    cluster: Cluster, postgres: PostgresServer
 ) -> None:
     with Proxy((HOST, postgres.port)) as proxy:
-        with scene.workload():
-            url = through(scene.url, proxy.port)
-            behind = [scene.worker(database_url=url) for _ in range(2)]
-            scene.worker()
-            scene.await_whole()
+        with cluster.workload():
+            url = through(cluster.url, proxy.port)
+            behind = [cluster.worker(database_url=url) for _ in range(2)]
+            cluster.worker()
+            cluster.await_shards()
             proxy.cut_after(500, 20_000)
             wait_until(lambda: proxy.cuts >= 20, 40, "20 connections are cut")
             proxy.heal()
             proxy.cut()
-            scene.await_more(200)
+            cluster.await_more(200)
             assert all(worker.alive for worker in behind)
             wait_until(
                 lambda: all(worker.said("database_away") for worker in behind),
                 10,
                 "both say that they lost the database",
             )
-        scene.prove()
+        cluster.assert_exactly_once()
 
 
-def test_postgres_falls_silent_and_speaks_again(scene: Scene, postgres: PostgresServer) -> None:
+def test_postgres_falls_silent_and_speaks_again(cluster: Cluster, postgres: PostgresServer) -> None:
     with Proxy((HOST, postgres.port)) as proxy:
-        with scene.workload():
-            scene.worker(database_url=through(scene.url, proxy.port))
-            scene.workers(1)
+        with cluster.workload():
+            cluster.worker(database_url=through(cluster.url, proxy.port))
+            cluster.workers(1)
             proxy.fall_silent()
-            scene.await_more(300)
+            cluster.await_more(300)
             proxy.heal()
-            scene.await_more(300)
-        scene.prove()
+            cluster.await_more(300)
+        cluster.assert_exactly_once()
 
 
 @dataclass(frozen=True)
 class Proxied:
-    """A scene, and the address of its broker as a client behind the proxy sees it."""
+    """A cluster, and the address of its broker as a client behind the proxy sees it."""
 
-    scene: Scene
+    cluster: Cluster
     proxy: Proxy
     bootstrap: str
 
@@ -93,97 +93,97 @@ def proxied_kafka() -> Iterator[tuple[KafkaServer, Proxy]]:
 def proxied(
     proxied_kafka: tuple[KafkaServer, Proxy], database: str, tmp_path: Path
 ) -> Iterator[Proxied]:
-    """A scene on the broker with a proxy."""
+    """A cluster on the broker with a proxy."""
     server, proxy = proxied_kafka
-    with showing_logs(Scene(database, server.bootstrap, tmp_path)) as scene:
-        yield Proxied(scene, proxy, f"{HOST}:{proxy.port}")
+    with showing_logs(Cluster(database, server.bootstrap, tmp_path)) as cluster:
+        yield Proxied(cluster, proxy, f"{HOST}:{proxy.port}")
         proxy.heal()
 
 
 def test_connections_to_kafka_are_cut_in_mid_request(proxied: Proxied) -> None:
-    scene, proxy = proxied.scene, proxied.proxy
-    with scene.workload():
-        behind = [scene.worker(kafka_bootstrap_servers=proxied.bootstrap) for _ in range(2)]
-        scene.worker()
-        scene.await_whole()
+    cluster, proxy = proxied.cluster, proxied.proxy
+    with cluster.workload():
+        behind = [cluster.worker(kafka_bootstrap_servers=proxied.bootstrap) for _ in range(2)]
+        cluster.worker()
+        cluster.await_shards()
         before = proxy.cuts
         proxy.cut_after(500, 20_000)
         wait_until(lambda: proxy.cuts - before >= 30, 40, "30 connections are cut")
         proxy.heal()
         proxy.cut()
-        scene.await_more(200)
+        cluster.await_more(200)
         assert all(worker.alive for worker in behind)
-    scene.prove()
+    cluster.assert_exactly_once()
 
 
 def test_kafka_falls_silent_for_longer_than_a_session_and_speaks_again(proxied: Proxied) -> None:
-    scene, proxy = proxied.scene, proxied.proxy
-    with scene.workload():
-        behind = scene.worker(kafka_bootstrap_servers=proxied.bootstrap)
-        other = scene.worker()
-        scene.await_whole()
+    cluster, proxy = proxied.cluster, proxied.proxy
+    with cluster.workload():
+        behind = cluster.worker(kafka_bootstrap_servers=proxied.bootstrap)
+        other = cluster.worker()
+        cluster.await_shards()
         proxy.fall_silent()
         wait_until(lambda: len(other.shards) == 16, 30, "the other worker has all shards")
-        scene.await_more(100)
+        cluster.await_more(100)
         proxy.heal()
-        scene.await_more(200)
+        cluster.await_more(200)
         assert behind.alive
-    scene.prove()
+    cluster.assert_exactly_once()
 
 
 def test_answers_of_kafka_take_half_a_second(proxied: Proxied) -> None:
-    scene, proxy = proxied.scene, proxied.proxy
-    with scene.workload(pause_s=0.05):
-        scene.worker(kafka_bootstrap_servers=proxied.bootstrap)
-        scene.worker()
-        scene.await_whole()
+    cluster, proxy = proxied.cluster, proxied.proxy
+    with cluster.workload(pause_s=0.05):
+        cluster.worker(kafka_bootstrap_servers=proxied.bootstrap)
+        cluster.worker()
+        cluster.await_shards()
         proxy.delay(0.25)
-        scene.await_more(300)
+        cluster.await_more(300)
         proxy.heal()
-        scene.await_more(100)
-    scene.prove(least=300)
+        cluster.await_more(100)
+    cluster.assert_exactly_once(least=300)
 
 
-def write(scene: Scene, topic: str, events: int, size: int) -> None:
+def write(cluster: Cluster, topic: str, events: int, size: int) -> None:
     """So many events of so many bytes, in one transaction."""
-    with psycopg.connect(scene.url) as connection:
+    with psycopg.connect(cluster.url) as connection:
         connection.execute(WRITE, {"topic": topic, "events": events, "bytes": size})
 
 
 def test_over_a_thin_link_batches_shrink_until_they_fit_and_grow_back(proxied: Proxied) -> None:
-    scene, proxy = proxied.scene, proxied.proxy
-    write(scene, scene.topics[0], 8_000, 1_000)
+    cluster, proxy = proxied.cluster, proxied.proxy
+    write(cluster, cluster.topics[0], 8_000, 1_000)
     proxy.throttle(THIN)
-    worker = scene.worker(kafka_bootstrap_servers=proxied.bootstrap)
-    scene.await_more(500)
+    worker = cluster.worker(kafka_bootstrap_servers=proxied.bootstrap)
+    cluster.await_more(500)
     warnings = [line for line in worker.lines() if line["event"] == "batches_shrunk"]
     assert len(warnings) == 1, "said once while it lasts"
     assert "link" in warnings[0]["way_out"]
     assert "OUTBOX_BATCH_BYTES" in warnings[0]["way_out"]
-    assert len(scene.subscriber.event_ids) < 8_000, "the link was not thin"
+    assert len(cluster.subscriber.event_ids) < 8_000, "the link was not thin"
     proxy.heal()
-    scene.await_caught_up()
-    write(scene, scene.topics[1], 20_000, 1_000)
-    scene.prove(least=28_000)
+    cluster.await_caught_up()
+    write(cluster, cluster.topics[1], 20_000, 1_000)
+    cluster.assert_exactly_once(least=28_000)
     assert worker.said("batches_grown")
 
 
 def test_an_event_that_takes_longer_than_a_transaction_is_named_and_others_flow(
     proxied: Proxied,
 ) -> None:
-    scene, proxy = proxied.scene, proxied.proxy
-    wide = f"{scene.name}.wide"
-    scene.listen_to({wide: 1}, **{"max.message.bytes": "10000000"})
-    write(scene, wide, 1, 3_000_000)
-    ((large, row),) = scene.rows().items()
+    cluster, proxy = proxied.cluster, proxied.proxy
+    wide = f"{cluster.name}.wide"
+    cluster.listen_to({wide: 1}, **{"max.message.bytes": "10000000"})
+    write(cluster, wide, 1, 3_000_000)
+    ((large, row),) = cluster.rows().items()
     proxy.throttle(THIN)
-    worker = scene.worker(kafka_bootstrap_servers=proxied.bootstrap)
+    worker = cluster.worker(kafka_bootstrap_servers=proxied.bootstrap)
     named = {"event_id": large, "id": row.id, "topic": wide, "shard": row.shard}
     wait_until(lambda: worker.said("shard_held", **named), 60, "the event is named")
-    write(scene, scene.topics[0], 200, 100)
-    others = {event for event, each in scene.rows().items() if each.shard != row.shard}
-    wait_until(lambda: scene.subscriber.has_all(others), 60, "the others are read")
-    assert not scene.subscriber.has_all({large})
+    write(cluster, cluster.topics[0], 200, 100)
+    others = {event for event, each in cluster.rows().items() if each.shard != row.shard}
+    wait_until(lambda: cluster.subscriber.has_all(others), 60, "the others are read")
+    assert not cluster.subscriber.has_all({large})
     proxy.heal()
-    scene.prove(least=201)
+    cluster.assert_exactly_once(least=201)
     assert worker.said("shard_flows")

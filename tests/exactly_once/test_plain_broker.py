@@ -16,7 +16,7 @@ from outbox_worker.kafka.clients import make_admin
 from outbox_worker.settings import ANCHOR_TOPIC, SHARDS, Settings
 from tests.cli.conftest import run_command
 from tests.harness.brokers import own_broker
-from tests.harness.scene import Scene, showing_logs
+from tests.harness.cluster import Cluster, showing_logs
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -40,29 +40,29 @@ def plain_kafka() -> Iterator[KafkaServer]:
 
 
 @pytest.fixture
-def plain(database: str, plain_kafka: KafkaServer, tmp_path: Path) -> Iterator[Scene]:
-    """A scene on it, where nobody has asked for the topic of the shards yet."""
-    with showing_logs(Scene(database, plain_kafka.bootstrap, tmp_path)) as scene:
-        delete(scene, ANCHOR_TOPIC)
-        yield scene
+def plain(database: str, plain_kafka: KafkaServer, tmp_path: Path) -> Iterator[Cluster]:
+    """A cluster on it, where nobody has asked for the topic of the shards yet."""
+    with showing_logs(Cluster(database, plain_kafka.bootstrap, tmp_path)) as cluster:
+        delete(cluster, ANCHOR_TOPIC)
+        yield cluster
 
 
-def delete(scene: Scene, topic: str) -> None:
+def delete(cluster: Cluster, topic: str) -> None:
     """See that a topic is not there."""
-    if topic in topics(scene):
-        scene.admin.delete_topics([topic])[topic].result(ADMIN_S)
-        wait_until(lambda: topic not in topics(scene), ADMIN_S, "the topic is gone")
+    if topic in topics(cluster):
+        cluster.admin.delete_topics([topic])[topic].result(ADMIN_S)
+        wait_until(lambda: topic not in topics(cluster), ADMIN_S, "the topic is gone")
 
 
-def topics(scene: Scene) -> set[str]:
+def topics(cluster: Cluster) -> set[str]:
     """All topics but Kafka's own."""
-    found = scene.admin.list_topics(timeout=ADMIN_S).topics
+    found = cluster.admin.list_topics(timeout=ADMIN_S).topics
     return {each for each in found if not each.startswith("__")}
 
 
-def publish(scene: Scene, topic: str, key: str = "key") -> None:
+def publish(cluster: Cluster, topic: str, key: str = "key") -> None:
     """One event in a transaction of its own."""
-    with psycopg.connect(scene.url) as connection:
+    with psycopg.connect(cluster.url) as connection:
         connection.execute(PUBLISH, (topic, key))
 
 
@@ -71,7 +71,7 @@ def held(worker: Worker, topic: str) -> bool:
     return worker.said("shard_held", topic=topic)
 
 
-def test_the_first_worker_makes_a_partition_for_each_shard(plain: Scene) -> None:
+def test_the_first_worker_makes_a_partition_for_each_shard(plain: Cluster) -> None:
     with plain.workload():
         first, _ = plain.workers(2)
         assert plain.partitions_of(ANCHOR_TOPIC) == SHARDS
@@ -79,10 +79,10 @@ def test_the_first_worker_makes_a_partition_for_each_shard(plain: Scene) -> None
         first.kill()
         plain.worker()
         plain.await_new(200)
-    plain.prove()
+    plain.assert_exactly_once()
 
 
-def test_no_command_makes_a_topic_by_asking_for_it(plain: Scene) -> None:
+def test_no_command_makes_a_topic_by_asking_for_it(plain: Cluster) -> None:
     missing = f"{plain.name}.missing"
     publish(plain, missing)
     before = topics(plain)
@@ -94,11 +94,11 @@ def test_no_command_makes_a_topic_by_asking_for_it(plain: Scene) -> None:
     wait_until(lambda: held(worker, missing), 30, "the event is held")
     assert topics(plain) == before | {ANCHOR_TOPIC}
     plain.listen_to({missing: 2})
-    plain.prove(least=1)
+    plain.assert_exactly_once(least=1)
 
 
 def test_a_topic_that_somebody_else_made_in_between_is_looked_at(
-    plain: Scene, monkeypatch: pytest.MonkeyPatch
+    plain: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = Settings(database_url=SecretStr(plain.url), kafka_bootstrap_servers=plain.bootstrap)
     plain.create_topics({ANCHOR_TOPIC: 1})
@@ -115,12 +115,12 @@ def test_a_topic_that_somebody_else_made_in_between_is_looked_at(
     plain.admin.create_partitions([order])[ANCHOR_TOPIC].result(ADMIN_S)
     publish(plain, plain.topics[0])
     plain.worker()
-    plain.prove(least=1)
+    plain.assert_exactly_once(least=1)
 
 
-def test_a_worker_ends_where_shards_are_left_without_a_partition(plain: Scene) -> None:
+def test_a_worker_ends_where_shards_are_left_without_a_partition(plain: Cluster) -> None:
     worker = plain.worker()
-    plain.await_whole()
+    plain.await_shards()
     delete(plain, ANCHOR_TOPIC)
     plain.create_topics({ANCHOR_TOPIC: 1})
     with plain.workload():
@@ -128,4 +128,4 @@ def test_a_worker_ends_where_shards_are_left_without_a_partition(plain: Scene) -
     assert worker.await_end() == 2
     said = [line for line in worker.lines() if line.get("event") == "loop_failed"]
     assert "has 1 partitions, not 16" in said[0]["error"]
-    plain.crew.clear()
+    plain.started.clear()

@@ -12,7 +12,7 @@ from tests.harness.terminations import terminate_backends
 
 if TYPE_CHECKING:
     from outbox_worker.local.postgres import PostgresServer
-    from tests.harness.scene import Scene
+    from tests.harness.cluster import Cluster
 
 pytestmark = pytest.mark.slow
 
@@ -20,27 +20,27 @@ TERMINATING_S: Final = 20.0
 LEAST: Final = 41
 
 
-def test_backends_are_terminated_at_random_for_20_seconds(scene: Scene) -> None:
+def test_backends_are_terminated_at_random_for_20_seconds(cluster: Cluster) -> None:
     over = threading.Event()
     timer = threading.Timer(TERMINATING_S, over.set)
-    with scene.workload():
-        scene.workers(3)
+    with cluster.workload():
+        cluster.workers(3)
         timer.start()
-        terminate_backends(scene.url, random.Random(3), over, LEAST)
-        scene.await_more(200)
-        assert len(scene.alive) == 3
-    scene.prove()
+        terminate_backends(cluster.url, random.Random(3), over, LEAST)
+        cluster.await_more(200)
+        assert len(cluster.alive) == 3
+    cluster.assert_exactly_once()
 
 
 def test_postgres_is_restarted_without_ado(
-    own_postgres: PostgresServer, own_postgres_scene: Scene
+    own_postgres: PostgresServer, own_postgres_cluster: Cluster
 ) -> None:
-    scene = own_postgres_scene
-    with scene.workload():
-        workers = scene.workers(3)
+    cluster = own_postgres_cluster
+    with cluster.workload():
+        workers = cluster.workers(3)
         for _ in range(2):
-            scene.await_more(100)
+            cluster.await_more(100)
             own_postgres.restart("immediate")
-        scene.await_more(200)
-        assert scene.alive == workers
-    scene.prove()
+        cluster.await_more(200)
+        assert cluster.alive == workers
+    cluster.assert_exactly_once()

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 import pytest
 
-from tests.harness.checker import judge
+from tests.harness.delivery import compare
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
-    from tests.harness.scene import Scene
+    from tests.harness.cluster import Cluster
     from tests.harness.subscriber import Received
     from tests.harness.workers import Worker
 
@@ -34,36 +34,36 @@ CREATED_AT: Final = """
 TRACE: Final = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
-def write(scene: Scene, statement: str, **values: Any) -> str:  # noqa: ANN401  any column
+def write(cluster: Cluster, statement: str, **values: Any) -> str:  # noqa: ANN401  any column
     """Run one statement in its own transaction; returns the event id."""
-    with psycopg.connect(scene.url) as connection:
-        row = connection.execute(statement, {"topic": scene.topics[0], **values}).fetchone()
+    with psycopg.connect(cluster.url) as connection:
+        row = connection.execute(statement, {"topic": cluster.topics[0], **values}).fetchone()
     assert row is not None
     return str(row[0])
 
 
-def created_at(scene: Scene, event_id: str) -> str:
+def created_at(cluster: Cluster, event_id: str) -> str:
     """The time of the row as CloudEvents wants it: RFC 3339 in UTC."""
-    with psycopg.connect(scene.url) as connection:
+    with psycopg.connect(cluster.url) as connection:
         row = connection.execute(CREATED_AT, (event_id,)).fetchone()
     assert row is not None
     return str(row[0])
 
 
-def read(scene: Scene, event_id: str) -> Received:
+def read(cluster: Cluster, event_id: str) -> Received:
     """The one record of this event."""
-    wait_until(lambda: scene.subscriber.has_all({event_id}), 20, "the event is read")
-    (found,) = [each for each in scene.subscriber.received if each.event_id == event_id]
+    wait_until(lambda: cluster.subscriber.has_all({event_id}), 20, "the event is read")
+    (found,) = [each for each in cluster.subscriber.received if each.event_id == event_id]
     return found
 
 
-def test_headers_are_those_of_cloudevents_and_of_the_writer(scene: Scene) -> None:
-    scene.worker(source="/shop")
-    scene.await_whole()
-    plain = write(scene, INSERT, key="Ärger/1", payload=b"{}")
+def test_headers_are_those_of_cloudevents_and_of_the_writer(cluster: Cluster) -> None:
+    cluster.worker(source="/shop")
+    cluster.await_shards()
+    plain = write(cluster, INSERT, key="Ärger/1", payload=b"{}")
     own = {"correlation-id": "c-1", "traceparent": TRACE, "tenant": "nord", "size": 3}
     rich = write(
-        scene,
+        cluster,
         PUBLISH,
         key=None,
         payload='{"a": 1}',
@@ -71,25 +71,25 @@ def test_headers_are_those_of_cloudevents_and_of_the_writer(scene: Scene) -> Non
         headers=json.dumps(own),
         content_type="application/vnd.shop+json",
     )
-    assert sorted(read(scene, plain).headers) == sorted(
+    assert sorted(read(cluster, plain).headers) == sorted(
         {
             "ce_specversion": b"1.0",
             "ce_id": plain.encode(),
             "ce_source": b"/shop",
             "ce_type": b"thing.changed.v1",
-            "ce_time": created_at(scene, plain).encode(),
+            "ce_time": created_at(cluster, plain).encode(),
             "ce_subject": "Ärger/1".encode(),
             "content-type": b"application/json",
             "idempotency-key": plain.encode(),
         }.items()
     )
-    assert sorted(read(scene, rich).headers) == sorted(
+    assert sorted(read(cluster, rich).headers) == sorted(
         {
             "ce_specversion": b"1.0",
             "ce_id": rich.encode(),
             "ce_source": b"/shop",
             "ce_type": b"thing.changed.v1",
-            "ce_time": created_at(scene, rich).encode(),
+            "ce_time": created_at(cluster, rich).encode(),
             "content-type": b"application/vnd.shop+json",
             "idempotency-key": b"order-7",
             "correlation-id": b"c-1",
@@ -110,19 +110,19 @@ OLD_ROW: Final = """
 DEEP: Final = 3_000 * "[" + 3_000 * "]"
 
 
-def test_headers_from_before_their_bounds_go_out_digit_by_digit(scene: Scene) -> None:
-    with psycopg.connect(scene.url) as connection:
+def test_headers_from_before_their_bounds_go_out_digit_by_digit(cluster: Cluster) -> None:
+    with psycopg.connect(cluster.url) as connection:
         connection.execute(OLD_ROW)
-    worker = scene.worker()
-    scene.await_whole()
+    worker = cluster.worker()
+    cluster.await_shards()
     own = (
         f'{{"CE_ID": "x", "content-Type": "x", "ce_my-ext": "x", "none": null, "deep": {DEEP}, '
         '"large": 1e5000, "exact": 12345678901234567890.123456789, "list": [0.10, {"a": 1}]}'
     )
-    odd = write(scene, PUBLISH, key="", payload="1", once="k", headers=own, content_type="x/y")
-    gone = write(scene, INSERT, key="k", payload=None)
+    odd = write(cluster, PUBLISH, key="", payload="1", once="k", headers=own, content_type="x/y")
+    gone = write(cluster, INSERT, key="k", payload=None)
     ours = {"ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time"}
-    headers = dict(read(scene, odd).headers)
+    headers = dict(read(cluster, odd).headers)
     assert {name: value for name, value in headers.items() if name not in ours} == {
         "content-type": b"x/y",
         "idempotency-key": b"k",
@@ -131,32 +131,32 @@ def test_headers_from_before_their_bounds_go_out_digit_by_digit(scene: Scene) ->
         "exact": b"12345678901234567890.123456789",
         "list": b'[0.10,{"a":1}]',
     }
-    names = {name for name, _ in read(scene, gone).headers}
+    names = {name for name, _ in read(cluster, gone).headers}
     assert names == {*ours, "ce_subject", "idempotency-key"}
     assert worker.alive
-    scene.prove(least=2)
+    cluster.assert_exactly_once(least=2)
 
 
 def test_an_event_of_which_no_record_can_be_made_holds_its_shard_and_no_other(
-    scene: Scene,
+    cluster: Cluster,
 ) -> None:
-    with scene.workload():
-        workers = [scene.spoiled("thing.spoiled.v1") for _ in range(2)]
-        scene.await_whole()
-        write(scene, INSERT, key="waits", payload=b"1")
-        event_id = write(scene, INSERT.replace("changed", "spoiled"), key="waits", payload=b"2")
-        behind = write(scene, INSERT, key="waits", payload=b"3")
+    with cluster.workload():
+        workers = [cluster.worker_failing_on("thing.spoiled.v1") for _ in range(2)]
+        cluster.await_shards()
+        write(cluster, INSERT, key="waits", payload=b"1")
+        event_id = write(cluster, INSERT.replace("changed", "spoiled"), key="waits", payload=b"2")
+        behind = write(cluster, INSERT, key="waits", payload=b"3")
         said = wait_until(lambda: held(workers), 20, "a worker says what is held")
-        assert (said["event_id"], said["topic"]) == (event_id, scene.topics[0])
+        assert (said["event_id"], said["topic"]) == (event_id, cluster.topics[0])
         assert said["reason"] == "LookupError: thing.spoiled.v1 has no headers"
         assert f"WHERE id = {said['id']}" in said["way_out"]
-        scene.await_new(300)
-        assert not scene.subscriber.has_all({behind})
-        with psycopg.connect(scene.url) as connection:
+        cluster.await_new(300)
+        assert not cluster.subscriber.has_all({behind})
+        with psycopg.connect(cluster.url) as connection:
             connection.execute(MEND, (event_id,))
-        wait_until(lambda: scene.subscriber.has_all({event_id, behind}), 20, "the shard flows")
+        wait_until(lambda: cluster.subscriber.has_all({event_id, behind}), 20, "the shard flows")
     assert all(worker.alive for worker in workers)
-    scene.prove()
+    cluster.assert_exactly_once()
 
 
 def held(workers: list[Worker]) -> dict[str, Any]:
@@ -165,28 +165,28 @@ def held(workers: list[Worker]) -> dict[str, Any]:
     return next((line for line in said if line.get("event") == "shard_held"), {})
 
 
-def test_keys_and_payloads_of_every_kind_arrive_untouched(scene: Scene) -> None:
+def test_keys_and_payloads_of_every_kind_arrive_untouched(cluster: Cluster) -> None:
     rng = random.Random(7)
-    scene.workers(2)
+    cluster.workers(2)
     payloads = [None, b"", b"\x00\xff not json", "ü".encode() * 1_000, rng.randbytes(900_000)]
     ids = [
-        write(scene, INSERT, key=key, payload=payload)
+        write(cluster, INSERT, key=key, payload=payload)
         for key in (None, "", "k", "\N{SNOWMAN}")
         for payload in payloads
     ]
-    rows = scene.await_caught_up()
+    rows = cluster.await_caught_up()
     assert set(ids) == rows.keys()
-    assert judge(rows, scene.subscriber.received).kept
-    scene.prove(least=len(ids))
+    assert compare(rows, cluster.subscriber.received).empty
+    cluster.assert_exactly_once(least=len(ids))
 
 
-def test_one_transaction_of_many_large_events_passes_in_bounded_batches(scene: Scene) -> None:
+def test_one_transaction_of_many_large_events_passes_in_bounded_batches(cluster: Cluster) -> None:
     noise = random.Random(8).randbytes(900_000)
-    with psycopg.connect(scene.url) as connection:
+    with psycopg.connect(cluster.url) as connection:
         values = [
-            {"topic": scene.topics[0], "key": f"large-{n % 7}", "payload": noise[n:]}
+            {"topic": cluster.topics[0], "key": f"large-{n % 7}", "payload": noise[n:]}
             for n in range(60)
         ]
         connection.cursor().executemany(INSERT, values)
-    scene.workers(2)
-    scene.prove(least=60)
+    cluster.workers(2)
+    cluster.assert_exactly_once(least=60)

@@ -8,11 +8,11 @@ import psycopg
 import pytest
 from confluent_kafka.cimpl import NewPartitions
 
-from tests.harness.scene import free_address
+from tests.harness.cluster import free_address
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
-    from tests.harness.scene import Scene
+    from tests.harness.cluster import Cluster
     from tests.harness.workers import Worker
 
 pytestmark = pytest.mark.slow
@@ -26,17 +26,17 @@ NOTICED_S: Final = 10.0
 """Until the topic's events flow again, or are held, and a line names it."""
 
 
-def publish(scene: Scene, topic: str) -> None:
+def publish(cluster: Cluster, topic: str) -> None:
     """An event for each key, in one transaction."""
-    with psycopg.connect(scene.url) as connection:
+    with psycopg.connect(cluster.url) as connection:
         for key in range(KEYS):
             connection.execute(PUBLISH, (topic, f"key-{key}"))
 
 
-def delete(scene: Scene, topic: str) -> None:
+def delete(cluster: Cluster, topic: str) -> None:
     """Delete a topic, and wait until it is gone."""
-    scene.admin.delete_topics([topic])[topic].result(ADMIN_S)
-    wait_until(lambda: not scene.partitions_of(topic), ADMIN_S, "the topic is gone")
+    cluster.admin.delete_topics([topic])[topic].result(ADMIN_S)
+    wait_until(lambda: not cluster.partitions_of(topic), ADMIN_S, "the topic is gone")
 
 
 def await_published(worker: Worker, topic: str, times: int) -> None:
@@ -50,59 +50,61 @@ def await_published(worker: Worker, topic: str, times: int) -> None:
     )
 
 
-def at_work(scene: Scene, topic: str, partitions: int) -> Worker:
+def at_work(cluster: Cluster, topic: str, partitions: int) -> Worker:
     """A worker that has published to the topic, and had the time to look at it."""
-    scene.create_topics({topic: partitions})
-    worker = scene.worker(http_address=free_address(), log_level="debug")
-    scene.await_whole()
-    publish(scene, topic)
+    cluster.create_topics({topic: partitions})
+    worker = cluster.worker(http_address=free_address(), log_level="debug")
+    cluster.await_shards()
+    publish(cluster, topic)
     await_published(worker, topic, 1)
     wait_until(lambda: worker.said("topic_seen", topic=topic), 20, "its shape is known")
     return worker
 
 
-def test_a_topic_made_again_with_fewer_partitions_stops_nobody(scene: Scene) -> None:
-    topic = f"{scene.name}.remade"
-    with scene.workload():
-        worker = at_work(scene, topic, 6)
-        delete(scene, topic)
-        scene.create_topics({topic: 2})
-        publish(scene, topic)
-        scene.await_new(50)
+def test_a_topic_made_again_with_fewer_partitions_stops_nobody(cluster: Cluster) -> None:
+    topic = f"{cluster.name}.remade"
+    with cluster.workload():
+        worker = at_work(cluster, topic, 6)
+        delete(cluster, topic)
+        cluster.create_topics({topic: 2})
+        publish(cluster, topic)
+        cluster.await_new(50)
         await_published(worker, topic, 2)
         wait_until(
             lambda: worker.said("topic_made_again", topic=topic, partitions=2, before=6),
             NOTICED_S,
             "a line names it",
         )
-    scene.listen_to_made(topic)
-    wait_until(lambda: scene.reads(topic) == KEYS, 30, "each event is there once")
+    cluster.listen_to_existing(topic)
+    wait_until(lambda: cluster.reads(topic) == KEYS, 30, "each event is there once")
 
 
-def test_a_topic_that_is_deleted_is_held_and_then_goes_on_however_it_is_made(scene: Scene) -> None:
-    topic = f"{scene.name}.remade"
-    with scene.workload():
-        worker = at_work(scene, topic, 3)
-        delete(scene, topic)
-        publish(scene, topic)
+def test_a_topic_that_is_deleted_is_held_and_then_goes_on_however_it_is_made(
+    cluster: Cluster,
+) -> None:
+    topic = f"{cluster.name}.remade"
+    with cluster.workload():
+        worker = at_work(cluster, topic, 3)
+        delete(cluster, topic)
+        publish(cluster, topic)
         wait_until(lambda: worker.said("shard_held", topic=topic), NOTICED_S, "it is held by name")
-        scene.await_new(50)
+        cluster.await_new(50)
         for times, partitions in enumerate((3, 5), 2):
-            scene.create_topics({topic: partitions})
+            cluster.create_topics({topic: partitions})
             await_published(worker, topic, times)
-            delete(scene, topic)
-            publish(scene, topic)
-        scene.create_topics({topic: 1})
+            delete(cluster, topic)
+            publish(cluster, topic)
+        cluster.create_topics({topic: 1})
         await_published(worker, topic, 4)
         order = NewPartitions(topic, 4)
-        scene.admin.create_partitions([order])[topic].result(ADMIN_S)
+        cluster.admin.create_partitions([order])[topic].result(ADMIN_S)
         wait_until(
             lambda: worker.said("partitions_changed", topic=topic, partitions=4, before=1),
             NOTICED_S,
             "a line names it",
         )
-        publish(scene, topic)
+        publish(cluster, topic)
         await_published(worker, topic, 5)
     assert worker.said("topic_made_again", topic=topic)
-    scene.listen_to_made(topic)
-    wait_until(lambda: scene.reads(topic) == 2 * KEYS, 30, "each event is there once")
+    cluster.listen_to_existing(topic)
+    wait_until(lambda: cluster.reads(topic) == 2 * KEYS, 30, "each event is there once")

@@ -1,7 +1,7 @@
 """Kafka refuses a right: it is named with the way out, nothing is skipped, all else flows.
 
-The rights that a worker needs are those of docs/operations.md: the scenes here
-begin with these and no others.
+The rights that a worker needs are those of docs/operations.md: these clusters begin with
+these and no others.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import pytest
 from confluent_kafka.admin._acl import AclOperation
 
 from outbox_worker.settings import ANCHOR_TOPIC, SHARDS
+from tests.harness.cluster import free_address
 from tests.harness.rights import on_anchor, on_events, on_group, on_topic, on_transactions, only
-from tests.harness.scene import free_address
 from tests.harness.waiting import patient, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.harness.disturbances import Calm
+    from tests.harness.cluster import Cluster
+    from tests.harness.machine_pauses import Calm
     from tests.harness.rights import Right, Rights
-    from tests.harness.scene import Scene
     from tests.harness.workers import Worker
 
 pytestmark = pytest.mark.slow
@@ -44,34 +44,34 @@ MOST_QUESTIONS: Final = 12
 
 
 @pytest.fixture
-def allowed(guarded_scene: Scene, rights: Rights) -> Scene:
-    """A scene whose workers have the rights that they need."""
-    scene = guarded_scene
-    if scene.partitions_of(ANCHOR_TOPIC) == 0:
-        scene.create_topics({ANCHOR_TOPIC: SHARDS})
-    rights.give(on_anchor() | on_group(scene.name) | on_transactions(scene.name))
-    for topic in scene.topics:
+def allowed(guarded_cluster: Cluster, rights: Rights) -> Cluster:
+    """A cluster whose workers have the rights that they need."""
+    cluster = guarded_cluster
+    if cluster.partitions_of(ANCHOR_TOPIC) == 0:
+        cluster.create_topics({ANCHOR_TOPIC: SHARDS})
+    rights.give(on_anchor() | on_group(cluster.name) | on_transactions(cluster.name))
+    for topic in cluster.topics:
         rights.give(on_events(topic))
-    return scene
+    return cluster
 
 
 @pytest.fixture
-def anchorless(guarded_scene: Scene) -> Iterator[Scene]:
-    """A scene on a broker that has no topic of the shards, neither before nor after."""
-    remove_anchor(guarded_scene)
-    yield guarded_scene
-    remove_anchor(guarded_scene)
+def anchorless(guarded_cluster: Cluster) -> Iterator[Cluster]:
+    """A cluster on a broker that has no topic of the shards, neither before nor after."""
+    remove_anchor(guarded_cluster)
+    yield guarded_cluster
+    remove_anchor(guarded_cluster)
 
 
-def remove_anchor(scene: Scene) -> None:
-    if scene.partitions_of(ANCHOR_TOPIC):
-        scene.admin.delete_topics([ANCHOR_TOPIC])[ANCHOR_TOPIC].result(ADMIN_S)
-        wait_until(lambda: scene.partitions_of(ANCHOR_TOPIC) == 0, ADMIN_S, "the topic is gone")
+def remove_anchor(cluster: Cluster) -> None:
+    if cluster.partitions_of(ANCHOR_TOPIC):
+        cluster.admin.delete_topics([ANCHOR_TOPIC])[ANCHOR_TOPIC].result(ADMIN_S)
+        wait_until(lambda: cluster.partitions_of(ANCHOR_TOPIC) == 0, ADMIN_S, "the topic is gone")
 
 
-def write(scene: Scene, topic: str, count: int = 1) -> None:
+def write(cluster: Cluster, topic: str, count: int = 1) -> None:
     """Events of three keys at most, so that most shards have none, in one transaction."""
-    with psycopg.connect(scene.url) as connection:
+    with psycopg.connect(cluster.url) as connection:
         connection.execute(INSERT, {"topic": topic, "count": count})
 
 
@@ -95,29 +95,29 @@ def held(worker: Worker, topic: str) -> list[dict[str, Any]]:
     ids=["described", "not described", "refused while records are produced"],
 )
 def test_a_topic_that_may_not_be_written_holds_its_shards_and_no_other(
-    allowed: Scene, rights: Rights, calm: Calm, operations: tuple[AclOperation, ...], count: int
+    allowed: Cluster, rights: Rights, calm: Calm, operations: tuple[AclOperation, ...], count: int
 ) -> None:
-    scene, topic = allowed, f"{allowed.name}.closed"
-    scene.listen_to({topic: 2})
+    cluster, topic = allowed, f"{allowed.name}.closed"
+    cluster.listen_to({topic: 2})
     rights.give(on_events(topic))
-    with scene.workload():
-        (worker,) = scene.workers(1)
-        write(scene, topic)
-        wait_until(lambda: scene.reads(topic) == 1, FLOW_S, "events of the topic flow")
+    with cluster.workload():
+        (worker,) = cluster.workers(1)
+        write(cluster, topic)
+        wait_until(lambda: cluster.reads(topic) == 1, FLOW_S, "events of the topic flow")
         taken = on_topic(topic, *operations)
         rights.take(taken)
-        write(scene, topic, count)
+        write(cluster, topic, count)
         said = wait_until(lambda: held(worker, topic), SAY_S, "it says what may not be written")[0]
         assert said["level"] == "error"
         assert said["reason"].startswith("TOPIC_AUTHORIZATION_FAILED")
         assert f"--operation Write --topic {topic}" in said["way_out"]
-        scene.await_new(50)
+        cluster.await_new(50)
         assert len(lines(worker, "asking_kafka")) < MOST_QUESTIONS or not calm
         assert not lines(worker, "kafka_refuses"), "nothing is refused to the worker as a whole"
-        assert scene.reads(topic) == 1
+        assert cluster.reads(topic) == 1
         rights.give(taken)
-        wait_until(lambda: scene.reads(topic) == 1 + count, FLOW_S, "they flow once they may")
-    scene.prove(least=60)
+        wait_until(lambda: cluster.reads(topic) == 1 + count, FLOW_S, "they flow once they may")
+    cluster.assert_exactly_once(least=60)
 
 
 @pytest.mark.parametrize(
@@ -130,54 +130,54 @@ def test_a_topic_that_may_not_be_written_holds_its_shards_and_no_other(
     ids=["group", "transactional id", "topic of the shards"],
 )
 def test_a_right_that_nothing_goes_without_is_named_once_and_waited_for(
-    allowed: Scene, rights: Rights, calm: Calm, resource: str, operation: AclOperation, words: str
+    allowed: Cluster, rights: Rights, calm: Calm, resource: str, operation: AclOperation, words: str
 ) -> None:
-    scene = allowed
-    worker = scene.worker(http_address=free_address())
-    write(scene, scene.topics[0])
-    scene.await_caught_up()
-    taken = only(operation, needs(scene)[resource])
+    cluster = allowed
+    worker = cluster.worker(http_address=free_address())
+    write(cluster, cluster.topics[0])
+    cluster.await_caught_up()
+    taken = only(operation, needs(cluster)[resource])
     rights.take(taken)
-    write(scene, scene.topics[0], 20)
+    write(cluster, cluster.topics[0], 20)
     said = wait_until(lambda: lines(worker, "kafka_refuses"), SAY_S, "it says what is refused")[0]
     since = time.monotonic()
     assert said["level"] == "error"
     assert "AUTHORIZATION_FAILED" in said["error"]
-    assert words.format(scene.name) in said["way_out"]
+    assert words.format(cluster.name) in said["way_out"]
     wait_until(lambda: worker.ready()[0] == 503, SAY_S, "/readyz says that it is not ready")
     assert "AUTHORIZATION_FAILED" in worker.ready()[1]
     wait_until(lambda: time.monotonic() - since > REFUSED_S, REFUSED_S + 1, "it was refused long")
     most = MOST_QUESTIONS * max(1, (time.monotonic() - since) / REFUSED_S)
     assert len(lines(worker, "asking_kafka")) < most
     rights.give(taken)
-    scene.await_caught_up(FLOW_S)
+    cluster.await_caught_up(FLOW_S)
     wait_until(lambda: worker.ready()[0] == 200, SAY_S, "/readyz says that it is ready")
     # Where Kafka was away in between, it is said again.
     assert len(lines(worker, "kafka_refuses")) == 1 or not calm
     assert not lines(worker, "shard_held"), "no event and no topic is to blame"
-    scene.prove(least=21)
+    cluster.assert_exactly_once(least=21)
 
 
-def needs(scene: Scene) -> dict[str, frozenset[Right]]:
+def needs(cluster: Cluster) -> dict[str, frozenset[Right]]:
     """By resource what a worker cannot do without."""
     return {
-        "group": on_group(scene.name),
-        "transactions": on_transactions(scene.name),
+        "group": on_group(cluster.name),
+        "transactions": on_transactions(cluster.name),
         "anchor": on_anchor(),
     }
 
 
 def test_a_worker_that_starts_without_rights_goes_on_with_each_that_it_gets(
-    allowed: Scene, rights: Rights
+    allowed: Cluster, rights: Rights
 ) -> None:
-    scene, worker_needs = allowed, needs(allowed)
+    cluster, worker_needs = allowed, needs(allowed)
     rights.take(worker_needs["group"] | worker_needs["transactions"])
-    worker = scene.worker()
-    write(scene, scene.topics[0])
+    worker = cluster.worker()
+    write(cluster, cluster.topics[0])
     for resource, words in (("group", "--group "), ("transactions", "--transactional-id ")):
-        await_refusal(worker, words + scene.name)
+        await_refusal(worker, words + cluster.name)
         rights.give(worker_needs[resource])
-    scene.prove(least=1)
+    cluster.assert_exactly_once(least=1)
 
 
 def await_refusal(worker: Worker, words: str) -> None:
@@ -190,14 +190,14 @@ def await_refusal(worker: Worker, words: str) -> None:
 
 
 def test_a_topic_that_may_not_be_made_holds_its_shards_and_no_other(
-    allowed: Scene, rights: Rights
+    allowed: Cluster, rights: Rights
 ) -> None:
-    scene, topic = allowed, f"{allowed.name}.unmade"
+    cluster, topic = allowed, f"{allowed.name}.unmade"
     rights.give(on_events(topic))
-    with scene.workload():
-        worker = scene.worker(create_topics="2:1")
-        scene.await_whole()
-        write(scene, topic, 3)
+    with cluster.workload():
+        worker = cluster.worker(create_topics="2:1")
+        cluster.await_shards()
+        write(cluster, topic, 3)
         said = wait_until(lambda: held(worker, topic), SAY_S, "it says what may not be made")[0]
         assert said["level"] == "error"
         assert "TOPIC_AUTHORIZATION_FAILED" in said["reason"]
@@ -206,22 +206,22 @@ def test_a_topic_that_may_not_be_made_holds_its_shards_and_no_other(
             f"kafka-topics.sh --bootstrap-server BROKER:9092 --create --topic {topic}"
             in said["way_out"]
         )
-        scene.await_new(50)
+        cluster.await_new(50)
         rights.give(on_topic(topic, AclOperation.CREATE))
-        wait_until(lambda: scene.partitions_of(topic) == 2, FLOW_S, "the topic is made")
-        scene.listen_to_made(topic)
-        wait_until(lambda: scene.reads(topic) == 3, FLOW_S, "its events flow")
-    scene.prove(least=50)
+        wait_until(lambda: cluster.partitions_of(topic) == 2, FLOW_S, "the topic is made")
+        cluster.listen_to_existing(topic)
+        wait_until(lambda: cluster.reads(topic) == 3, FLOW_S, "its events flow")
+    cluster.assert_exactly_once(least=50)
 
 
-def test_a_topic_of_the_shards_that_we_may_not_know_of(anchorless: Scene) -> None:
+def test_a_topic_of_the_shards_that_we_may_not_know_of(anchorless: Cluster) -> None:
     text = refused_start(anchorless, 3)
     assert f"--operation Describe --operation Read --topic {ANCHOR_TOPIC}" in text
     assert f"--create --topic {ANCHOR_TOPIC} --partitions {SHARDS}" in text
 
 
 def test_a_topic_of_the_shards_that_is_absent_and_may_not_be_made(
-    anchorless: Scene, rights: Rights
+    anchorless: Cluster, rights: Rights
 ) -> None:
     rights.give(on_anchor())
     text = refused_start(anchorless, 3)
@@ -230,20 +230,22 @@ def test_a_topic_of_the_shards_that_is_absent_and_may_not_be_made(
 
 
 def test_a_topic_of_the_shards_that_is_absent_is_made_where_that_is_allowed(
-    anchorless: Scene, rights: Rights
+    anchorless: Cluster, rights: Rights
 ) -> None:
-    scene = anchorless
+    cluster = anchorless
     rights.give(on_anchor() | on_topic(ANCHOR_TOPIC, AclOperation.CREATE))
-    rights.give(on_group(scene.name) | on_transactions(scene.name) | on_events(scene.topics[0]))
-    scene.worker()
-    write(scene, scene.topics[0])
-    scene.prove(least=1)
-    assert scene.partitions_of(ANCHOR_TOPIC) == SHARDS
+    rights.give(
+        on_group(cluster.name) | on_transactions(cluster.name) | on_events(cluster.topics[0])
+    )
+    cluster.worker()
+    write(cluster, cluster.topics[0])
+    cluster.assert_exactly_once(least=1)
+    assert cluster.partitions_of(ANCHOR_TOPIC) == SHARDS
 
 
 @pytest.mark.parametrize(("partitions", "words"), [(4, "--alter"), (20, "delete")])
 def test_a_topic_of_the_shards_with_another_number_of_partitions(
-    anchorless: Scene, rights: Rights, partitions: int, words: str
+    anchorless: Cluster, rights: Rights, partitions: int, words: str
 ) -> None:
     anchorless.create_topics({ANCHOR_TOPIC: partitions})
     rights.give(on_anchor())
@@ -252,9 +254,9 @@ def test_a_topic_of_the_shards_with_another_number_of_partitions(
     assert words in text
 
 
-def refused_start(scene: Scene, code: int) -> str:
+def refused_start(cluster: Cluster, code: int) -> str:
     """Start a worker, see that it ends with this code and one message, and return that."""
-    worker = scene.worker()
+    worker = cluster.worker()
     assert worker.process.wait(patient(START_S)) == code
     text = worker.log.read_text()
     assert text.count("error: ") == 1

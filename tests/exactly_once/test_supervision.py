@@ -1,4 +1,4 @@
-"""What counts as gone, and who is started again; else a scene that ends well proves nothing."""
+"""A worker that ends by itself is noticed, and one that could not start is started again."""
 
 from __future__ import annotations
 
@@ -22,45 +22,45 @@ STAY: Final = "import threading; threading.Event().wait()"
 
 
 @pytest.fixture
-def play(tmp_path: Path) -> Iterator[Callable[[str], Worker]]:
+def start(tmp_path: Path) -> Iterator[Callable[[str], Worker]]:
     """Starts a process that does as a worker could."""
-    crew: list[Worker] = []
+    workers: list[Worker] = []
 
     def new(script: str) -> Worker:
-        name = f"worker-{len(crew)}"
-        crew.append(Worker(name, tmp_path / name, [sys.executable, "-c", script]))
-        return crew[-1]
+        name = f"worker-{len(workers)}"
+        workers.append(Worker(name, tmp_path / name, [sys.executable, "-c", script]))
+        return workers[-1]
 
     yield new
-    for worker in crew:
+    for worker in workers:
         worker.end()
 
 
 @pytest.mark.parametrize("code", [0, 1, ANSWERLESS, -signal.SIGKILL])
-def test_who_ends_unasked_is_gone(play: Callable[[str], Worker], code: int) -> None:
+def test_who_ends_unasked_is_gone(start: Callable[[str], Worker], code: int) -> None:
     kill = f"import os; os.kill(os.getpid(), {-code})"
-    worker = play(STARTED + (f"raise SystemExit({code})" if code >= 0 else kill))
+    worker = start(STARTED + (f"raise SystemExit({code})" if code >= 0 else kill))
     assert worker.await_end() == code
     worker.supervise()
     assert not worker.alive
-    assert not worker.as_told
+    assert not worker.ended_as_asked
 
 
-def test_who_ends_by_a_signal_of_the_test_is_not_gone(play: Callable[[str], Worker]) -> None:
-    told, killed = (play(OBEY + STARTED + STAY) for _ in range(2))
+def test_who_ends_by_a_signal_of_the_test_is_not_gone(start: Callable[[str], Worker]) -> None:
+    told, killed = (start(OBEY + STARTED + STAY) for _ in range(2))
     for worker in (told, killed):
         wait_until(partial(worker.said, "started"), 20, "it has started")
-        assert worker.as_told
+        assert worker.ended_as_asked
     assert told.stop() == 0
-    assert told.as_told
+    assert told.ended_as_asked
     killed.kill()
-    assert killed.as_told
+    assert killed.ended_as_asked
 
 
 def test_who_had_no_answer_at_its_start_is_started_again_a_few_times(
-    play: Callable[[str], Worker],
+    start: Callable[[str], Worker],
 ) -> None:
-    worker = play(f"print('error: nobody answers'); raise SystemExit({ANSWERLESS})")
+    worker = start(f"print('error: nobody answers'); raise SystemExit({ANSWERLESS})")
     for _ in range(RESTARTS):
         before = worker.process
         assert worker.await_end() == ANSWERLESS
@@ -70,4 +70,4 @@ def test_who_had_no_answer_at_its_start_is_started_again_a_few_times(
     last = worker.process
     worker.supervise()
     assert worker.process is last
-    assert not worker.as_told
+    assert not worker.ended_as_asked

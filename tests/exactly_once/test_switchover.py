@@ -9,10 +9,10 @@ import pytest
 
 from outbox_worker.local.postgres import OLDER_FOLDER, PostgresServer, find_binaries
 from tests.commands.inbox import CLASS, SUBMIT, TEACHER
+from tests.harness.cluster import Cluster, free_address, showing_logs
 from tests.harness.databases import make_database
-from tests.harness.history import rebase, refusing_worker
+from tests.harness.lost_history import rebase, refusing_worker
 from tests.harness.replication import BlueGreen
-from tests.harness.scene import Scene, free_address, showing_logs
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -48,18 +48,18 @@ def submit(url: str, *names: str) -> None:
             link.execute(SUBMIT, given)
 
 
-def leave_work_behind(scene: Scene) -> None:
+def leave_work_behind(cluster: Cluster) -> None:
     """Workers that publish, and are stopped; then events and commands that nobody sees to."""
-    scene.settings["topic_prefix"] = f"{scene.name}."
-    scene.listen_to({f"{scene.name}.class.created.v1": 2})
-    with scene.workload():
-        scene.workers(2)
-        scene.await_more(200)
-    scene.await_caught_up()
-    scene.stop_all()
-    with scene.workload(seed=2) as unpublished:
+    cluster.settings["topic_prefix"] = f"{cluster.name}."
+    cluster.listen_to({f"{cluster.name}.class.created.v1": 2})
+    with cluster.workload():
+        cluster.workers(2)
+        cluster.await_more(200)
+    cluster.await_caught_up()
+    cluster.stop_all()
+    with cluster.workload(seed=2) as unpublished:
         wait_until(lambda: unpublished.events > 100, 20, "events are written that nobody reads")
-    submit(scene.url, "a", "b", "c")
+    submit(cluster.url, "a", "b", "c")
 
 
 def refuses(worker: Worker, word: str) -> bool:
@@ -70,15 +70,15 @@ def refuses(worker: Worker, word: str) -> bool:
     )
 
 
-def go_on(scene: Scene) -> None:
+def go_on(cluster: Cluster) -> None:
     """What docs/operations.md says to do on the new server, beside writers that go on."""
-    with scene.workload(seed=3):
-        worker = refusing_worker(scene)
-        rebase(scene, worker)
-        scene.workers(1)
-        scene.await_more(200)
-        submit(scene.url, "d", "e")
-        with psycopg.connect(scene.url, autocommit=True) as link:
+    with cluster.workload(seed=3):
+        worker = refusing_worker(cluster)
+        rebase(cluster, worker)
+        cluster.workers(1)
+        cluster.await_more(200)
+        submit(cluster.url, "d", "e")
+        with psycopg.connect(cluster.url, autocommit=True) as link:
             wait_until(
                 lambda: all(status == "succeeded" for _, status in link.execute(ORDER_OF_COMMANDS)),
                 30,
@@ -86,8 +86,8 @@ def go_on(scene: Scene) -> None:
             )
             names = [name for name, _ in link.execute(ORDER_OF_COMMANDS)]
     assert names == [*"abcde"]
-    scene.prove()
-    scene.run("verify")
+    cluster.assert_exactly_once()
+    cluster.run("verify")
 
 
 def test_nothing_is_lost_repeated_or_disordered_by_a_switch_over_by_logical_replication(
@@ -95,24 +95,24 @@ def test_nothing_is_lost_repeated_or_disordered_by_a_switch_over_by_logical_repl
 ) -> None:
     with (
         BlueGreen() as pair,
-        showing_logs(Scene(pair.old_url, kafka_bootstrap_servers, tmp_path)) as scene,
+        showing_logs(Cluster(pair.old_url, kafka_bootstrap_servers, tmp_path)) as cluster,
     ):
-        with scene.workload(seed=9) as first:
+        with cluster.workload(seed=9) as first:
             wait_until(lambda: first.events > 50, 20, "there are rows to be copied")
         pair.replicate()
         assert version(pair.old_url) < version(pair.new_url)
-        leave_work_behind(scene)
+        leave_work_behind(cluster)
         pair.await_all()
-        scene.move_to(pair.new_url)
-        too_early = scene.worker(http_address=free_address())
+        cluster.move_to(pair.new_url)
+        too_early = cluster.worker(http_address=free_address())
         assert too_early.await_end() == 1
         assert "sequence outbox.command_seq_seq stands at 0" in too_early.log.read_text()
-        scene.crew.remove(too_early)
+        cluster.started.remove(too_early)
         pair.switch()
-        said = scene.run("migrate")
+        said = cluster.run("migrate")
         assert "sequence outbox.event_id_seq stood at 0" in said
         assert "sequence outbox.command_seq_seq stood at 0" in said
-        go_on(scene)
+        go_on(cluster)
 
 
 def test_a_worker_that_reconnects_to_a_server_that_is_not_ready_waits_and_says_why(
@@ -121,24 +121,24 @@ def test_a_worker_that_reconnects_to_a_server_that_is_not_ready_waits_and_says_w
     """A group that published nothing yet: no position tells the servers apart."""
     with (
         BlueGreen() as pair,
-        showing_logs(Scene(pair.old_url, kafka_bootstrap_servers, tmp_path)) as scene,
+        showing_logs(Cluster(pair.old_url, kafka_bootstrap_servers, tmp_path)) as cluster,
     ):
         # Transaction ids of blue are ahead of green's.
         with psycopg.connect(pair.old_url, autocommit=True) as link:
             for _ in range(2_000):
                 link.execute("SELECT pg_current_xact_id()")
-        with scene.workload(seed=2) as unpublished:
+        with cluster.workload(seed=2) as unpublished:
             wait_until(lambda: unpublished.events > 100, 20, "there are events")
         pair.replicate()
-        scene.move_to(pair.new_url)
-        scene.run("migrate")
-        worker = scene.worker()
+        cluster.move_to(pair.new_url)
+        cluster.run("migrate")
+        worker = cluster.worker()
         wait_until(lambda: refuses(worker, "subscription switchover"), 30, "it names it")
         pair.switch()
         wait_until(lambda: refuses(worker, "not begun yet"), 30, "it names the rows of another")
-        scene.run("rebase", "--execute")
+        cluster.run("rebase", "--execute")
         wait_until(lambda: worker.said("history_mended"), 30, "it goes on by itself")
-        scene.prove(least=100)
+        cluster.assert_exactly_once(least=100)
 
 
 def test_pg_upgrade_takes_a_rebase_and_nothing_else(
@@ -147,17 +147,17 @@ def test_pg_upgrade_takes_a_rebase_and_nothing_else(
     with (
         PostgresServer(binaries=find_binaries(OLDER_FOLDER)) as old,
         showing_logs(
-            Scene(old.url(make_database(old)), kafka_bootstrap_servers, tmp_path)
-        ) as scene,
+            Cluster(old.url(make_database(old)), kafka_bootstrap_servers, tmp_path)
+        ) as cluster,
     ):
-        leave_work_behind(scene)
-        with psycopg.connect(scene.url) as link:
+        leave_work_behind(cluster)
+        with psycopg.connect(cluster.url) as link:
             before, identity = link.info.server_version, link.execute(SYSTEM).fetchone()
         old.stop()
         with PostgresServer(predecessor=old) as new:
-            scene.move_to(new.url(scene.url.rpartition("/")[2]))
-            with psycopg.connect(scene.url) as link:
+            cluster.move_to(new.url(cluster.url.rpartition("/")[2]))
+            with psycopg.connect(cluster.url) as link:
                 assert link.info.server_version // 10_000 > before // 10_000
                 assert link.execute(SYSTEM).fetchone() != identity
-            assert "sequence" not in scene.run("migrate")
-            go_on(scene)
+            assert "sequence" not in cluster.run("migrate")
+            go_on(cluster)

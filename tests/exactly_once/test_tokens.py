@@ -9,7 +9,7 @@ import pytest
 
 from outbox_worker.local.ports import HOST
 from tests.harness.brokers import own_broker
-from tests.harness.scene import Scene
+from tests.harness.cluster import Cluster
 from tests.harness.tokens import BROKER, LIFE_S, token_endpoint
 from tests.harness.waiting import wait_until
 
@@ -38,16 +38,16 @@ def test_events_flow_on_when_the_tokens_of_the_beginning_are_no_good_any_more(
     properties.write_text(endpoint.properties)
     with (
         own_broker(settings=BROKER) as broker,
-        Scene(database, broker.bootstrap, tmp_path) as scene,
+        Cluster(database, broker.bootstrap, tmp_path) as cluster,
     ):
-        worker = scene.worker(
+        worker = cluster.worker(
             kafka_bootstrap_servers=f"{HOST}:{broker.behind_proxy}",
             kafka_properties=str(properties),
         )
         with psycopg.connect(database, autocommit=True) as link:
 
             def publish() -> None:
-                link.execute(PUBLISH, (scene.topics[0],))
+                link.execute(PUBLISH, (cluster.topics[0],))
                 wait_until(lambda: link.execute(WAITING).fetchone() == (0,), FLOWS_S, "it is out")
 
             publish()
@@ -57,5 +57,5 @@ def test_events_flow_on_when_the_tokens_of_the_beginning_are_no_good_any_more(
                 lambda: endpoint.given >= 2 * first, 2 * LIFE_S, "all clients asked for new tokens"
             )
             publish()
-        scene.prove(least=2)
+        cluster.assert_exactly_once(least=2)
         assert "client-s3cret" not in worker.log.read_text()

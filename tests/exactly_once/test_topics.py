@@ -16,8 +16,8 @@ from tests.harness.subscriber import Subscriber
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
-    from tests.harness.disturbances import Calm
-    from tests.harness.scene import Scene
+    from tests.harness.cluster import Cluster
+    from tests.harness.machine_pauses import Calm
     from tests.harness.workers import Worker
 
 pytestmark = pytest.mark.slow
@@ -32,9 +32,9 @@ MOVE: Final = """
 ADMIN_S: Final = 60.0
 
 
-def write(scene: Scene, topic: str, key: str, payload: bytes) -> None:
+def write(cluster: Cluster, topic: str, key: str, payload: bytes) -> None:
     """One event in a transaction of its own."""
-    with psycopg.connect(scene.url) as connection:
+    with psycopg.connect(cluster.url) as connection:
         connection.execute(INSERT, {"topic": topic, "key": key, "payload": payload})
 
 
@@ -49,81 +49,81 @@ def held(workers: list[Worker], topic: str) -> dict[str, Any]:
     return lines[0] if lines else {}
 
 
-def test_events_of_a_missing_topic_wait_for_it_and_nobody_else_does(scene: Scene) -> None:
-    topic = f"{scene.name}.missing"
-    with scene.workload():
-        workers = scene.workers(2)
-        write(scene, topic, "waits", b'{"n": 1}')
+def test_events_of_a_missing_topic_wait_for_it_and_nobody_else_does(cluster: Cluster) -> None:
+    topic = f"{cluster.name}.missing"
+    with cluster.workload():
+        workers = cluster.workers(2)
+        write(cluster, topic, "waits", b'{"n": 1}')
         wait_until(lambda: bool(held(workers, topic)), 5, "a worker says that the topic is missing")
-        write(scene, topic, "waits", b'{"n": 2}')
-        scene.await_more(300)
+        write(cluster, topic, "waits", b'{"n": 2}')
+        cluster.await_more(300)
         said = held(workers, topic)
         assert said["level"] == "error"
         assert "OUTBOX_CREATE_TOPICS" in said["way_out"]
-        scene.listen_to({topic: 1})
-        wait_until(lambda: scene.reads(topic) == 2, 20, "the events flow once the topic is there")
-    scene.prove()
+        cluster.listen_to({topic: 1})
+        wait_until(lambda: cluster.reads(topic) == 2, 20, "the events flow once the topic is there")
+    cluster.assert_exactly_once()
 
 
-def test_a_missing_topic_in_the_middle_of_a_backlog_stops_nobody_else(scene: Scene) -> None:
-    topic = f"{scene.name}.missing"
+def test_a_missing_topic_in_the_middle_of_a_backlog_stops_nobody_else(cluster: Cluster) -> None:
+    topic = f"{cluster.name}.missing"
     for n in range(200):
-        write(scene, topic if n == 70 else scene.topics[0], f"key-{n % 50}", b"{}")
-    worker = scene.worker(batch_rows="30")
+        write(cluster, topic if n == 70 else cluster.topics[0], f"key-{n % 50}", b"{}")
+    worker = cluster.worker(batch_rows="30")
     wait_until(lambda: bool(held([worker], topic)), 20, "the worker says that it is missing")
     shard = held([worker], topic)["shard"]
-    others = {each for each, row in scene.rows().items() if row.shard != shard}
-    wait_until(lambda: scene.subscriber.event_ids >= others, 20, "all others are read")
-    scene.listen_to({topic: 1})
-    scene.prove(least=200)
+    others = {each for each, row in cluster.rows().items() if row.shard != shard}
+    wait_until(lambda: cluster.subscriber.event_ids >= others, 20, "all others are read")
+    cluster.listen_to({topic: 1})
+    cluster.assert_exactly_once(least=200)
 
 
-def test_a_missing_topic_is_made_where_the_settings_say_so(scene: Scene) -> None:
-    topic = f"{scene.name}.made"
-    scene.worker(create_topics="3:1")
-    scene.await_whole()
-    write(scene, topic, "k", b'{"n": 1}')
-    wait_until(lambda: scene.partitions_of(topic) == 3, 20, "the topic is made")
-    scene.listen_to_made(topic)
-    scene.prove(least=1)
+def test_a_missing_topic_is_made_where_the_settings_say_so(cluster: Cluster) -> None:
+    topic = f"{cluster.name}.made"
+    cluster.worker(create_topics="3:1")
+    cluster.await_shards()
+    write(cluster, topic, "k", b'{"n": 1}')
+    wait_until(lambda: cluster.partitions_of(topic) == 3, 20, "the topic is made")
+    cluster.listen_to_existing(topic)
+    cluster.assert_exactly_once(least=1)
 
 
 def test_a_topic_of_a_shape_that_kafka_does_not_make_holds_its_shards_and_no_other(
-    scene: Scene, calm: Calm
+    cluster: Cluster, calm: Calm
 ) -> None:
-    topic = f"{scene.name}.shapeless"
-    with scene.workload():
-        worker = scene.worker(create_topics="1:30")
-        scene.await_whole()
-        write(scene, topic, "waits", b'{"n": 1}')
+    topic = f"{cluster.name}.shapeless"
+    with cluster.workload():
+        worker = cluster.worker(create_topics="1:30")
+        cluster.await_shards()
+        write(cluster, topic, "waits", b'{"n": 1}')
         said = wait_until(lambda: held([worker], topic), 10, "it says why the topic is not made")
         assert "INVALID_REPLICATION_FACTOR" in said["reason"]
         assert f"--create --topic {topic}" in said["way_out"]
         assert "OUTBOX_CREATE_TOPICS" in said["way_out"]
-        scene.await_new(100)
+        cluster.await_new(100)
         assert not worker.said("kafka_away") or not calm
-        scene.listen_to({topic: 1})
-        wait_until(lambda: scene.reads(topic) == 1, 20, "the event flows once the topic is there")
-    scene.prove(least=100)
+        cluster.listen_to({topic: 1})
+        wait_until(lambda: cluster.reads(topic) == 1, 20, "the event flows once the topic is there")
+    cluster.assert_exactly_once(least=100)
 
 
-def test_a_record_that_kafka_refuses_stops_its_shard_loudly_and_no_other(scene: Scene) -> None:
-    topic = f"{scene.name}.small"
-    scene.listen_to({topic: 1}, **{"max.message.bytes": "20000"})
-    with scene.workload():
-        workers = scene.workers(2)
-        write(scene, topic, "stuck", b'{"n": 1}')
-        write(scene, topic, "stuck", random.Random(1).randbytes(50_000))
-        write(scene, topic, "stuck", b'{"n": 3}')
+def test_a_record_that_kafka_refuses_stops_its_shard_loudly_and_no_other(cluster: Cluster) -> None:
+    topic = f"{cluster.name}.small"
+    cluster.listen_to({topic: 1}, **{"max.message.bytes": "20000"})
+    with cluster.workload():
+        workers = cluster.workers(2)
+        write(cluster, topic, "stuck", b'{"n": 1}')
+        write(cluster, topic, "stuck", random.Random(1).randbytes(50_000))
+        write(cluster, topic, "stuck", b'{"n": 3}')
         wait_until(lambda: bool(held(workers, topic)), 20, "a worker says what is refused")
-        scene.await_more(300)
-        assert scene.reads(topic) == 1
+        cluster.await_more(300)
+        assert cluster.reads(topic) == 1
         said = held(workers, topic)
         assert said["level"] == "error"
         assert "max.message.bytes" in said["way_out"]
-        let_pass(scene, topic, 100_000)
-        wait_until(lambda: scene.reads(topic) == 3, 20, "it flows once the topic takes it")
-    scene.prove()
+        let_pass(cluster, topic, 100_000)
+        wait_until(lambda: cluster.reads(topic) == 3, 20, "it flows once the topic takes it")
+    cluster.assert_exactly_once()
 
 
 @pytest.mark.parametrize(
@@ -135,28 +135,28 @@ def test_a_record_that_kafka_refuses_stops_its_shard_loudly_and_no_other(scene: 
     ids=["too large", "without a key"],
 )
 def test_a_record_that_kafka_refuses_leaves_few_copies_of_others(
-    scene: Scene, config: dict[str, str], refused: tuple[str | None, bytes]
+    cluster: Cluster, config: dict[str, str], refused: tuple[str | None, bytes]
 ) -> None:
-    topic, healthy = f"{scene.name}.picky", scene.topics[0]
-    scene.listen_to({topic: 2}, **config)
+    topic, healthy = f"{cluster.name}.picky", cluster.topics[0]
+    cluster.listen_to({topic: 2}, **config)
     key, payload = refused
     bad = {"topic": topic, "key": key, "payload": payload}
-    with psycopg.connect(scene.url) as link:
+    with psycopg.connect(cluster.url) as link:
         for n in range(60):
             values = {"topic": (topic, healthy)[n % 2], "key": f"k-{n}", "payload": b"%d" % n}
             link.execute(INSERT, values)
             if n == 30:
                 link.execute(INSERT, bad)
-    worker = scene.worker()
+    worker = cluster.worker()
     wait_until(lambda: bool(held([worker], topic)), 20, "the record is held")
-    before = scene.rows().keys()
+    before = cluster.rows().keys()
     for n in range(40):
-        with psycopg.connect(scene.url) as link:
+        with psycopg.connect(cluster.url) as link:
             for each in (topic, healthy):
                 link.execute(INSERT, {"topic": each, "key": f"later-{n}", "payload": b"{}"})
             link.execute(INSERT, {**bad, "key": key and f"{key}-{n}"})
-        wait_until(lambda: read_or_held(scene, worker), 20, "it is read, or its shard is held")
-    with Subscriber(scene.bootstrap, scene.topics_read, "read_uncommitted") as raw:
+        wait_until(lambda: read_or_held(cluster, worker), 20, "it is read, or its shard is held")
+    with Subscriber(cluster.bootstrap, cluster.topics_read, "read_uncommitted") as raw:
         wait_until(raw.at_the_end, 20, "all is read, and what was aborted")
         sent = tuple(raw.received)
     copies = Counter(record.event_id for record in sent if record.topic == healthy)
@@ -166,9 +166,9 @@ def test_a_record_that_kafka_refuses_leaves_few_copies_of_others(
     assert max(aborted.values(), default=0) <= 2
     again = len(sent) - len({record.event_id for record in sent})
     assert again <= 6 * len(held_shards(worker)), "few copies follow from a refusal"
-    with psycopg.connect(scene.url) as link:
+    with psycopg.connect(cluster.url) as link:
         link.execute(MOVE, {"topic": topic, "healthy": healthy})
-    scene.prove(least=181)
+    cluster.assert_exactly_once(least=181)
 
 
 def held_shards(worker: Worker) -> set[int]:
@@ -176,36 +176,36 @@ def held_shards(worker: Worker) -> set[int]:
     return {line["shard"] for line in worker.lines() if line.get("event") == "shard_held"}
 
 
-def read_or_held(scene: Scene, worker: Worker) -> bool:
+def read_or_held(cluster: Cluster, worker: Worker) -> bool:
     """Whether all that is written is read, but for shards that are held."""
     shards = held_shards(worker)
-    return scene.subscriber.has_all(
-        each for each, row in scene.rows().items() if row.shard not in shards
+    return cluster.subscriber.has_all(
+        each for each, row in cluster.rows().items() if row.shard not in shards
     )
 
 
-def test_an_event_too_large_for_any_topic_is_not_even_read(scene: Scene) -> None:
-    topic = f"{scene.name}.huge"
-    scene.listen_to({topic: 1})
-    with scene.workload():
-        workers = scene.workers(2)
-        write(scene, topic, "stuck", b'{"n": 1}')
-        write(scene, topic, "stuck", bytes(LARGEST_EVENT + 1))
-        write(scene, topic, "stuck", b'{"n": 3}')
+def test_an_event_too_large_for_any_topic_is_not_even_read(cluster: Cluster) -> None:
+    topic = f"{cluster.name}.huge"
+    cluster.listen_to({topic: 1})
+    with cluster.workload():
+        workers = cluster.workers(2)
+        write(cluster, topic, "stuck", b'{"n": 1}')
+        write(cluster, topic, "stuck", bytes(LARGEST_EVENT + 1))
+        write(cluster, topic, "stuck", b'{"n": 3}')
         wait_until(lambda: bool(held(workers, topic)), 30, "a worker says what is too large")
-        scene.await_more(300)
-        assert scene.reads(topic) == 1
+        cluster.await_more(300)
+        assert cluster.reads(topic) == 1
         said = held(workers, topic)
         assert f"more than {LARGEST_EVENT:,}" in said["reason"]
-        with psycopg.connect(scene.url) as link:
+        with psycopg.connect(cluster.url) as link:
             changed = link.execute(SHORTEN, {"payload": b'{"n": 2}', "id": said["id"]})
             assert changed.rowcount == 1
-        wait_until(lambda: scene.reads(topic) == 3, 30, "it flows once it was shortened")
-    scene.prove()
+        wait_until(lambda: cluster.reads(topic) == 3, 30, "it flows once it was shortened")
+    cluster.assert_exactly_once()
 
 
-def let_pass(scene: Scene, topic: str, size: int) -> None:
+def let_pass(cluster: Cluster, topic: str, size: int) -> None:
     """Raise the topic's limit."""
     entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
-    scene.admin.incremental_alter_configs([resource])[resource].result(ADMIN_S)
+    cluster.admin.incremental_alter_configs([resource])[resource].result(ADMIN_S)

@@ -10,7 +10,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 if TYPE_CHECKING:
-    from tests.harness.scene import Scene
+    from tests.harness.cluster import Cluster
 
 pytestmark = pytest.mark.slow
 
@@ -22,31 +22,31 @@ COMMIT: Final = sql.SQL("COMMIT PREPARED {}")
 ROLL_BACK: Final = sql.SQL("ROLLBACK PREPARED {}")
 
 
-def prepare(scene: Scene, name: str, n: int) -> str:
+def prepare(cluster: Cluster, name: str, n: int) -> str:
     """What a transaction manager has a service do: write, then the first phase."""
-    with psycopg.connect(scene.url, autocommit=True) as link:
+    with psycopg.connect(cluster.url, autocommit=True) as link:
         link.execute("BEGIN")
-        row = link.execute(PUBLISH, {"topic": scene.topics[0], "n": Jsonb(n)}).fetchone()
+        row = link.execute(PUBLISH, {"topic": cluster.topics[0], "n": Jsonb(n)}).fetchone()
         link.execute(PREPARE.format(name))
     assert row is not None
     return str(row[0])
 
 
-def test_prepared_events_wait_for_their_commit_and_no_others_wait(scene: Scene) -> None:
-    names = [f"{scene.name}-committed", f"{scene.name}-rolled-back"]
-    prepared, _ = (prepare(scene, name, n) for n, name in enumerate(names, 1))
-    worker = scene.workers(1)[0]
-    with psycopg.connect(scene.url, autocommit=True) as link:
+def test_prepared_events_wait_for_their_commit_and_no_others_wait(cluster: Cluster) -> None:
+    names = [f"{cluster.name}-committed", f"{cluster.name}-rolled-back"]
+    prepared, _ = (prepare(cluster, name, n) for n, name in enumerate(names, 1))
+    worker = cluster.workers(1)[0]
+    with psycopg.connect(cluster.url, autocommit=True) as link:
         for n in (3, 4):
-            link.execute(PUBLISH, {"topic": scene.topics[0], "n": Jsonb(n)})
-        others = scene.await_caught_up()
+            link.execute(PUBLISH, {"topic": cluster.topics[0], "n": Jsonb(n)})
+        others = cluster.await_caught_up()
         assert len(others) == 2
         # The worker that saw them in progress is not the one that publishes them.
         worker.stop()
-        scene.workers(1)
+        cluster.workers(1)
         link.execute(COMMIT.format(names[0]))
         link.execute(ROLL_BACK.format(names[1]))
-    scene.prove(least=3, serial=False)
-    received = [(record.event_id, record.value) for record in scene.subscriber.received]
+    cluster.assert_exactly_once(least=3, serial=False)
+    received = [(record.event_id, record.value) for record in cluster.subscriber.received]
     assert [value for _, value in received] == [b"3", b"4", b"1"]
     assert received[-1] == (prepared, b"1")

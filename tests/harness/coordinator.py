@@ -1,4 +1,4 @@
-"""A scene whose group has its coordinator on a broker of its own, which can bar producers.
+"""A cluster whose group has its coordinator on a broker of its own, which can bar producers.
 
 What the coordinator then does to librdkafka is real: `send_offsets_to_transaction` looks for a
 connection to it for good, whatever time-out it was given, while the worker stays in the group.
@@ -17,8 +17,8 @@ from confluent_kafka.cimpl import NewTopic
 
 from outbox_worker.local.kafka import KafkaServer
 from outbox_worker.local.ports import HOST, free_port
+from tests.harness.cluster import Cluster
 from tests.harness.detour import TXN_OFFSET_COMMIT, Detour
-from tests.harness.scene import Scene
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -93,9 +93,9 @@ def hung(worker: Worker) -> int:
 
 @dataclass(frozen=True)
 class Coordinated:
-    """The scene, and where its workers find the brokers."""
+    """The cluster, and where its workers find the brokers."""
 
-    scene: Scene
+    cluster: Cluster
     bootstrap: str
     _detour: Detour
 
@@ -124,7 +124,7 @@ def coordinated(first: KafkaServer, url: str, folder: Path) -> Iterator[Coordina
         places = [[2]] * PARTITIONS
         order = NewTopic(POSITIONS, PARTITIONS, replica_assignment=places, config=compacted)
         admin.create_topics([order])[POSITIONS].result(ADMIN_S)
-        scene = Scene(url, first.bootstrap, folder)
-        scene.home = 1
-        with scene:
-            yield Coordinated(scene, f"{HOST}:{first.behind_proxy}", detour)
+        cluster = Cluster(url, first.bootstrap, folder)
+        cluster.home = 1
+        with cluster:
+            yield Coordinated(cluster, f"{HOST}:{first.behind_proxy}", detour)

@@ -24,19 +24,19 @@ INSERT: Final = """
 JOIN_S: Final = 60.0
 
 
-def topic_of(scene: str, shard: int) -> str:
+def topic_of(cluster: str, shard: int) -> str:
     """The topic of one shard: no other shard's open transaction holds up its readers."""
-    return f"{scene}.shard-{shard}"
+    return f"{cluster}.shard-{shard}"
 
 
 class Metronome(threading.Thread):
     """Writes one event to each shard, at each beat. A context manager."""
 
-    def __init__(self, url: str, scene: str, beat_s: float = 0.05) -> None:
+    def __init__(self, url: str, cluster: str, beat_s: float = 0.05) -> None:
         """Beat every `beat_s` seconds."""
         super().__init__(name="metronome", daemon=True)
         self._url = url
-        self._scene = scene
+        self._cluster = cluster
         self._beat_s = beat_s
         self._ending = threading.Event()
         self._failure: Exception | None = None
@@ -73,7 +73,7 @@ class Metronome(threading.Thread):
                 beat += 1
                 payload = json.dumps({"n": beat}).encode()
                 values = [
-                    {"topic": topic_of(self._scene, shard), "key": key, "payload": payload}
+                    {"topic": topic_of(self._cluster, shard), "key": key, "payload": payload}
                     for shard, key in keys
                 ]
                 with connection.transaction():

@@ -95,7 +95,7 @@ class Worker:
         return self.process.poll() is None
 
     @property
-    def as_told(self) -> bool:
+    def ended_as_asked(self) -> bool:
         """Whether it runs, or has ended in a way in which the test had it end."""
         match self.process.poll():
             case None:

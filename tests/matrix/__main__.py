@@ -27,7 +27,7 @@ from outbox_worker.postgres.migrations import OLDEST_SERVER
 from tests.harness.workers import ROOT
 from tests.matrix import poolers
 from tests.matrix.servers import KAFKAS, Binaries, postgres_servers
-from tests.matrix.smoke import is_refused, play
+from tests.matrix.smoke import is_refused, run_worker_tests
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,7 +141,7 @@ def _pooler(each: Binaries) -> Line:
     name = poolers.version(each.path)
     folder = Path(tempfile.mkdtemp(prefix="outbox-matrix-"))
     try:
-        passed = poolers.play(each.path, folder)
+        passed = poolers.run_tests(each.path, folder)
     except AssertionError as error:
         result = f"FAILED: {_short(error)}; logs: {folder.name}"
         return Line(name, each.origin, result, is_good=False)
@@ -151,7 +151,7 @@ def _pooler(each: Binaries) -> Line:
 def _told(name: str, origin: str, server: PostgresServer, broker: KafkaServer) -> Line:
     folder = Path(tempfile.mkdtemp(prefix="outbox-matrix-"))
     try:
-        events = play(server, broker.bootstrap, folder)
+        events = run_worker_tests(server, broker.bootstrap, folder)
     except AssertionError as error:
         return Line(name, origin, f"FAILED: {_short(error)}; logs: {folder.name}", is_good=False)
     return Line(name, origin, f"works ({events:,} events)", is_good=True)

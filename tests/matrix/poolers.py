@@ -46,7 +46,7 @@ def version(program: Path) -> str:
     return said.stdout.splitlines()[0]
 
 
-def play(program: Path, folder: Path) -> str:
+def run_tests(program: Path, folder: Path) -> str:
     """The last line of the tests of poolers, run with this one.
 
     `AssertionError` where one fails, with that line.

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 
 from tests.cli.conftest import run_command
+from tests.harness.cluster import Cluster
 from tests.harness.databases import make_empty_database
-from tests.harness.scene import Scene
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -27,41 +27,41 @@ SUBMIT: Final = """
 COUNT_SUCCEEDED: Final = "SELECT count(*) FROM outbox.command WHERE status = 'succeeded'"
 
 
-def play(server: PostgresServer, bootstrap: str, folder: Path) -> int:
+def run_worker_tests(server: PostgresServer, bootstrap: str, folder: Path) -> int:
     """Migrate, run, kill, rebase, look, verify, purge; how many events were carried.
 
     `AssertionError` where anything is not as it must be.
     """
     url = server.url(make_empty_database(server))
-    with Scene(url, bootstrap, folder) as scene:
-        scene.settings["topic_prefix"] = f"{scene.name}."
-        scene.listen_to({f"{scene.name}.class.created.v1": 2})
-        scene.run("migrate")
-        with scene.workload():
-            first, _ = scene.workers(2)
-            scene.await_more(EVENTS)
+    with Cluster(url, bootstrap, folder) as cluster:
+        cluster.settings["topic_prefix"] = f"{cluster.name}."
+        cluster.listen_to({f"{cluster.name}.class.created.v1": 2})
+        cluster.run("migrate")
+        with cluster.workload():
+            first, _ = cluster.workers(2)
+            cluster.await_more(EVENTS)
             with psycopg.connect(url, autocommit=True) as link:
                 for _ in range(COMMANDS):
                     link.execute(SUBMIT)
                 first.kill()
-                scene.await_more(EVENTS)
+                cluster.await_more(EVENTS)
                 wait_until(
                     lambda: link.execute(COUNT_SUCCEEDED).fetchone() == (COMMANDS,),
                     60,
                     "the commands are executed",
                 )
-        scene.await_caught_up()
-        scene.stop_all()
-        scene.run("rebase", "--execute")
-        with scene.workload(seed=2):
-            scene.workers(1)
-            scene.await_more(EVENTS)
-        rows = scene.prove()
-        tail = scene.run("tail", scene.topics[0], "--from-beginning", "--max", "3")
+        cluster.await_caught_up()
+        cluster.stop_all()
+        cluster.run("rebase", "--execute")
+        with cluster.workload(seed=2):
+            cluster.workers(1)
+            cluster.await_more(EVENTS)
+        rows = cluster.assert_exactly_once()
+        tail = cluster.run("tail", cluster.topics[0], "--from-beginning", "--max", "3")
         assert tail.count("\n") >= 3, tail
         for command in (["status"], ["status", "--json"], ["verify"]):
-            scene.run(*command)
-        scene.run("purge", "--older-than-days", "1", "--class-type", "all")
+            cluster.run(*command)
+        cluster.run("purge", "--older-than-days", "1", "--class-type", "all")
     return len(rows)
 
 

@@ -18,7 +18,7 @@ from outbox_worker import settings
 from outbox_worker.local import kafka
 from outbox_worker.local.ports import HOST
 from outbox_worker.local.postgres import find_binaries
-from tests.harness.scene import Scene
+from tests.harness.cluster import Cluster
 from tests.harness.waiting import wait_until
 from tests.project.tree import ROOT
 
@@ -194,28 +194,28 @@ def test_a_worker_with_the_login_of_the_compose_file_publishes(
     login: Callable[[], str], database: str, kafka_bootstrap_servers: str, tmp_path: Path
 ) -> None:
     settings = {"database_url": login(), "create_topics": "1:1"}
-    with Scene(database, kafka_bootstrap_servers, tmp_path, **settings) as scene:
-        scene.workers(1)
+    with Cluster(database, kafka_bootstrap_servers, tmp_path, **settings) as cluster:
+        cluster.workers(1)
         with psycopg.connect(database) as link:
             link.execute(
-                "SELECT outbox.publish(%s, 'k', 'order.placed', '{}'::jsonb)", (scene.topics[0],)
+                "SELECT outbox.publish(%s, 'k', 'order.placed', '{}'::jsonb)", (cluster.topics[0],)
             )
             link.execute(
                 "SELECT outbox.submit('CreateClass', 'k', "
                 """'{"name": "9A", "course_codes": ["ENG5"]}', 'teacher')"""
             )
-        wait_until(lambda: scene.reads(scene.topics[0]) == 1, 30, "the event is published")
+        wait_until(lambda: cluster.reads(cluster.topics[0]) == 1, 30, "the event is published")
         with psycopg.connect(database) as link:
             wait_until(
                 lambda: link.execute(STATUSES).fetchall() == [("succeeded",)],
                 30,
                 "the command is executed",
             )
-        assert "worker-1" not in scene.gone
-        assert json.loads(scene.run("status", "--json"))
-        assert scene.run("verify")
-        assert scene.run("purge", "--older-than-days", "1")
-        scene.stop_all()
+        assert "worker-1" not in cluster.unexpected_exits
+        assert json.loads(cluster.run("status", "--json"))
+        assert cluster.run("verify")
+        assert cluster.run("purge", "--older-than-days", "1")
+        cluster.stop_all()
 
 
 def test_ports_are_open_to_this_machine_only(services: dict[str, Service]) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from typing_extensions import override
 
 from outbox_worker.postgres import database as connections
-from tests.harness.scene import free_address
+from tests.harness.cluster import free_address
 from tests.harness.waiting import wait_until
 from tests.harness.workers import COMMAND, Worker, environment
 from tests.retention.scrape import longest_command, numbers_of_batches, scrape

@@ -1,8 +1,8 @@
 """`python -m tests.soak --minutes N [--seed S]`: rounds of random faults until the time is over.
 
-Each round draws a workload, a number of workers and some faults, and is judged
-with everything before it. All faults have their turn, in random order, before
-one comes again. The seed repeats what is drawn; interleavings are the machine's.
+Each round draws a workload, a number of workers and some faults, and then compares table
+and records of all rounds. All faults have their turn, in random order, before one is
+repeated. The seed repeats what is drawn; interleavings are the machine's.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tests.soak.faults import FAULTS
-from tests.soak.stage import Stage
+from tests.soak.soak_cluster import SoakCluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,16 +33,16 @@ def in_turn(rng: random.Random) -> Iterator[Fault]:
         yield from rng.sample(FAULTS, len(FAULTS))
 
 
-def play(stage: Stage, faults: list[Fault]) -> int:
+def run_round(soak: SoakCluster, faults: list[Fault]) -> int:
     """One round; returns how many events the table holds after it."""
-    stage.start_writing()
-    stage.man(stage.rng.randint(1, 4))
+    soak.start_writing()
+    soak.keep_workers(soak.rng.randint(1, 4))
     for fault in faults:
-        fault(stage)
-        stage.man(max(1, len(stage.scene.alive)))
-        stage.scene.await_more(50)
-    stage.stop_writing()
-    return stage.judge()
+        fault(soak)
+        soak.keep_workers(max(1, len(soak.cluster.alive)))
+        soak.cluster.await_more(50)
+    soak.stop_writing()
+    return soak.assert_delivered()
 
 
 @click.command()
@@ -58,14 +58,14 @@ def main(minutes: float, seed: int | None) -> None:
     until = time.monotonic() + 60 * minutes
     number = 0
     try:
-        with Stage(rng, folder) as stage:
+        with SoakCluster(rng, folder) as soak:
             while time.monotonic() < until:
                 number += 1
                 faults = [next(turns) for _ in range(rng.randint(1, 3))]
                 names = ", ".join(fault.__name__.replace("_", " ") for fault in faults)
                 click.echo(f"round {number}: {names} ... ", nl=False)
                 began = time.monotonic()
-                events = play(stage, faults)
+                events = run_round(soak, faults)
                 click.echo(f"{time.monotonic() - began:.0f} s, {events:,} events, all kept")
     except AssertionError as error:
         click.echo(

@@ -30,14 +30,14 @@ CALLS: Final = 20
 CALL_S: Final = 4 * FINISH_S
 
 
-def let_hang(stage: Coordinated, worker: Worker, calls: int, before: Usage) -> int:
+def let_hang(servers: Coordinated, worker: Worker, calls: int, before: Usage) -> int:
     """Have so many calls of the worker hang, or as many as end it; returns how many did."""
     so_far = hung(worker)
 
     def is_reached(number: int) -> bool:
         return hung(worker) - so_far >= number or not worker.alive
 
-    stage.bar_producers()
+    servers.bar_producers()
     for number in range(1, calls + 1):
         wait_until(partial(is_reached, number), CALL_S, f"call {number} hangs")
         if not worker.alive:
@@ -48,23 +48,23 @@ def let_hang(stage: Coordinated, worker: Worker, calls: int, before: Usage) -> i
     return calls
 
 
-def play(stage: Coordinated) -> None:
+def run_round(servers: Coordinated) -> None:
     """A worker after the other, until so many calls have hung; the last one goes on."""
-    scene, left = stage.scene, CALLS
+    cluster, left = servers.cluster, CALLS
     while left > 0:
-        worker = scene.worker(kafka_bootstrap_servers=stage.bootstrap)
-        scene.await_new(100)
+        worker = cluster.worker(kafka_bootstrap_servers=servers.bootstrap)
+        cluster.await_new(100)
         before = usage(worker)
         click.echo(f"a worker works: {before.threads} threads, {before.megabytes} MB")
-        left -= let_hang(stage, worker, min(left, MOST_LEFT + 1), before)
-        stage.let_in()
+        left -= let_hang(servers, worker, min(left, MOST_LEFT + 1), before)
+        servers.let_in()
         if not worker.alive:
             code = worker.process.returncode
             assert code == ANSWERLESS, f"exit code {code}"
             click.echo(f"it ended with code {code}")
-            scene.crew.remove(worker)
-    assert scene.alive, "it goes on where fewer hang"
-    scene.await_new(100)
+            cluster.started.remove(worker)
+    assert cluster.alive, "it goes on where fewer hang"
+    cluster.await_new(100)
 
 
 @click.command()
@@ -73,10 +73,10 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="outbox-hung-calls-"))
     with PostgresServer() as postgres, KafkaServer() as kafka:
         url = postgres.url(make_database(postgres))
-        with coordinated(kafka, url, folder) as stage:
-            with stage.scene.workload(pause_s=0.1):
-                play(stage)
-            stage.scene.prove()
+        with coordinated(kafka, url, folder) as servers:
+            with servers.cluster.workload(pause_s=0.1):
+                run_round(servers)
+            servers.cluster.assert_exactly_once()
     shutil.rmtree(folder)
     click.echo(f"{CALLS} calls hung, lost 0, duplicated 0, out of order 0")
 

@@ -1,7 +1,7 @@
-"""One test's stage: a database, topics, a group of workers, a subscriber, and the proof at the end.
+"""A database, topics, a group of workers, a subscriber, and the checks at the end of a test.
 
-Scenes share servers; each has its own database, topics and group, so that
-several may play at once.
+Clusters share servers; each has its own database, topics and group, so that
+several may run at once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import psycopg
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from tests.harness.checker import Row, Verdict, judge
+from tests.harness.delivery import Differences, Row, compare
 from tests.harness.subscriber import Subscriber
 from tests.harness.waiting import patient, wait_until
 from tests.harness.workers import COMMAND, ROOT, Worker, environment
@@ -47,11 +47,11 @@ COMMAND_S: Final = 60.0
 SHOWN_LINES: Final = 60
 
 
-class Scene:
-    """Everything that one scenario needs. A context manager: nothing outlives its block."""
+class Cluster:
+    """Everything that one test needs. A context manager: nothing outlives its block."""
 
     def __init__(self, url: str, bootstrap: str, folder: Path, **settings: str) -> None:
-        """Play on a migrated database; `settings` go to every worker (see `Worker`)."""
+        """Use a migrated database; `settings` go to every worker (see `Worker`)."""
         self.url = url
         self.bootstrap = bootstrap
         self.folder = folder
@@ -61,7 +61,7 @@ class Scene:
         )
         self.topics = [f"{self.name}.orders", f"{self.name}.notes"]
         self.topics_read = list(self.topics)
-        self.crew: list[Worker] = []
+        self.started: list[Worker] = []
         self.settings = {
             "database_url": url,
             "kafka_bootstrap_servers": bootstrap,
@@ -87,7 +87,7 @@ class Scene:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for worker in self.crew:
+        for worker in self.started:
             worker.end()
         self._listening.close()
 
@@ -113,9 +113,9 @@ class Scene:
     def listen_to(self, partitions: Mapping[str, int], **config: str) -> None:
         """Make further topics, and read them too, all from the beginning."""
         self.create_topics(partitions, **config)
-        self.listen_to_made(*partitions)
+        self.listen_to_existing(*partitions)
 
-    def listen_to_made(self, *topics: str) -> None:
+    def listen_to_existing(self, *topics: str) -> None:
         """Read these topics too, which somebody else made."""
         self.topics_read += topics
         self._listen(self.topics_read)
@@ -125,21 +125,21 @@ class Scene:
         self.subscriber = self._listening.enter_context(Subscriber(self.bootstrap, topics))
 
     def worker(self, **settings: str) -> Worker:
-        """Start a worker with the scene's settings and these."""
+        """Start a worker with the cluster's settings and these."""
         return self._start([COMMAND, "run"], settings)
 
-    def mortal(self, point: str, death: str = "KILL", nth: int = 3) -> Worker:
+    def worker_dying_at(self, point: str, death: str = "KILL", nth: int = 3) -> Worker:
         """Start a worker that dies, or freezes, at a point of its own (see `killpoints`)."""
         launcher = [sys.executable, "-m", "tests.harness.killpoints", death, point, str(nth)]
         return self._start([*launcher, "run"], {})
 
-    def spoiled(self, kind: str) -> Worker:
-        """Start a worker that can make no record of events of one type (see `spoiled`)."""
-        return self._start([sys.executable, "-m", "tests.harness.spoiled", kind, "run"], {})
+    def worker_failing_on(self, kind: str) -> Worker:
+        """Start a worker that can make no record of events of one type (see `failing_records`)."""
+        return self._start([sys.executable, "-m", "tests.harness.failing_records", kind, "run"], {})
 
-    def impatient(self, seconds: float, calls: int, **settings: str) -> Worker:
-        """Start a worker that leaves a few calls behind after a short time (see `impatient`)."""
-        launcher = [sys.executable, "-m", "tests.harness.impatient", str(seconds), str(calls)]
+    def worker_abandoning_calls(self, seconds: float, calls: int, **settings: str) -> Worker:
+        """Start a worker that abandons a few calls after a short time (see `short_timeouts`)."""
+        launcher = [sys.executable, "-m", "tests.harness.short_timeouts", str(seconds), str(calls)]
         return self._start([*launcher, "run"], settings)
 
     def run(self, *arguments: str) -> str:
@@ -159,24 +159,24 @@ class Scene:
         return done.stdout
 
     def move_to(self, url: str) -> None:
-        """Go on with another database; workers that are started from now on use it."""
+        """Use another database; workers that are started from now on connect to it."""
         self.url = self.settings["database_url"] = url
 
     def _start(self, arguments: Sequence[str], settings: Mapping[str, str]) -> Worker:
-        name = f"worker-{len(self.crew) + 1}"
+        name = f"worker-{len(self.started) + 1}"
         log = self.folder / f"{self.name}-{name}.log"
         worker = Worker(name, log, arguments, **{**self.settings, **settings})
-        self.crew.append(worker)
+        self.started.append(worker)
         return worker
 
     def workers(self, count: int, seconds: float = JOIN_S) -> list[Worker]:
         """Start some workers and wait until all that live share all shards."""
         started = [self.worker() for _ in range(count)]
-        self.await_whole(seconds=seconds)
+        self.await_shards(seconds=seconds)
         return started
 
     def workload(self, seed: int = 1, **more: Any) -> Workload:  # noqa: ANN401  see `Workload`
-        """Writers on this scene's database, to be entered by the caller."""
+        """Writers on this cluster's database, to be entered by the caller."""
         found = Workload(more.pop("url", self.url), self.topics, seed, **more)
         self._workloads.append(found)
         return found
@@ -184,23 +184,27 @@ class Scene:
     @property
     def alive(self) -> list[Worker]:
         """The workers whose processes are there."""
-        return [worker for worker in self.crew if worker.alive]
+        return [worker for worker in self.started if worker.alive]
 
     @property
-    def gone(self) -> dict[str, int]:
+    def unexpected_exits(self) -> dict[str, int]:
         """Exit codes of workers that ended in another way than by our signals."""
-        return {each.name: each.process.returncode for each in self.crew if not each.as_told}
+        return {
+            each.name: each.process.returncode for each in self.started if not each.ended_as_asked
+        }
 
-    def whole(self, workers: Iterable[Worker]) -> bool:
+    def share_all_shards(self, workers: Iterable[Worker]) -> bool:
         """Whether these workers share all shards, each with at least one of them."""
         shares = [worker.shards for worker in workers]
         owned = [shard for share in shares for shard in share]
         return all(shares) and len(owned) == len(SHARDS) and set(owned) == SHARDS
 
-    def await_whole(self, *workers: Worker, seconds: float = JOIN_S) -> None:
+    def await_shards(self, *workers: Worker, seconds: float = JOIN_S) -> None:
         """Wait until these (else all that live) share all shards, none being without one."""
         self._await(
-            lambda: self.whole(workers or self.alive), seconds, "the workers share all shards"
+            lambda: self.share_all_shards(workers or self.alive),
+            seconds,
+            "the workers share all shards",
         )
 
     def await_new(self, count: int) -> None:
@@ -213,10 +217,10 @@ class Scene:
         )
 
     def _await(self, fact: Callable[[], bool], seconds: float, what: str) -> None:
-        """Wait for what workers do; who could not start meanwhile is started again."""
+        """Wait for the workers; one that could not start is started again meanwhile."""
 
         def supervised() -> bool:
-            for worker in self.crew:
+            for worker in self.started:
                 worker.supervise()
             return fact()
 
@@ -232,7 +236,7 @@ class Scene:
         return 0 if found.error else len(found.partitions)
 
     def rows(self) -> dict[str, Row]:
-        """By event id, what the table holds: the truth."""
+        """The rows of the table, by event id."""
         with psycopg.connect(self.url, connect_timeout=CONNECT_S) as connection:
             return {row[1]: Row(*row) for row in connection.execute(READ_ROWS)}
 
@@ -250,20 +254,20 @@ class Scene:
         )
         return rows
 
-    def prove(
+    def assert_exactly_once(
         self, *, excused: Collection[str] = (), least: int = 500, serial: bool = True
     ) -> dict[str, Row]:
-        """End the scene well: all read, all shards served, workers end when told, promises kept.
+        """Stop the workers, and check that the subscriber has read every event once, in order.
 
-        `least` guards against a scene in which nothing happened. `serial`: see `judge`.
+        `least` guards against a test in which nothing happened. `serial`: see `compare`.
         Returns the table.
         """
         rows = self.await_caught_up()
-        self.await_whole()
+        self.await_shards()
         self.stop_all()
         wait_until(self.subscriber.at_the_end, SETTLE_S, "no transaction is open")
-        verdict = self.verdict(rows, excused, serial=serial)
-        assert verdict.kept, str(verdict)
+        differences = self.differences(rows, excused, serial=serial)
+        assert differences.empty, str(differences)
         for workload in self._workloads:
             workload.check()
             assert not excused or workload.ledger.committed <= rows.keys() | set(excused)
@@ -272,15 +276,15 @@ class Scene:
         assert len(rows) >= least, f"only {len(rows)} events were written"
         return rows
 
-    def verdict(
+    def differences(
         self, rows: Mapping[str, Row], excused: Collection[str] = (), *, serial: bool = True
-    ) -> Verdict:
-        """What has been read until now against the table."""
-        return judge(rows, tuple(self.subscriber.received), excused, serial=serial)
+    ) -> Differences:
+        """How the records read so far differ from the table."""
+        return compare(rows, tuple(self.subscriber.received), excused, serial=serial)
 
     def stop_all(self) -> None:
         """SIGTERM to every living worker at once; each ends with code 0, and none has before."""
-        assert not self.gone, f"gone without being told to: {self.gone}"
+        assert not self.unexpected_exits, f"ended by themselves: {self.unexpected_exits}"
         living = self.alive
         for worker in living:
             worker.terminate()
@@ -288,8 +292,8 @@ class Scene:
         assert set(codes.values()) <= {0}, codes
 
     def show_logs(self) -> None:
-        """Print the end of what each worker said, and of its stacks where it had to be aborted."""
-        for worker in self.crew:
+        """Print the last log lines of each worker, and its stacks if it had to be aborted."""
+        for worker in self.started:
             lines = worker.log.read_text(encoding="utf-8", errors="replace").splitlines()
             head = f"--- {worker.name} (pid {worker.process.pid}, exit {worker.process.poll()})"
             said = [line for line in lines if line.startswith("{")][-SHOWN_LINES:]
@@ -298,13 +302,13 @@ class Scene:
 
 
 @contextmanager
-def showing_logs(scene: Scene) -> Iterator[Scene]:
-    """The scene; at its end its workers' logs are printed, which pytest shows with a failure."""
+def showing_logs(cluster: Cluster) -> Iterator[Cluster]:
+    """The cluster; at its end its workers' logs are printed, which pytest shows with a failure."""
     try:
-        with scene:
-            yield scene
+        with cluster:
+            yield cluster
     finally:
-        scene.show_logs()
+        cluster.show_logs()
 
 
 def free_address() -> str:

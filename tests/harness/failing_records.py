@@ -1,6 +1,6 @@
 """Starts the worker so that of events of one type no record can be made.
 
-    python -m tests.harness.spoiled TYPE [arguments of outbox-worker]
+    python -m tests.harness.failing_records TYPE [arguments of outbox-worker]
 
 It stands for whatever may go wrong while one record is prepared. The product knows nothing
 of it: `headers_of` is another function here.

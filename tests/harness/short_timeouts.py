@@ -1,6 +1,6 @@
 """Starts the worker so that it soon leaves calls to Kafka behind, and not many of them.
 
-    python -m tests.harness.impatient SECONDS CALLS [arguments of outbox-worker]
+    python -m tests.harness.short_timeouts SECONDS CALLS [arguments of outbox-worker]
 
 A call that hangs does so for good, however long it is waited for; tests wait less. The product
 knows nothing of it: its two limits are others here.

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final, Self
 
 from outbox_worker.local.kafka import KafkaServer
 from outbox_worker.local.ports import HOST, free_port
+from tests.harness.cluster import Cluster
 from tests.harness.databases import make_database, through
 from tests.harness.proxy import Proxy
-from tests.harness.scene import Scene
 from tests.harness.streaming import StreamingPair
 from tests.harness.waiting import wait_until
 
@@ -27,11 +27,11 @@ CATCH_UP_S: Final = 90.0
 SETTLE_S: Final = 40.0
 
 
-class Stage:
-    """A broker and a pair of Postgres servers, both with proxies, and one scene on them.
+class SoakCluster:
+    """A broker and a pair of Postgres servers, both with proxies, and one cluster on them.
 
-    A context manager. Workers come and go; the scene's subscriber and the table
-    are judged as a whole after every round.
+    A context manager. Workers come and go; after every round the subscriber's records
+    are compared with the table as a whole.
     """
 
     def __init__(self, rng: random.Random, folder: Path) -> None:
@@ -54,7 +54,7 @@ class Stage:
         primary = (HOST, self.pair.primary.port)
         self.postgres_proxy = enter(Proxy(primary, self.rng.getrandbits(32)))
         url = self.pair.url(make_database(self.pair.primary))
-        self.scene = enter(Scene(url, self.kafka.bootstrap, self.folder))
+        self.cluster = enter(Cluster(url, self.kafka.bootstrap, self.folder))
         return self
 
     def __exit__(
@@ -67,7 +67,7 @@ class Stage:
 
     def start_writing(self) -> None:
         """Begin a workload of random size."""
-        workload = self.scene.workload(
+        workload = self.cluster.workload(
             self.rng.getrandbits(32),
             writers=self.rng.randint(1, 4),
             pause_s=self.rng.choice([0.0, 0.01, 0.03, 0.1]),
@@ -84,17 +84,17 @@ class Stage:
         if self.rng.random() < 0.4:
             settings["kafka_bootstrap_servers"] = f"{HOST}:{self.kafka_proxy.port}"
         if self.rng.random() < 0.4:
-            settings["database_url"] = through(self.scene.url, self.postgres_proxy.port)
-        return self.scene.worker(**settings)
+            settings["database_url"] = through(self.cluster.url, self.postgres_proxy.port)
+        return self.cluster.worker(**settings)
 
     @property
     def ready(self) -> list[Worker]:
         """Those that live and have started: before, Python itself answers a signal."""
-        return [worker for worker in self.scene.alive if worker.said("started")]
+        return [worker for worker in self.cluster.alive if worker.said("started")]
 
-    def man(self, count: int) -> None:
+    def keep_workers(self, count: int) -> None:
         """See that `count` workers live and share all shards."""
-        living = self.scene.alive
+        living = self.cluster.alive
         for worker in living[count:]:
             wait_until(partial(worker.said, "started"), CATCH_UP_S, "a worker has started")
             worker.terminate()
@@ -102,7 +102,7 @@ class Stage:
             assert worker.await_end() == 0
         for _ in range(count - len(living)):
             self.start_worker()
-        self.scene.await_whole(seconds=CATCH_UP_S)
+        self.cluster.await_shards(seconds=CATCH_UP_S)
 
     def fail_over(self) -> None:
         """The standby takes over, for those behind the proxy too."""
@@ -114,19 +114,19 @@ class Stage:
         written: set[str] = set()
         for workload in self._writing:
             written |= workload.ledger.committed | workload.ledger.unknown
-        self.excused |= written - self.scene.rows().keys()
+        self.excused |= written - self.cluster.rows().keys()
 
     def pause(self, shortest: float, longest: float) -> None:
         """Let things go on for a random time, in seconds."""
         threading.Event().wait(self.rng.uniform(shortest, longest))
 
-    def judge(self) -> int:
+    def assert_delivered(self) -> int:
         """All that is committed has been read, once and in order; returns how many events."""
-        scene = self.scene
-        rows = scene.await_caught_up(CATCH_UP_S)
-        scene.await_whole(seconds=CATCH_UP_S)
-        wait_until(scene.subscriber.at_the_end, SETTLE_S, "no transaction is open")
-        verdict = scene.verdict(rows, self.excused)
-        assert verdict.kept, str(verdict)
-        assert not scene.gone, f"gone without being told to: {scene.gone}"
+        cluster = self.cluster
+        rows = cluster.await_caught_up(CATCH_UP_S)
+        cluster.await_shards(seconds=CATCH_UP_S)
+        wait_until(cluster.subscriber.at_the_end, SETTLE_S, "no transaction is open")
+        differences = cluster.differences(rows, self.excused)
+        assert differences.empty, str(differences)
+        assert not cluster.unexpected_exits, f"ended by themselves: {cluster.unexpected_exits}"
         return len(rows)

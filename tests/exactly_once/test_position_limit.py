@@ -9,8 +9,8 @@ import pytest
 from psycopg import sql
 
 from outbox_worker.local.postgres import PostgresServer
+from tests.harness.cluster import Cluster, showing_logs
 from tests.harness.databases import make_database
-from tests.harness.scene import Scene, showing_logs
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -30,50 +30,50 @@ ROLL_BACK: Final = sql.SQL("ROLLBACK PREPARED {}")
 
 
 @pytest.fixture
-def crowded(kafka_bootstrap_servers: str, tmp_path: Path) -> Iterator[Scene]:
-    """A scene on a server that takes thousands of prepared transactions."""
+def crowded(kafka_bootstrap_servers: str, tmp_path: Path) -> Iterator[Cluster]:
+    """A cluster on a server that takes thousands of prepared transactions."""
     with PostgresServer(settings={"max_prepared_transactions": str(CROWD + 100)}) as server:
         url = server.url(make_database(server))
-        with showing_logs(Scene(url, kafka_bootstrap_servers, tmp_path)) as scene:
-            yield scene
+        with showing_logs(Cluster(url, kafka_bootstrap_servers, tmp_path)) as cluster:
+            yield cluster
 
 
-def write_crowd(scene: Scene) -> None:
+def write_crowd(cluster: Cluster) -> None:
     """Leave transactions in progress, with committed ones between them at uneven distances."""
-    with psycopg.connect(scene.url, autocommit=True) as connection, connection.pipeline():
+    with psycopg.connect(cluster.url, autocommit=True) as connection, connection.pipeline():
         for n in range(CROWD):
             connection.execute("BEGIN")
-            write(connection, scene, f"open-{n}")
+            write(connection, cluster, f"open-{n}")
             connection.execute(PREPARE.format(f"t{n}"))
             # A pipeline is one transaction where nothing else is said.
             for _ in range(n * n % 4):
                 connection.execute("BEGIN")
-                write(connection, scene, f"done-{n % 40}")
+                write(connection, cluster, f"done-{n % 40}")
                 connection.execute("COMMIT")
 
 
-def write(connection: psycopg.Connection[tuple[object, ...]], scene: Scene, key: str) -> None:
+def write(connection: psycopg.Connection[tuple[object, ...]], cluster: Cluster, key: str) -> None:
     """Insert one event."""
-    connection.execute(INSERT, {"topic": scene.topics[0], "key": key, "payload": b"{}"})
+    connection.execute(INSERT, {"topic": cluster.topics[0], "key": key, "payload": b"{}"})
 
 
-def end_crowd(scene: Scene) -> None:
+def end_crowd(cluster: Cluster) -> None:
     """Commit two of three, in another order than they began; roll back the third."""
-    with psycopg.connect(scene.url, autocommit=True) as connection, connection.pipeline():
+    with psycopg.connect(cluster.url, autocommit=True) as connection, connection.pipeline():
         for n in sorted(range(CROWD), key=lambda n: n * 7919 % CROWD):
             connection.execute((ROLL_BACK if n % 3 == 0 else COMMIT).format(f"t{n}"))
 
 
-def test_two_thousand_transactions_in_progress_fit_or_are_waited_out(crowded: Scene) -> None:
-    scene = crowded
-    workers = scene.workers(2)
-    write_crowd(scene)
-    rows = scene.rows()
+def test_two_thousand_transactions_in_progress_fit_or_are_waited_out(crowded: Cluster) -> None:
+    cluster = crowded
+    workers = cluster.workers(2)
+    write_crowd(cluster)
+    rows = cluster.rows()
 
     def settled() -> bool:
         waits = any(worker.said("too_many_transactions_in_progress") for worker in workers)
-        return waits or scene.subscriber.has_all(rows)
+        return waits or cluster.subscriber.has_all(rows)
 
     wait_until(settled, 30, "what is committed is read, or the worker says what it waits for")
-    end_crowd(scene)
-    scene.prove(least=len(rows) + CROWD // 2)
+    end_crowd(cluster)
+    cluster.assert_exactly_once(least=len(rows) + CROWD // 2)

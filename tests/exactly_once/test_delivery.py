@@ -1,4 +1,4 @@
-"""The judge of all these tests notices each way in which a promise can be broken."""
+"""`compare`, on which all these tests rely, notices each kind of fault in the delivery."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.harness.checker import Row, Verdict, judge, longest_gaps
 from tests.harness.control import ROUND_S, Round
+from tests.harness.delivery import Differences, Row, compare, longest_gaps
 from tests.harness.subscriber import Received
 
 HISTORY = [("a", "k", 1), ("b", "k", 2), ("c", "m", 1), ("d", None, 1)]
@@ -35,39 +35,39 @@ def received() -> list[Received]:
 
 
 def test_all_promises_kept(rows: dict[str, Row], received: list[Received]) -> None:
-    assert judge(rows, received).kept
+    assert compare(rows, received).empty
 
 
 def test_a_lost_event_is_noticed(rows: dict[str, Row], received: list[Received]) -> None:
-    assert judge(rows, received[1:]) == Verdict(("a",), (), (), (), ())
+    assert compare(rows, received[1:]) == Differences(("a",), (), (), (), ())
 
 
 def test_an_event_read_twice_is_noticed(rows: dict[str, Row], received: list[Received]) -> None:
     again = replace(received[3], offset=9)
-    assert judge(rows, [*received, again]) == Verdict((), ("d",), (), (), ())
+    assert compare(rows, [*received, again]) == Differences((), ("d",), (), (), ())
 
 
 def test_an_event_that_was_rolled_back_is_noticed(
     rows: dict[str, Row], received: list[Received]
 ) -> None:
     ghost = replace(received[3], event_id="ghost", offset=9)
-    assert judge(rows, [*received, ghost]) == Verdict((), (), ("ghost",), (), ())
-    assert judge(rows, [*received, ghost], excused={"ghost"}).kept
+    assert compare(rows, [*received, ghost]) == Differences((), (), ("ghost",), (), ())
+    assert compare(rows, [*received, ghost], excused={"ghost"}).empty
 
 
 def test_a_changed_payload_is_noticed(rows: dict[str, Row], received: list[Received]) -> None:
     received[0] = replace(received[0], value=b"{}")
-    assert judge(rows, received).changed == ("a",)
+    assert compare(rows, received).changed == ("a",)
 
 
 def test_events_of_a_key_in_the_wrong_order_are_noticed(
     rows: dict[str, Row], received: list[Received]
 ) -> None:
     received[0], received[1] = replace(received[0], offset=1), replace(received[1], offset=0)
-    verdict = judge(rows, received)
-    assert len(verdict.out_of_order) == 1
-    assert not verdict.kept
-    assert "out of order: 1" in str(verdict)
+    differences = compare(rows, received)
+    assert len(differences.out_of_order) == 1
+    assert not differences.empty
+    assert "out of order: 1" in str(differences)
 
 
 def test_a_counter_that_does_not_rise_is_noticed(
@@ -80,7 +80,7 @@ def test_a_counter_that_does_not_rise_is_noticed(
     )
     received[0] = replace(received[0], value=payload(2))
     received[1] = replace(received[1], value=payload(1))
-    assert len(judge(rows, received).out_of_order) == 1
+    assert len(compare(rows, received).out_of_order) == 1
 
 
 @pytest.mark.parametrize(
@@ -93,12 +93,12 @@ def test_what_was_not_written_one_after_the_other_may_come_in_any_order(
 ) -> None:
     rows["b"] = replace(rows["b"], xid=xid, horizon=horizon)
     received[0], received[1] = replace(received[0], offset=1), replace(received[1], offset=0)
-    assert len(judge(rows, received, serial=False).out_of_order) == faults
+    assert len(compare(rows, received, serial=False).out_of_order) == faults
 
 
 def test_a_key_in_two_partitions_is_noticed(rows: dict[str, Row], received: list[Received]) -> None:
     received[1] = replace(received[1], partition=1)
-    assert judge(rows, received).out_of_order == ("t/k: in several partitions",)
+    assert compare(rows, received).out_of_order == ("t/k: in several partitions",)
 
 
 def test_the_longest_gap_is_counted_from_the_beginning_and_to_the_end(

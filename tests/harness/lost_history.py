@@ -4,36 +4,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.harness.scene import free_address
+from tests.harness.cluster import free_address
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
-    from tests.harness.scene import Scene
+    from tests.harness.cluster import Cluster
     from tests.harness.workers import Worker
 
 REFUSE_S = 20.0
 
 
-def refusing_worker(scene: Scene) -> Worker:
+def refusing_worker(cluster: Cluster) -> Worker:
     """Start a worker and see that it refuses: alive, not ready, publishing nothing, loudly."""
-    wait_until(scene.subscriber.at_the_end, REFUSE_S, "no transaction is open")
-    before = len(scene.subscriber.received)
-    worker = scene.worker(http_address=free_address())
+    wait_until(cluster.subscriber.at_the_end, REFUSE_S, "no transaction is open")
+    before = len(cluster.subscriber.received)
+    worker = cluster.worker(http_address=free_address())
     wait_until(lambda: worker.said("history_lost"), REFUSE_S, "the worker refuses")
     (line,) = [each for each in worker.lines() if each.get("event") == "history_lost"]
     assert line["level"] == "error"
     assert "outbox-worker rebase" in line["way_out"]
     wait_until(lambda: worker.ready()[0] == 503, REFUSE_S, "/readyz says that it is not ready")
-    wait_until(scene.subscriber.at_the_end, REFUSE_S, "no transaction is open")
-    assert len(scene.subscriber.received) == before, "a worker that refused has published"
+    wait_until(cluster.subscriber.at_the_end, REFUSE_S, "no transaction is open")
+    assert len(cluster.subscriber.received) == before, "a worker that refused has published"
     assert worker.alive
     return worker
 
 
-def rebase(scene: Scene, worker: Worker) -> None:
+def rebase(cluster: Cluster, worker: Worker) -> None:
     """Look at the plan, carry it out, and see that the worker that refused goes on by itself."""
-    scene.run("rebase")
+    cluster.run("rebase")
     assert not worker.said("history_mended")
-    scene.run("rebase", "--execute")
+    cluster.run("rebase", "--execute")
     wait_until(lambda: worker.said("history_mended"), REFUSE_S, "the worker goes on by itself")
     wait_until(lambda: worker.ready()[0] == 200, REFUSE_S, "/readyz says that it is ready")

@@ -1,4 +1,4 @@
-"""What the table says was committed against what a subscriber read: the three promises."""
+"""Compares the committed rows of the table with the records that a subscriber read."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What is wrong; all empty where the promises were kept."""
+class Differences:
+    """Events that were not delivered once, unchanged and in order."""
 
     lost: tuple[str, ...]
     duplicated: tuple[str, ...]
@@ -44,7 +44,7 @@ class Verdict:
     out_of_order: tuple[str, ...]
 
     @property
-    def kept(self) -> bool:
+    def empty(self) -> bool:
         """Whether every promise was kept."""
         return not (
             self.lost or self.duplicated or self.invented or self.changed or self.out_of_order
@@ -66,13 +66,13 @@ class Verdict:
         )
 
 
-def judge(
+def compare(
     rows: Mapping[str, Row],
     received: Sequence[Received],
     excused: Collection[str] = (),
     *,
     serial: bool = True,
-) -> Verdict:
+) -> Differences:
     """Compare `rows` by event id (the truth) with all that was read.
 
     `excused` are ids that the table lost after they were published (a fail-over
@@ -84,7 +84,7 @@ def judge(
     known = [record for record in received if record.event_id in rows]
     times = Counter(record.event_id for record in known)
     others = {record.event_id for record in received} - rows.keys()
-    return Verdict(
+    return Differences(
         lost=tuple(sorted(rows.keys() - times.keys())),
         duplicated=tuple(event_id for event_id, count in times.items() if count > 1),
         invented=tuple(sorted(others - set(excused))),
