@@ -43,7 +43,7 @@ format: $(INSTALLED) ## bring the code into the form that `make check` wants
 	@$(RUN) -m ruff format
 
 contracts: $(INSTALLED) ## write the schemas of the events, which only widen, to contracts/
-	@$(RUN) -m outbox_school.contracts
+	@$(VENV)/bin/outbox-worker contracts contracts
 
 bench: $(INSTALLED) ## measure everything (QUICK=1: smaller; AGAINST="<commit> ...": in turn with those)
 	@$(RUN) -m bench $(if $(QUICK),--quick) $(AGAINST:%=--against %)

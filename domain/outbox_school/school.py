@@ -25,6 +25,7 @@ from outbox_worker.application import Application, CommandType
 
 school: Final = Application(
     "school",
+    title="Events of classes, students and batches",
     sql=sql,
     topic_prefix=events.TOPIC_PREFIX,
     commands=(

@@ -79,6 +79,8 @@ class Application:
 
     name: str
     """Of small letters, digits and `_`: its migrations are noted under it, so that it stays."""
+    title: str = ""
+    """What its events are about, for the head of their contracts."""
     sql: Statements | None = None
     """Its SQL files; `outbox-worker migrate` applies their migrations after the engine's."""
     topic_prefix: str = ""

@@ -28,7 +28,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "verify": "Compare the table with the topics: lost, duplicated, out of order.",
     "rebase": "Find out by event id what is published, and set new positions.",
     "tail": "Print the events of a topic as they come.",
-    "demo": "Start servers, submit commands, show what subscribers get.",
+    "contracts": "Write JSON Schemas and AsyncAPI of the application's events.",
+    "demo": "Start servers, play a story, show what subscribers get.",
 }
 """By name the line of `--help`. Each command is `command` in the module of its name."""
 

@@ -30,6 +30,8 @@ def listed(*arguments: str, **settings: str) -> set[str]:
     [
         ("migrate", DATABASE | {"APPLICATION"}),
         ("purge", DATABASE | {"APPLICATION"}),
+        ("contracts", {"APPLICATION"}),
+        ("demo", {"APPLICATION"}),
         ("status", DATABASE | GROUP),
         ("verify", DATABASE | KAFKA | GROUP),
         ("rebase", DATABASE | KAFKA | GROUP),

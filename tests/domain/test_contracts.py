@@ -6,7 +6,6 @@ import copy
 import json
 import re
 import subprocess
-import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,8 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from outbox_school import events
-from outbox_school.contracts.__main__ import main
-from outbox_school.contracts.export import (
+from outbox_school.school import school
+from outbox_worker.application import Event
+from outbox_worker.contracts.export import (
     TOPICS,
     NarrowedError,
     as_text,
@@ -25,12 +25,11 @@ from outbox_school.contracts.export import (
     export,
     read,
 )
-from outbox_school.school import school
-from outbox_worker.application import Event
 from tests.domain import schemas
 from tests.domain.samples import samples
 from tests.domain.schemas import CONTRACTS, asyncapi_validator, violations
-from tests.project.tree import ROOT, clean_environment
+from tests.harness.workers import COMMAND, environment
+from tests.project.tree import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,13 +81,13 @@ def test_names_are_snake_case_and_the_key_is_a_field_that_is_always_there(
 
 def test_the_committed_contracts_are_those_of_the_code() -> None:
     committed = {path.name: path.read_text(encoding="utf-8") for path in CONTRACTS.iterdir()}
-    made = {name: as_text(schema) for name, schema in contracts().items()}
+    made = {name: as_text(schema) for name, schema in contracts(school).items()}
     assert committed == made, "run `make contracts`, and commit what it wrote"
 
 
-@pytest.mark.parametrize("name", sorted(contracts()))
+@pytest.mark.parametrize("name", sorted(contracts(school)))
 def test_readers_ignore_what_they_do_not_know(name: str) -> None:
-    assert '"additionalProperties": false' not in as_text(contracts()[name])
+    assert '"additionalProperties": false' not in as_text(contracts(school)[name])
 
 
 @pytest.mark.parametrize("model", EVENTS, ids=TYPES)
@@ -133,7 +132,7 @@ def test_times_are_told_in_utc() -> None:
 
 
 def test_the_topics_are_a_valid_asyncapi_document() -> None:
-    document = contracts()[TOPICS]
+    document = contracts(school)[TOPICS]
     assert [each.message for each in asyncapi_validator().iter_errors(document)] == []
     spoiled = copy.deepcopy(document)
     spoiled["operations"][f"send {TYPES[0]}"]["action"] = "shout"
@@ -151,9 +150,9 @@ def references(value: object) -> Iterator[str]:
             yield from references(inner)
 
 
-@pytest.mark.parametrize("name", sorted(contracts()))
+@pytest.mark.parametrize("name", sorted(contracts(school)))
 def test_every_reference_leads_somewhere(name: str) -> None:
-    made = contracts()
+    made = contracts(school)
     for reference in references(made[name]):
         file, _, pointer = reference.partition("#")
         target: Any = made[file.removeprefix("./") or name]
@@ -164,7 +163,7 @@ def test_every_reference_leads_somewhere(name: str) -> None:
 
 @pytest.mark.parametrize("kind", TYPES)
 def test_a_subscriber_finds_topic_key_headers_and_payload(kind: str) -> None:
-    document = contracts()[TOPICS]
+    document = contracts(school)[TOPICS]
     assert document["channels"][kind]["address"] == f"huleedu.{kind}"
     message = document["components"]["messages"][kind]
     assert message["payload"] == {"$ref": f"./{kind}.json"}
@@ -177,10 +176,10 @@ def test_a_subscriber_finds_topic_key_headers_and_payload(kind: str) -> None:
 
 def test_the_export_writes_what_is_missing_and_then_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "contracts"
-    assert {path.name for path in export(folder)} == set(contracts())
-    assert export(folder) == []
+    assert {path.name for path in export(school, folder)} == set(contracts(school))
+    assert export(school, folder) == []
     (folder / f"{TYPES[0]}.json").unlink()
-    assert export(folder) == [folder / f"{TYPES[0]}.json"]
+    assert export(school, folder) == [folder / f"{TYPES[0]}.json"]
 
 
 def promise_more(folder: Path) -> None:
@@ -192,52 +191,63 @@ def promise_more(folder: Path) -> None:
 
 
 def test_the_export_refuses_to_break_a_promise_and_writes_nothing(tmp_path: Path) -> None:
-    export(tmp_path)
+    export(school, tmp_path)
     promise_more(tmp_path)
     (tmp_path / "class.deleted.v1.json").unlink()
     before = read(tmp_path)
     with pytest.raises(NarrowedError) as raised:
-        export(tmp_path)
+        export(school, tmp_path)
     assert "class.created.v1.json: $.colour: is gone" in str(raised.value)
     assert ".v2" in str(raised.value)
     assert read(tmp_path) == before
 
 
 def test_an_event_that_is_gone_is_a_broken_promise() -> None:
-    old = {"class.merged.v1.json": {}, **contracts()}
-    assert broken_promises(old, contracts()) == ["class.merged.v1.json: the event is gone"]
+    old = {"class.merged.v1.json": {}, **contracts(school)}
+    assert broken_promises(old, contracts(school)) == ["class.merged.v1.json: the event is gone"]
 
 
 def test_a_topic_that_moved_is_a_broken_promise() -> None:
-    old = copy.deepcopy(contracts())
+    old = copy.deepcopy(contracts(school))
     old[TOPICS]["channels"]["class.merged.v1"] = {"address": "x"}
     old[TOPICS]["channels"]["class.created.v1"]["address"] = "x"
     message = old[TOPICS]["components"]["messages"]["class.updated.v1"]
     message["bindings"]["kafka"]["key"]["type"] = "integer"
-    lost = broken_promises(old, contracts())
+    lost = broken_promises(old, contracts(school))
     assert len(lost) == 3
     assert "asyncapi.json: class.created.v1: the topic is now huleedu.class.created.v1" in lost
 
 
-def test_the_command_says_what_it_wrote_or_what_would_break(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main([str(tmp_path)]) == 0
-    assert capsys.readouterr().out.count("wrote ") == len(contracts())
-    promise_more(tmp_path)
-    assert main([str(tmp_path)]) == 1
-    assert "colour: is gone" in capsys.readouterr().err
-    assert main(["--help"]) == main(["a", "b"]) == 2
-    assert "usage: " in capsys.readouterr().err
-
-
-def test_the_documented_command_finds_nothing_to_do() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "outbox_school.contracts"],
-        cwd=ROOT,
-        env=clean_environment(),
-        check=True,
+def run_contracts(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [COMMAND, "contracts", str(folder)],
+        env=environment(settings) | {"PYTHONPATH": str(ROOT)},
+        check=False,
         capture_output=True,
         text=True,
     )
-    assert done.stdout == ""
+
+
+def test_the_command_says_what_it_wrote_or_what_would_break(tmp_path: Path) -> None:
+    done = run_contracts(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("wrote ") == len(contracts(school))
+    promise_more(tmp_path)
+    refused = run_contracts(tmp_path)
+    assert refused.returncode == 1
+    assert "colour: is gone" in refused.stderr
+    assert ".v2" in refused.stderr
+
+
+def test_the_committed_contracts_leave_the_command_nothing_to_do() -> None:
+    done = run_contracts(ROOT / "contracts")
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_another_application_has_contracts_of_its_own(tmp_path: Path) -> None:
+    done = run_contracts(tmp_path, application="tests.cli.altering:application")
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"command.rejected.v1.json", TOPICS}
+    document = schemas.load(tmp_path / TOPICS)
+    assert document["info"]["title"] == "Events of altering"
+    assert document["channels"]["command.rejected.v1"]["address"] == "command.rejected.v1"

@@ -4,36 +4,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from outbox_school.events import TOPIC_PREFIX
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from outbox_school.contracts.widening import Schema
-    from outbox_worker.application import Event
+    from outbox_worker.application import Application, Event
+    from outbox_worker.contracts.widening import Schema
 
 BINDING: Final = "0.5.0"
 """The version of AsyncAPI's Kafka bindings."""
 
 
-def asyncapi(events: Iterable[type[Event]]) -> Schema:
+def asyncapi(application: Application) -> Schema:
     """The document; each payload refers to the schema in the file beside it."""
-    models = {model.TYPE: model for model in events}
+    models = {model.TYPE: model for model in application.all_events}
+    prefix = application.topic_prefix
+    place = f"here it is the usual one, {prefix}" if prefix else "here there is none"
     return {
         "asyncapi": "3.0.0",
         "info": {
-            "title": "Events of classes, students and batches",
+            "title": application.title or f"Events of {application.name}",
             "version": "1.0.0",
             "description": (
                 "A topic for each event type. Records with one key are in order, each is there "
                 "once for readers of committed records. Within a version fields are only added: "
                 "ignore those that you do not know. The prefix of the topics is a setting "
-                f"(OUTBOX_TOPIC_PREFIX); here it is the usual one, {TOPIC_PREFIX}"
+                f"(OUTBOX_TOPIC_PREFIX); {place}"
             ),
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/json",
-        "channels": {kind: _channel(kind) for kind in models},
+        "channels": {kind: _channel(prefix, kind) for kind in models},
         "operations": {f"send {kind}": _operation(kind) for kind in models},
         "components": {
             "messages": {kind: _message(model) for kind, model in models.items()},
@@ -60,11 +58,11 @@ def _key(document: Schema, kind: str) -> object:
     return document["components"]["messages"][kind]["bindings"]["kafka"]["key"]
 
 
-def _channel(kind: str) -> Schema:
+def _channel(prefix: str, kind: str) -> Schema:
     return {
-        "address": f"{TOPIC_PREFIX}{kind}",
+        "address": f"{prefix}{kind}",
         "messages": {kind: {"$ref": f"#/components/messages/{kind}"}},
-        "bindings": {"kafka": {"topic": f"{TOPIC_PREFIX}{kind}", "bindingVersion": BINDING}},
+        "bindings": {"kafka": {"topic": f"{prefix}{kind}", "bindingVersion": BINDING}},
     }
 
 

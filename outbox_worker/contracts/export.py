@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 from pydantic.json_schema import GenerateJsonSchema
 from typing_extensions import override
 
-from outbox_school.contracts.topics import asyncapi, moved
-from outbox_school.contracts.widening import narrowings
-from outbox_school.school import school
+from outbox_worker.contracts.topics import asyncapi, moved
+from outbox_worker.contracts.widening import narrowings
+from outbox_worker.errors import WorkFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue
     from pydantic_core.core_schema import WithDefaultSchema
 
-    from outbox_school.contracts.widening import Schema
-    from outbox_worker.application import Event
+    from outbox_worker.application import Application, Event
+    from outbox_worker.contracts.widening import Schema
 
 TOPICS: Final = "asyncapi.json"
 
 
-class NarrowedError(Exception):
+class NarrowedError(WorkFailedError):
     """What was promised to readers would no longer hold; says what, and the way out."""
 
     def __init__(self, broken: list[str]) -> None:
         """Name every promise that would be broken."""
-        lines = "\n".join(f"  {each}" for each in broken)
+        lines = "".join(f"\n  {each}" for each in broken)
         super().__init__(
-            f"Readers rely on what these would take away:\n{lines}\n"
-            "  way out: leave the version as it is, and make another event type (.v2) beside it"
+            f"Readers rely on what these would take away:{lines}",
+            "Leave the version as it is, and make another event type (.v2) beside it",
         )
 
 
@@ -63,19 +63,19 @@ def _without_null(field: Schema) -> Schema:
     return {**{name: value for name, value in field.items() if name != "anyOf"}, **only}
 
 
-def contracts() -> dict[str, Schema]:
-    """Every file of `contracts/`, by its name."""
-    schemas = {f"{model.TYPE}.json": schema_of(model) for model in school.all_events}
-    return {**schemas, TOPICS: asyncapi(school.all_events)}
+def contracts(application: Application) -> dict[str, Schema]:
+    """The contracts of the application's events, by the name of the file."""
+    schemas = {f"{model.TYPE}.json": schema_of(model) for model in application.all_events}
+    return {**schemas, TOPICS: asyncapi(application)}
 
 
-def export(folder: Path) -> list[Path]:
+def export(application: Application, folder: Path) -> list[Path]:
     """Bring the folder up to date; returns the files that it wrote.
 
     Raises `NarrowedError` and writes nothing where a schema that is there would be
     narrowed, or its event is gone.
     """
-    made = contracts()
+    made = contracts(application)
     if broken := broken_promises(read(folder), made):
         raise NarrowedError(broken)
     folder.mkdir(parents=True, exist_ok=True)
