@@ -1,6 +1,6 @@
 """What the Markdown files hold: fenced blocks, names in code, links.
 
-How a block of README.md is marked decides what becomes of it:
+How a block of README.md, and of docs/your-own-events.md, is marked decides what becomes of it:
 
 - `sh`          run by bash in a fresh copy of the project, as after `git clone`;
 - `sh servers`  the same, with the installed command in the PATH, a migrated database in

@@ -1,4 +1,4 @@
-"""The commands of README.md do what it says they do (marks: see `documents`)."""
+"""The commands of a newcomer's pages do what these say they do (marks: see `documents`)."""
 
 from __future__ import annotations
 
@@ -7,16 +7,26 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import psycopg
 import pytest
 
+from tests.harness.databases import make_database
 from tests.harness.waiting import patient
 from tests.project.documents import Block, blocks
 from tests.project.tree import ROOT, clean_environment, copy
 
-README = blocks((ROOT / "README.md").read_text(encoding="utf-8"))
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from outbox_worker.local.postgres import PostgresServer
+
+PAGES = {
+    name: blocks((ROOT / name).read_text(encoding="utf-8"))
+    for name in ("README.md", "docs/your-own-events.md")
+}
+BLOCKS = [(page, block) for page, each in PAGES.items() for block in each]
 # The first `make` sets up an environment over the network.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(patient(600))]
 
@@ -26,6 +36,7 @@ class Servers(TypedDict):
 
     OUTBOX_DATABASE_URL: str
     OUTBOX_KAFKA_BOOTSTRAP_SERVERS: str
+    OUTBOX_GROUP: str
 
 
 @pytest.fixture(scope="module")
@@ -35,20 +46,24 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def servers(migrated_database_url: str, kafka_bootstrap_servers: str) -> Servers:
-    """What the page tells its reader to set."""
+def servers(postgres: PostgresServer, kafka_bootstrap_servers: str) -> Mapping[str, Servers]:
+    """By page what it tells its reader to set; each has a database, and a group, of its own."""
     return {
-        "OUTBOX_DATABASE_URL": migrated_database_url,
-        "OUTBOX_KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap_servers,
+        page: {
+            "OUTBOX_DATABASE_URL": postgres.url(make_database(postgres)),
+            "OUTBOX_KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap_servers,
+            "OUTBOX_GROUP": f"outbox-worker-{number}",
+        }
+        for number, page in enumerate(PAGES)
     }
 
 
 @pytest.fixture
-def reader(block: Block, request: pytest.FixtureRequest) -> dict[str, str]:
+def reader(page: str, block: Block, request: pytest.FixtureRequest) -> dict[str, str]:
     """The environment of the person who follows the page."""
     if not block.wants_servers:
         return clean_environment()
-    ours: Servers = request.getfixturevalue("servers")
+    ours: Servers = request.getfixturevalue("servers")[page]
     installed = Path(sys.executable).parent
     return clean_environment(**ours) | {"PATH": f"{installed}{os.pathsep}{os.environ['PATH']}"}
 
@@ -83,11 +98,14 @@ def run(command: list[str], folder: Path, environment: dict[str, str], log: Path
 
 
 @pytest.mark.parametrize(
-    "block",
-    [block for block in README if block.runs],
-    ids=lambda block: f"line {block.line}: {block.language}",
+    ("page", "block"),
+    [
+        pytest.param(page, block, id=f"{page}, line {block.line}: {block.language}")
+        for page, block in BLOCKS
+        if block.runs
+    ],
 )
-def test_block_of_the_readme_works(
+def test_block_of_the_page_works(
     block: Block, clone: Path, reader: dict[str, str], tmp_path: Path
 ) -> None:
     log = tmp_path / "output"
@@ -104,7 +122,7 @@ def test_block_of_the_readme_works(
 
 
 def test_blocks_that_are_only_shown_are_at_least_scripts() -> None:
-    shown = [block for block in README if block.language == "sh" and not block.runs]
+    shown = [block for _, block in BLOCKS if block.language == "sh" and not block.runs]
     wrong = {
         block.line
         for block in shown

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -11,7 +9,8 @@ import pytest
 
 import outbox_worker
 from tests.harness.waiting import patient
-from tests.project.tree import INSTALLED, PRODUCT, ROOT, clean_environment, copy, files
+from tests.project.tree import INSTALLED, PRODUCT, ROOT, files
+from tests.project.wheels import build_wheel, install, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,41 +19,15 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(patient(600))]
 
 
-def run(*command: str | Path) -> str:
-    """The standard output of a command that succeeds."""
-    done = subprocess.run(
-        list(map(str, command)),
-        check=False,
-        capture_output=True,
-        text=True,
-        env=clean_environment(),
-        cwd="/",
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A wheel built from a fresh copy of the project, with the pinned build tool."""
-    source = copy(tmp_path_factory.mktemp("source"))
-    target = tmp_path_factory.mktemp("wheel")
-    run(
-        *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"),
-        *("--wheel-dir", target, source),
-    )
-    (built,) = target.glob("*.whl")
-    return built
+    return build_wheel(tmp_path_factory.mktemp("build"))
 
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `bin` of an environment with the wheel and what the wheel asks for, nothing else."""
-    place = tmp_path_factory.mktemp("environment")
-    run(sys.executable, "-m", "venv", place)
-    pip = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-    run(place / "bin" / "python", *pip, "-c", ROOT / "constraints.txt", wheel)
-    return place / "bin"
+    return install(wheel, tmp_path_factory.mktemp("environment"))
 
 
 def test_wheel_holds_every_module_statement_and_marker(wheel: Path) -> None:
