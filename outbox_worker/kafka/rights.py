@@ -30,6 +30,9 @@ STRANGERS: Final = frozenset(
 )
 """By these Kafka says that it does not know us, or we that we do not know it."""
 
+RESERVED: Final = "__"
+"""How the names of Kafka's own topics begin."""
+
 SOMEHOW: Final = (
     "Check OUTBOX_KAFKA_BOOTSTRAP_SERVERS, the security properties and this user's rights"
 )
@@ -41,7 +44,16 @@ def on_topic(topic: str, *operations: str) -> str:
 
 
 def to_publish(topic: str) -> str:
-    """The way out where the worker may not publish to a topic."""
+    """The way out where the worker may not publish to a topic.
+
+    No right is to be granted on Kafka's own topics: who may write to `__consumer_offsets` may
+    move the positions of every group.
+    """
+    if topic.startswith(RESERVED):
+        return (
+            f"Kafka keeps topics that begin with {RESERVED} for itself: grant nothing. Let the "
+            "owner of the schema change the topic of the event, or delete it"
+        )
     return _granted(on_topic(topic, "Describe", "Write"))
 
 

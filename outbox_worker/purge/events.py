@@ -128,12 +128,16 @@ class _Purging:
     def old_keys(self) -> Iterator[int]:
         """Chunks of old idempotency keys: they hang on no position."""
         before = self._cutoff.keys_before
-
-        def delete(after: datetime) -> tuple[int, datetime | None]:
-            return idempotency.purge_keys(self._connection, after, before, CHUNK_ROWS)
-
-        count = partial(idempotency.count_keys, self._connection, before)
-        return self._rows("The table of idempotency keys", count, delete, BEGINNING)
+        for count, purge in (
+            (idempotency.count_keys, idempotency.purge_keys),
+            (idempotency.count_unowned_keys, idempotency.purge_unowned_keys),
+        ):
+            yield from self._rows(
+                "The table of idempotency keys",
+                partial(count, self._connection, before),
+                partial(purge, self._connection, before=before, rows=CHUNK_ROWS),
+                BEGINNING,
+            )
 
     def refuse_lost_history(self) -> None:
         """End here where the mirror says nothing about this table, whatever its age."""

@@ -25,6 +25,10 @@ BEGIN
                    'FOR VALUES FROM (%L) TO (%L)', name, lower, upper);
     RETURN true;
 END $$;
+CREATE FUNCTION outbox.as_like(pattern text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    RETURN replace(replace(replace(replace(pattern, '\'::text, '\\'::text), '%'::text, '\%'::text), '_'::text, '\_'::text), '*'::text, '%'::text);
 CREATE FUNCTION outbox.catch_up() RETURNS TABLE(name text, reached bigint, highest bigint)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -60,6 +64,42 @@ BEGIN
         RETURN QUERY SELECT behind.name, behind.reached, behind.highest;
     END LOOP;
 END $_$;
+CREATE FUNCTION outbox.check_command_right() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF EXISTS (SELECT FROM outbox.command_right)
+       AND NOT EXISTS (SELECT FROM outbox.command_right AS granted
+                       WHERE NEW.type LIKE granted.type_like AND NEW.actor LIKE granted.actor_like
+                         AND pg_has_role(session_user, granted.role, 'member'))
+       AND outbox.needs_right(TG_RELID) THEN
+        RAISE EXCEPTION 'COMMAND_NOT_GRANTED: % may not submit % for actor %',
+            session_user, NEW.type, NEW.actor
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = format('The owner of the schema can grant it: '
+                                'outbox-worker grant %I --command %s --actor ACTOR',
+                                session_user, NEW.type);
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE FUNCTION outbox.check_topic_right() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF EXISTS (SELECT FROM outbox.topic_right)
+       AND NOT EXISTS (SELECT FROM outbox.topic_right AS granted
+                       WHERE NEW.topic LIKE granted.topic_like
+                         AND pg_has_role(session_user, granted.role, 'member'))
+       AND outbox.needs_right(TG_RELID) THEN
+        RAISE EXCEPTION 'TOPIC_NOT_GRANTED: % may not write to topic %', session_user, NEW.topic
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = format('The owner of the schema can grant it: '
+                                'outbox-worker grant %I --topic %s', session_user, NEW.topic);
+    END IF;
+    RETURN NEW;
+END $$;
 CREATE FUNCTION outbox.drop_partition(day date) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -158,6 +198,33 @@ BEGIN
             each.sequence, each.highest::regproc, each.sequence::regclass);
     END LOOP;
 END $$;
+CREATE FUNCTION outbox.mark_rights() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    mark text := replace(TG_TABLE_NAME, '_right', 's');
+    is_filled boolean;
+BEGIN
+    IF TG_WHEN = 'BEFORE' THEN
+        -- One after the other: each must see what the one before has left.
+        PERFORM pg_advisory_xact_lock(hashtextextended('outbox-worker rights', 0));
+        IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted')
+        THEN
+            RAISE EXCEPTION 'rights are changed in READ COMMITTED only, this is %',
+                upper(current_setting('transaction_isolation'))
+                USING ERRCODE = 'invalid_transaction_state',
+                      HINT = 'SET default_transaction_isolation = ''read committed''.';
+        END IF;
+        RETURN NULL;
+    END IF;
+    EXECUTE format('SELECT EXISTS (SELECT FROM outbox.%I)', TG_TABLE_NAME) INTO is_filled;
+    IF is_filled = has_table_privilege('outbox_writer', 'outbox.all_' || mark, 'REFERENCES') THEN
+        EXECUTE format(CASE WHEN is_filled THEN 'REVOKE REFERENCES ON outbox.all_%s FROM outbox_writer'
+                            ELSE 'GRANT REFERENCES ON outbox.all_%s TO outbox_writer' END, mark);
+    END IF;
+    RETURN NULL;
+END $$;
 CREATE FUNCTION outbox.name_content() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -194,6 +261,10 @@ BEGIN
     END;
     RETURN NEW;
 END $$;
+CREATE FUNCTION outbox.needs_right(relation regclass) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    RETURN ((NOT pg_has_role(SESSION_USER, 'outbox_worker'::name, 'member'::text)) AND (NOT pg_has_role(SESSION_USER, (SELECT pg_class.relowner FROM pg_class WHERE (pg_class.oid = (needs_right.relation)::oid)), 'member'::text)));
 CREATE FUNCTION outbox.publish(topic text, key text, type text, payload jsonb, event_id uuid DEFAULT NULL::uuid, idempotency_key text DEFAULT NULL::text, headers jsonb DEFAULT NULL::jsonb, content_type text DEFAULT 'application/json'::text) RETURNS uuid
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -229,35 +300,111 @@ CREATE FUNCTION outbox.publish_bytes(topic text, key text, type text, payload by
 #variable_conflict use_variable
 DECLARE
     id uuid := coalesce(publish_bytes.event_id, gen_random_uuid());
-    first_id uuid;
     kept_headers jsonb := nullif(publish_bytes.headers, 'null');
+    digest bytea;
+    given_timeout text;
+    used integer;
+    is_new boolean;
+    first record;
 BEGIN
-    IF publish_bytes.idempotency_key IS NOT NULL THEN
-        -- A racing transaction with the same key is waited for here: if it commits,
-        -- its id is returned, if it rolls back, this one writes.
-        LOOP
-            INSERT INTO outbox.idempotency_key AS kept (topic, key, event_id)
-            VALUES (publish_bytes.topic, publish_bytes.idempotency_key, id)
-            ON CONFLICT DO NOTHING;
-            EXIT WHEN FOUND;
-            SELECT kept.event_id INTO first_id FROM outbox.idempotency_key AS kept
-            WHERE kept.topic = publish_bytes.topic AND kept.key = publish_bytes.idempotency_key;
-            IF FOUND THEN
-                RETURN first_id;
-            END IF;
-            -- Purged between the two statements: the key is free again.
-        END LOOP;
-        kept_headers := coalesce(kept_headers, '{}'::jsonb)
-            || jsonb_build_object('idempotency-key', publish_bytes.idempotency_key);
-    END IF;
     IF publish_bytes.schema_id IS NOT NULL THEN
         kept_headers := coalesce(kept_headers, '{}'::jsonb)
             || jsonb_build_object('__value_schema_id', publish_bytes.schema_id);
+    END IF;
+    IF publish_bytes.idempotency_key IS NOT NULL THEN
+        -- A retry comes with the trace of its own attempt: these headers are no content.
+        digest := substring(sha256(convert_to(ROW(
+            publish_bytes.type, publish_bytes.key,
+            coalesce(publish_bytes.content_type, 'application/json'),
+            kept_headers - '{traceparent,tracestate,baggage,correlation-id}'::text[],
+            publish_bytes.payload IS NULL)::text, 'UTF8')
+            || coalesce(publish_bytes.payload, '')) FROM 1 FOR 8);
+        given_timeout := current_setting('lock_timeout');
+        used := coalesce(nullif(current_setting('outbox.keys_used', true), ''), '0')::integer;
+        -- A racing transaction with the same key is waited for here: if it commits, its id is
+        -- returned, if it rolls back, this one writes. The inner block costs a subtransaction with
+        -- a xid of its own. More than 64 of these in one transaction slow all sessions down
+        -- (their snapshots overflow): after 50 the error of a long wait is that of Postgres.
+        LOOP
+            IF given_timeout = '0' THEN
+                PERFORM set_config('lock_timeout', '2s', true);
+            END IF;
+            IF used < 50 THEN
+                PERFORM set_config('outbox.keys_used', (used + 1)::text, true);
+                BEGIN
+                    INSERT INTO outbox.idempotency_key (topic, key, event_id, digest)
+                    SELECT publish_bytes.topic, publish_bytes.idempotency_key, id, digest
+                    WHERE NOT EXISTS (
+                        SELECT FROM outbox.unowned_idempotency_key AS kept
+                        WHERE kept.topic = publish_bytes.topic
+                          AND kept.key = publish_bytes.idempotency_key)
+                    ON CONFLICT DO NOTHING;
+                    is_new := FOUND;
+                EXCEPTION WHEN lock_not_available THEN
+                    RAISE EXCEPTION 'IDEMPOTENCY_KEY_IN_USE: another transaction that used the '
+                        'idempotency key "%" for topic % has not ended',
+                        left(publish_bytes.idempotency_key, 100), publish_bytes.topic
+                        USING ERRCODE = 'lock_not_available',
+                              DETAIL = 'Waited for ' || current_setting('lock_timeout')
+                                  || ' (lock_timeout, or 2 s where that is 0).',
+                              HINT = 'Run the transaction again: nothing was written.';
+                END;
+            ELSE
+                INSERT INTO outbox.idempotency_key (topic, key, event_id, digest)
+                SELECT publish_bytes.topic, publish_bytes.idempotency_key, id, digest
+                WHERE NOT EXISTS (
+                    SELECT FROM outbox.unowned_idempotency_key AS kept
+                    WHERE kept.topic = publish_bytes.topic
+                      AND kept.key = publish_bytes.idempotency_key)
+                ON CONFLICT DO NOTHING;
+                is_new := FOUND;
+            END IF;
+            IF given_timeout = '0' THEN
+                PERFORM set_config('lock_timeout', '0', true);
+            END IF;
+            EXIT WHEN is_new;
+            SELECT kept.event_id, kept.digest INTO first FROM outbox.idempotency_key AS kept
+            WHERE kept.writer = session_user AND kept.topic = publish_bytes.topic
+              AND kept.key = publish_bytes.idempotency_key;
+            IF FOUND AND first.digest <> digest THEN
+                RAISE EXCEPTION 'IDEMPOTENCY_KEY_REUSED: the idempotency key "%" of topic % is '
+                    'known with other content',
+                    left(publish_bytes.idempotency_key, 100), publish_bytes.topic
+                    USING ERRCODE = 'OB004',
+                          HINT = 'Give each new event a new idempotency key; repeat a key only with '
+                                 'the same type, key, payload, headers and content type.';
+            ELSIF FOUND THEN
+                RETURN first.event_id;
+            END IF;
+            SELECT kept.event_id INTO first FROM outbox.unowned_idempotency_key AS kept
+            WHERE kept.topic = publish_bytes.topic AND kept.key = publish_bytes.idempotency_key;
+            IF FOUND THEN
+                RETURN first.event_id;
+            END IF;
+            -- Purged between two statements: the key is free again.
+        END LOOP;
+        kept_headers := coalesce(kept_headers, '{}'::jsonb)
+            || jsonb_build_object('idempotency-key', publish_bytes.idempotency_key);
     END IF;
     INSERT INTO outbox.event (topic, key, type, payload, event_id, headers, content_type)
     VALUES (publish_bytes.topic, publish_bytes.key, publish_bytes.type, publish_bytes.payload, id,
             kept_headers, publish_bytes.content_type);
     RETURN id;
+END $$;
+CREATE FUNCTION outbox.refuse_known_key() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF EXISTS (SELECT FROM outbox.unowned_idempotency_key AS kept
+               WHERE kept.topic = NEW.topic AND kept.key = NEW.key)
+       OR EXISTS (SELECT FROM outbox.idempotency_key AS kept
+                  WHERE kept.writer = NEW.writer AND kept.topic = NEW.topic
+                    AND kept.key = NEW.key) THEN
+        RAISE EXCEPTION 'the schema was updated during this call'
+            USING ERRCODE = 'serialization_failure', HINT = 'Run the transaction again.';
+    END IF;
+    RETURN NEW;
 END $$;
 CREATE FUNCTION outbox.shard_count() RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -269,6 +416,9 @@ CREATE FUNCTION outbox.submit(type text, key text, payload jsonb, actor text, co
 #variable_conflict use_variable
 DECLARE
     id uuid := coalesce(submit.command_id, gen_random_uuid());
+    given_timeout text := current_setting('lock_timeout');
+    used integer := coalesce(nullif(current_setting('outbox.keys_used', true), ''), '0')::integer;
+    is_new boolean;
     kept outbox.command;
 BEGIN
     IF jsonb_typeof(submit.payload) <> 'object' THEN
@@ -280,20 +430,53 @@ BEGIN
                   HINT = 'Give the driver the object itself, or its text with a cast, '
                          'payload => $3::text::jsonb: many drivers make a JSON string of a text.';
     END IF;
-    -- A racing transaction with the same id is waited for here.
+    IF submit.command_id IS NULL THEN
+        INSERT INTO outbox.command (command_id, type, key, actor, payload, correlation_id)
+        VALUES (id, submit.type, submit.key, submit.actor, submit.payload, submit.correlation_id);
+        RETURN id;
+    END IF;
+    -- A racing transaction with the same id is waited for here; the inner block as in
+    -- publish_bytes().
     LOOP
-        INSERT INTO outbox.command AS stored (command_id, type, key, actor, payload, correlation_id)
-        VALUES (id, submit.type, submit.key, submit.actor, submit.payload, submit.correlation_id)
-        ON CONFLICT ON CONSTRAINT command_pkey DO NOTHING;
-        IF FOUND THEN
+        IF given_timeout = '0' THEN
+            PERFORM set_config('lock_timeout', '2s', true);
+        END IF;
+        IF used < 50 THEN
+            PERFORM set_config('outbox.keys_used', (used + 1)::text, true);
+            BEGIN
+                INSERT INTO outbox.command (command_id, type, key, actor, payload, correlation_id)
+                VALUES (id, submit.type, submit.key, submit.actor, submit.payload,
+                        submit.correlation_id)
+                ON CONFLICT ON CONSTRAINT command_pkey DO NOTHING;
+                is_new := FOUND;
+            EXCEPTION WHEN lock_not_available THEN
+                RAISE EXCEPTION 'COMMAND_ID_IN_USE: another transaction that submitted command % '
+                    'has not ended', id
+                    USING ERRCODE = 'lock_not_available',
+                          DETAIL = 'Waited for ' || current_setting('lock_timeout')
+                              || ' (lock_timeout, or 2 s where that is 0).',
+                          HINT = 'Run the transaction again: nothing was written.';
+            END;
+        ELSE
+            INSERT INTO outbox.command (command_id, type, key, actor, payload, correlation_id)
+            VALUES (id, submit.type, submit.key, submit.actor, submit.payload,
+                    submit.correlation_id)
+            ON CONFLICT ON CONSTRAINT command_pkey DO NOTHING;
+            is_new := FOUND;
+        END IF;
+        IF given_timeout = '0' THEN
+            PERFORM set_config('lock_timeout', '0', true);
+        END IF;
+        IF is_new THEN
             RETURN id;
         END IF;
         SELECT * INTO kept FROM outbox.command AS stored WHERE stored.command_id = id;
         -- Purged between the two statements: the id is free again.
         EXIT WHEN FOUND;
     END LOOP;
-    IF (kept.type, kept.key, kept.actor, kept.payload)
-        IS DISTINCT FROM (submit.type, submit.key COLLATE "C", submit.actor, submit.payload) THEN
+    IF coalesce(kept.writer, session_user) <> session_user
+       OR (kept.type, kept.key, kept.actor, kept.payload)
+          IS DISTINCT FROM (submit.type, submit.key COLLATE "C", submit.actor, submit.payload) THEN
         RAISE EXCEPTION 'COMMAND_ID_REUSED: command % is known with other content', id
             USING ERRCODE = 'OB001',
                   HINT = 'Draw a new command_id for each new request; repeat an id only to retry.';
@@ -553,6 +736,10 @@ CREATE VIEW domain.student AS
     created_at,
     updated_at
    FROM school.student;
+CREATE TABLE outbox.all_commands (
+);
+CREATE TABLE outbox.all_topics (
+);
 CREATE TABLE outbox.application_sequence (
     sequence text NOT NULL,
     highest text NOT NULL,
@@ -573,6 +760,7 @@ CREATE TABLE outbox.command (
     finished_at timestamp with time zone,
     failures smallint DEFAULT 0 NOT NULL,
     retry_at timestamp with time zone,
+    writer text DEFAULT SESSION_USER,
     CONSTRAINT command_actor_is_short CHECK (((char_length(actor) >= 1) AND (char_length(actor) <= 255))),
     CONSTRAINT command_key_is_short CHECK (((char_length(key) >= 1) AND (char_length(key) <= 255))),
     CONSTRAINT command_outcome_fits_its_status CHECK (
@@ -587,6 +775,15 @@ END),
     CONSTRAINT command_type_is_short CHECK (((char_length(type) >= 1) AND (char_length(type) <= 100)))
 )
 WITH (fillfactor='85', autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_cost_delay='0');
+CREATE TABLE outbox.command_right (
+    role regrole NOT NULL,
+    type text NOT NULL,
+    actor text DEFAULT '*'::text NOT NULL,
+    type_like text GENERATED ALWAYS AS (outbox.as_like(type)) STORED NOT NULL,
+    actor_like text GENERATED ALWAYS AS (outbox.as_like(actor)) STORED NOT NULL,
+    CONSTRAINT command_right_actor_is_not_empty CHECK ((actor <> ''::text)),
+    CONSTRAINT command_right_type_is_not_empty CHECK ((type <> ''::text))
+);
 ALTER TABLE outbox.command ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME outbox.command_seq_seq
     START WITH 1
@@ -618,6 +815,7 @@ END NOT NULL,
     payload bytea,
     content_type text NOT NULL,
     horizon xid8 DEFAULT pg_snapshot_xmin(pg_current_snapshot()),
+    writer text DEFAULT SESSION_USER,
     CONSTRAINT event_content_type_is_not_empty CHECK ((content_type <> ''::text)),
     CONSTRAINT event_content_type_is_not_of_cloudevents CHECK (((content_type COLLATE "C") !~* '^[[:space:]]*application/cloudevents'::text)),
     CONSTRAINT event_headers_are_an_object CHECK (((headers IS NULL) OR (jsonb_typeof(headers) = ANY (ARRAY['object'::text, 'null'::text])))),
@@ -628,7 +826,6 @@ END NOT NULL,
     CONSTRAINT event_headers_of_cloudevents_are_attributes CHECK ((((headers)::text !~* '"ce_'::text) OR (NOT (headers @? '$.keyvalue()?(@."key" like_regex "^ce_" flag "i" && !((@."key" like_regex "^ce_[a-z0-9]{1,20}$" && @."value" != null) && @."value" != ""))'::jsonpath)))),
     CONSTRAINT event_headers_of_schemas_are_uuids CHECK ((((headers ->> '__key_schema_id'::text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'::text) AND ((headers ->> '__value_schema_id'::text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'::text))),
     CONSTRAINT event_topic_is_a_kafka_topic CHECK (((topic !~ '[^a-zA-Z0-9._-]'::text) AND ((length(topic) >= 1) AND (length(topic) <= 249)) AND (topic <> ALL (ARRAY['.'::text, '..'::text])))),
-    CONSTRAINT event_topic_is_not_internal CHECK ((topic <> ALL (ARRAY['outbox.shards'::text, 'outbox_shards'::text, '__consumer_offsets'::text, '__transaction_state'::text, '__share_group_state'::text, '__cluster_metadata'::text]))),
     CONSTRAINT event_type_is_not_empty CHECK ((type <> ''::text))
 )
 PARTITION BY RANGE (created_at);
@@ -649,6 +846,7 @@ END CONSTRAINT event_id_not_null NOT NULL,
     payload bytea,
     content_type text CONSTRAINT event_content_type_not_null NOT NULL,
     horizon xid8 DEFAULT pg_snapshot_xmin(pg_current_snapshot()),
+    writer text DEFAULT SESSION_USER,
     CONSTRAINT event_content_type_is_not_empty CHECK ((content_type <> ''::text)),
     CONSTRAINT event_content_type_is_not_of_cloudevents CHECK (((content_type COLLATE "C") !~* '^[[:space:]]*application/cloudevents'::text)),
     CONSTRAINT event_headers_are_an_object CHECK (((headers IS NULL) OR (jsonb_typeof(headers) = ANY (ARRAY['object'::text, 'null'::text])))),
@@ -659,15 +857,16 @@ END CONSTRAINT event_id_not_null NOT NULL,
     CONSTRAINT event_headers_of_cloudevents_are_attributes CHECK ((((headers)::text !~* '"ce_'::text) OR (NOT (headers @? '$.keyvalue()?(@."key" like_regex "^ce_" flag "i" && !((@."key" like_regex "^ce_[a-z0-9]{1,20}$" && @."value" != null) && @."value" != ""))'::jsonpath)))),
     CONSTRAINT event_headers_of_schemas_are_uuids CHECK ((((headers ->> '__key_schema_id'::text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'::text) AND ((headers ->> '__value_schema_id'::text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'::text))),
     CONSTRAINT event_topic_is_a_kafka_topic CHECK (((topic !~ '[^a-zA-Z0-9._-]'::text) AND ((length(topic) >= 1) AND (length(topic) <= 249)) AND (topic <> ALL (ARRAY['.'::text, '..'::text])))),
-    CONSTRAINT event_topic_is_not_internal CHECK ((topic <> ALL (ARRAY['outbox.shards'::text, 'outbox_shards'::text, '__consumer_offsets'::text, '__transaction_state'::text, '__share_group_state'::text, '__cluster_metadata'::text]))),
     CONSTRAINT event_type_is_not_empty CHECK ((type <> ''::text))
 );
 CREATE TABLE outbox.idempotency_key (
-    topic text NOT NULL,
-    key text NOT NULL,
-    event_id uuid NOT NULL,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT idempotency_key_is_short CHECK (((octet_length(key) >= 1) AND (octet_length(key) <= 2400))),
+    writer text DEFAULT SESSION_USER NOT NULL COLLATE pg_catalog."C",
+    topic text CONSTRAINT idempotency_key_topic_not_null1 NOT NULL COLLATE pg_catalog."C",
+    key text CONSTRAINT idempotency_key_key_not_null1 NOT NULL COLLATE pg_catalog."C",
+    event_id uuid CONSTRAINT idempotency_key_event_id_not_null1 NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() CONSTRAINT idempotency_key_created_at_not_null1 NOT NULL,
+    digest bytea,
+    CONSTRAINT idempotency_key_is_short CHECK ((((octet_length(key) >= 1) AND (octet_length(key) <= 2400)) AND ((octet_length(topic) > 249) OR (((octet_length(writer) + octet_length(topic)) + octet_length(key)) <= 2680)))),
     CONSTRAINT idempotency_key_topic_is_short CHECK ((octet_length(topic) <= 249))
 );
 CREATE TABLE outbox."position" (
@@ -776,6 +975,20 @@ CREATE TABLE outbox.topic (
     topic_id text NOT NULL,
     made_again_at timestamp with time zone
 );
+CREATE TABLE outbox.topic_right (
+    role regrole NOT NULL,
+    topic text NOT NULL,
+    topic_like text GENERATED ALWAYS AS (outbox.as_like(topic)) STORED NOT NULL,
+    CONSTRAINT topic_right_topic_is_not_empty CHECK ((topic <> ''::text))
+);
+CREATE TABLE outbox.unowned_idempotency_key (
+    topic text CONSTRAINT idempotency_key_topic_not_null NOT NULL,
+    key text CONSTRAINT idempotency_key_key_not_null NOT NULL,
+    event_id uuid CONSTRAINT idempotency_key_event_id_not_null NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() CONSTRAINT idempotency_key_created_at_not_null NOT NULL,
+    CONSTRAINT idempotency_key_is_short CHECK (((octet_length(key) >= 1) AND (octet_length(key) <= 2400))),
+    CONSTRAINT idempotency_key_topic_is_short CHECK ((octet_length(topic) <= 249))
+);
 CREATE TABLE school.batch_gate (
     batch_id uuid NOT NULL
 );
@@ -792,12 +1005,16 @@ ALTER TABLE ONLY outbox.application_sequence
     ADD CONSTRAINT application_sequence_pkey PRIMARY KEY (sequence);
 ALTER TABLE ONLY outbox.command
     ADD CONSTRAINT command_pkey PRIMARY KEY (command_id);
+ALTER TABLE ONLY outbox.command_right
+    ADD CONSTRAINT command_right_pkey PRIMARY KEY (role, type, actor);
 ALTER TABLE ONLY outbox.event
     ADD CONSTRAINT event_pkey PRIMARY KEY (id, created_at);
 ALTER TABLE ONLY outbox.event_default
     ADD CONSTRAINT event_default_pkey PRIMARY KEY (id, created_at);
+ALTER TABLE outbox.event
+    ADD CONSTRAINT event_topic_is_not_internal CHECK (((topic <> ALL (ARRAY['outbox.shards'::text, 'outbox_shards'::text])) AND ((writer IS NULL) OR (NOT starts_with(topic, '__'::text))))) NOT VALID;
 ALTER TABLE ONLY outbox.idempotency_key
-    ADD CONSTRAINT idempotency_key_pkey PRIMARY KEY (topic, key);
+    ADD CONSTRAINT idempotency_key_pkey PRIMARY KEY (writer, topic, key);
 ALTER TABLE ONLY outbox.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (owner, number);
 ALTER TABLE ONLY outbox."position"
@@ -806,6 +1023,10 @@ ALTER TABLE ONLY outbox.purged
     ADD CONSTRAINT purged_pkey PRIMARY KEY (one);
 ALTER TABLE ONLY outbox.topic
     ADD CONSTRAINT topic_pkey PRIMARY KEY (topic);
+ALTER TABLE ONLY outbox.topic_right
+    ADD CONSTRAINT topic_right_pkey PRIMARY KEY (role, topic);
+ALTER TABLE ONLY outbox.unowned_idempotency_key
+    ADD CONSTRAINT unowned_idempotency_key_pkey PRIMARY KEY (topic, key);
 ALTER TABLE ONLY school.association
     ADD CONSTRAINT association_pkey PRIMARY KEY (batch_id, essay_id);
 ALTER TABLE ONLY school.batch_gate
@@ -837,6 +1058,7 @@ CREATE INDEX command_queued_idx ON outbox.command USING btree (key, seq) WHERE (
 CREATE INDEX event_xid_shard_idx ON ONLY outbox.event USING btree (xid, shard);
 CREATE INDEX event_default_xid_shard_idx ON outbox.event_default USING btree (xid, shard);
 CREATE INDEX idempotency_key_created_at_idx ON outbox.idempotency_key USING btree (created_at);
+CREATE INDEX unowned_idempotency_key_created_at_idx ON outbox.unowned_idempotency_key USING btree (created_at);
 CREATE INDEX association_undecided_idx ON school.association USING btree (suggested_at, batch_id) WHERE (method IS NULL);
 CREATE INDEX batch_completed_idx ON school.batch USING btree (class_type, completed_at) WHERE (completed_at IS NOT NULL);
 CREATE INDEX batch_open_class_idx ON school.batch USING btree (class_id) WHERE ((class_id IS NOT NULL) AND (completed_at IS NULL));
@@ -853,7 +1075,14 @@ CREATE UNIQUE INDEX slot_holds_a_text_once ON school.slot USING btree (batch_id,
 CREATE INDEX student_owner_idx ON school.student USING btree (owner, created_at DESC, student_id DESC);
 ALTER INDEX outbox.event_pkey ATTACH PARTITION outbox.event_default_pkey;
 ALTER INDEX outbox.event_xid_shard_idx ATTACH PARTITION outbox.event_default_xid_shard_idx;
+CREATE TRIGGER check_command_right BEFORE INSERT ON outbox.command FOR EACH ROW WHEN ((NOT has_table_privilege(SESSION_USER, ('outbox.all_commands'::regclass)::oid, 'REFERENCES'::text))) EXECUTE FUNCTION outbox.check_command_right();
+CREATE TRIGGER check_topic_right BEFORE INSERT ON outbox.event FOR EACH ROW WHEN ((NOT has_table_privilege(SESSION_USER, ('outbox.all_topics'::regclass)::oid, 'REFERENCES'::text))) EXECUTE FUNCTION outbox.check_topic_right();
+CREATE TRIGGER mark_rights AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON outbox.command_right FOR EACH STATEMENT EXECUTE FUNCTION outbox.mark_rights();
+CREATE TRIGGER mark_rights AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON outbox.topic_right FOR EACH STATEMENT EXECUTE FUNCTION outbox.mark_rights();
 CREATE TRIGGER name_content BEFORE INSERT ON outbox.event FOR EACH ROW WHEN ((new.content_type IS NULL)) EXECUTE FUNCTION outbox.name_content();
+CREATE TRIGGER refuse_known_key BEFORE INSERT ON outbox.idempotency_key FOR EACH ROW WHEN ((new.digest IS NULL)) EXECUTE FUNCTION outbox.refuse_known_key();
+CREATE TRIGGER wait_for_others BEFORE INSERT OR DELETE OR UPDATE OR TRUNCATE ON outbox.command_right FOR EACH STATEMENT EXECUTE FUNCTION outbox.mark_rights();
+CREATE TRIGGER wait_for_others BEFORE INSERT OR DELETE OR UPDATE OR TRUNCATE ON outbox.topic_right FOR EACH STATEMENT EXECUTE FUNCTION outbox.mark_rights();
 ALTER TABLE ONLY school.association
     ADD CONSTRAINT association_batch_exists FOREIGN KEY (batch_id) REFERENCES school.batch(batch_id);
 ALTER TABLE ONLY school.batch
@@ -868,6 +1097,12 @@ ALTER TABLE ONLY school.enrolment
     ADD CONSTRAINT enrolment_student_exists FOREIGN KEY (student_id) REFERENCES school.student(student_id) ON DELETE CASCADE;
 ALTER TABLE ONLY school.slot
     ADD CONSTRAINT slot_batch_exists FOREIGN KEY (batch_id) REFERENCES school.batch(batch_id);
+ALTER TABLE outbox.command ENABLE ROW LEVEL SECURITY;
+CREATE POLICY others_have_what_was_granted ON outbox.command USING ((NOT pg_has_role(CURRENT_USER, 'outbox_writer'::name, 'usage'::text))) WITH CHECK ((NOT pg_has_role(CURRENT_USER, 'outbox_writer'::name, 'usage'::text)));
+CREATE POLICY reader_reads_all ON outbox.command FOR SELECT TO outbox_reader USING (true);
+CREATE POLICY worker_has_all ON outbox.command TO outbox_worker USING (true) WITH CHECK (true);
+CREATE POLICY writer_adds ON outbox.command FOR INSERT TO outbox_writer WITH CHECK (true);
+CREATE POLICY writer_reads_own ON outbox.command FOR SELECT TO outbox_writer USING (((writer = SESSION_USER) OR (writer IS NULL)));
 GRANT USAGE ON SCHEMA domain TO outbox_reader;
 GRANT USAGE ON SCHEMA domain TO outbox_domain;
 GRANT USAGE ON SCHEMA outbox TO outbox_writer;
@@ -876,7 +1111,10 @@ GRANT USAGE ON SCHEMA outbox TO outbox_reader;
 GRANT USAGE ON SCHEMA school TO outbox_domain;
 REVOKE ALL ON FUNCTION outbox.add_partition(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.add_partition(day date) TO outbox_worker;
+REVOKE ALL ON FUNCTION outbox.as_like(pattern text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION outbox.catch_up() FROM PUBLIC;
+REVOKE ALL ON FUNCTION outbox.check_command_right() FROM PUBLIC;
+REVOKE ALL ON FUNCTION outbox.check_topic_right() FROM PUBLIC;
 REVOKE ALL ON FUNCTION outbox.drop_partition(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.drop_partition(day date) TO outbox_worker;
 REVOKE ALL ON FUNCTION outbox.has_unpublished(day date) FROM PUBLIC;
@@ -884,10 +1122,13 @@ GRANT ALL ON FUNCTION outbox.has_unpublished(day date) TO outbox_worker;
 REVOKE ALL ON FUNCTION outbox.list_application_sequences() FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.list_application_sequences() TO outbox_reader;
 GRANT ALL ON FUNCTION outbox.list_application_sequences() TO outbox_worker;
+REVOKE ALL ON FUNCTION outbox.mark_rights() FROM PUBLIC;
+REVOKE ALL ON FUNCTION outbox.needs_right(relation regclass) FROM PUBLIC;
 REVOKE ALL ON FUNCTION outbox.publish(topic text, key text, type text, payload jsonb, event_id uuid, idempotency_key text, headers jsonb, content_type text) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.publish(topic text, key text, type text, payload jsonb, event_id uuid, idempotency_key text, headers jsonb, content_type text) TO outbox_writer;
 REVOKE ALL ON FUNCTION outbox.publish_bytes(topic text, key text, type text, payload bytea, event_id uuid, idempotency_key text, headers jsonb, content_type text, schema_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.publish_bytes(topic text, key text, type text, payload bytea, event_id uuid, idempotency_key text, headers jsonb, content_type text, schema_id uuid) TO outbox_writer;
+REVOKE ALL ON FUNCTION outbox.refuse_known_key() FROM PUBLIC;
 REVOKE ALL ON FUNCTION outbox.shard_count() FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.shard_count() TO outbox_writer;
 GRANT ALL ON FUNCTION outbox.shard_count() TO outbox_worker;
@@ -921,6 +1162,10 @@ GRANT SELECT ON TABLE domain.slot TO outbox_reader;
 GRANT SELECT ON TABLE domain.slot TO outbox_domain;
 GRANT SELECT ON TABLE domain.student TO outbox_reader;
 GRANT SELECT ON TABLE domain.student TO outbox_domain;
+GRANT REFERENCES ON TABLE outbox.all_commands TO outbox_writer;
+GRANT REFERENCES ON TABLE outbox.all_commands TO outbox_worker;
+GRANT REFERENCES ON TABLE outbox.all_topics TO outbox_writer;
+GRANT REFERENCES ON TABLE outbox.all_topics TO outbox_worker;
 GRANT SELECT ON TABLE outbox.application_sequence TO outbox_reader;
 GRANT SELECT ON TABLE outbox.application_sequence TO outbox_worker;
 GRANT SELECT ON TABLE outbox.command TO outbox_writer;
@@ -938,6 +1183,8 @@ GRANT UPDATE(error) ON TABLE outbox.command TO outbox_worker;
 GRANT UPDATE(finished_at) ON TABLE outbox.command TO outbox_worker;
 GRANT UPDATE(failures) ON TABLE outbox.command TO outbox_worker;
 GRANT UPDATE(retry_at) ON TABLE outbox.command TO outbox_worker;
+GRANT SELECT ON TABLE outbox.command_right TO outbox_reader;
+GRANT SELECT ON TABLE outbox.command_right TO outbox_worker;
 GRANT USAGE ON SEQUENCE outbox.event_id_seq TO outbox_writer;
 GRANT SELECT ON TABLE outbox.event TO outbox_reader;
 GRANT SELECT ON TABLE outbox.event TO outbox_worker;
@@ -964,6 +1211,9 @@ GRANT SELECT ON TABLE outbox.sequence TO outbox_reader;
 GRANT SELECT ON TABLE outbox.sequence TO outbox_worker;
 GRANT SELECT ON TABLE outbox.topic TO outbox_reader;
 GRANT SELECT,INSERT,UPDATE ON TABLE outbox.topic TO outbox_worker;
+GRANT SELECT ON TABLE outbox.topic_right TO outbox_reader;
+GRANT SELECT ON TABLE outbox.topic_right TO outbox_worker;
+GRANT SELECT,DELETE ON TABLE outbox.unowned_idempotency_key TO outbox_worker;
 GRANT SELECT,INSERT,UPDATE ON TABLE school.batch_gate TO outbox_domain;
 GRANT SELECT,INSERT ON TABLE school.batch_tally TO outbox_domain;
 GRANT DELETE ON TABLE school.batch_tally TO outbox_worker;

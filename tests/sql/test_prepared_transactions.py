@@ -33,6 +33,7 @@ def test_a_prepared_transaction_with_the_same_id_is_waited_for(
         link.execute(f"PREPARE TRANSACTION '{name}'".encode())
     answers: list[object] = []
     with connections.connect(database, application="second") as second:
+        second.execute("SET lock_timeout = '60s'")
         thread = threading.Thread(
             target=lambda: answers.append(second.execute(statement.encode(), given).fetchone())
         )

@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import pytest
+
 from outbox_worker.local.postgres import PostgresServer
 from outbox_worker.maintenance import partitions
 from outbox_worker.position.position import Backlog
@@ -190,6 +192,21 @@ def test_idempotency_keys_go_by_their_own_age(connection: Connection) -> None:
     assert run(connection, dry_run=True).keys == 1
     assert run(connection).keys == 1
     assert connection.execute("SELECT key FROM outbox.idempotency_key").fetchall() == [("new",)]
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_keys_from_before_they_belonged_to_writers_go_by_their_age(
+    connection: Connection, dry_run: bool
+) -> None:
+    connection.execute(
+        "INSERT INTO outbox.unowned_idempotency_key (topic, key, event_id, created_at) "
+        "SELECT 't', n::text, gen_random_uuid(), now() - n * interval '1 day' "
+        "FROM generate_series(29, 32) AS n"
+    )
+    done = run(connection, dry_run=dry_run)
+    assert done.keys == 3 - 1
+    kept = connection.execute("SELECT count(*) FROM outbox.unowned_idempotency_key").fetchone()
+    assert kept == (4 if dry_run else 2,)
 
 
 def test_the_worker_role_suffices_for_upkeep_and_purge(connection: Connection) -> None:

@@ -24,12 +24,13 @@ ROWS: Final = 3_000
 NOW: Final = datetime.now(UTC)
 VALUES: Final[dict[str, tuple[object, ...]]] = {
     "idempotency/purge_keys": (NOW - timedelta(days=99), NOW, CHUNK),
+    "idempotency/purge_unowned_keys": (NOW - timedelta(days=99), NOW, CHUNK),
     "partition/purge_default": (1, NOW, CHUNK),
 }
 
 KEEP_KEYS: Final = """
-    INSERT INTO outbox.idempotency_key (topic, key, event_id, created_at)
-    SELECT 't', n::text, gen_random_uuid(), now() - interval '40 days' + n * interval '1 s'
+    INSERT INTO outbox.idempotency_key (topic, key, event_id, digest, created_at)
+    SELECT 't', n::text, gen_random_uuid(), '', now() - interval '40 days' + n * interval '1 s'
     FROM generate_series(1, %s) AS n"""
 COUNT_KEYS: Final = "SELECT count(*) FROM outbox.idempotency_key"
 ENTRIES: Final = """

@@ -87,3 +87,9 @@ def test_each_refusal_of_a_record_has_the_way_out_that_fits(code: int, words: st
 def test_a_topic_that_we_may_not_read_is_named() -> None:
     error = unreachable(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED), "orders")
     assert "--operation Read --topic orders" in error.way_out
+
+
+def test_nobody_is_told_to_grant_a_right_on_a_topic_of_kafkas_own() -> None:
+    said = way_out_of(KafkaError.TOPIC_AUTHORIZATION_FAILED, "__consumer_offsets")
+    assert "--operation" not in said
+    assert "grant nothing" in said

@@ -1,0 +1,1 @@
+"""An attacker's suite: a login that may write, against what other logins wrote."""
