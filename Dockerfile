@@ -2,6 +2,8 @@
 ARG PYTHON_IMAGE=python:3.13.7-slim-trixie
 
 # --- build: the wheel, and an environment with it and the tested packages -------
+# Every file from the index has to have a hash that the two files name. The image above is
+# pinned by its exact version; a deployment that pins by digest passes PYTHON_IMAGE=...@sha256:...
 FROM ${PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
@@ -9,9 +11,11 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
 WORKDIR /src
 COPY . .
 RUN python -m venv /opt/outbox-worker \
-    && pip install --constraint constraints.txt hatchling \
+    && pip install --require-hashes -r requirements-build.lock \
     && pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
-    && /opt/outbox-worker/bin/pip install --constraint constraints.txt /wheels/*.whl
+    && /opt/outbox-worker/bin/pip install --require-hashes -r requirements.lock \
+    && /opt/outbox-worker/bin/pip install --no-deps --no-index /wheels/*.whl \
+    && /opt/outbox-worker/bin/pip check
 
 # --- runtime ---------------------------------------------------------------------
 FROM ${PYTHON_IMAGE}

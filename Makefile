@@ -17,7 +17,7 @@ RACES := tests/domain/test_contention.py tests/domain/test_author_races.py \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format contracts bench soak hangs model races drivers matrix upgrade clean
+.PHONY: help setup demo test check format contracts bench soak hangs model races drivers matrix upgrade sbom audit clean
 
 help: ## name the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -66,8 +66,14 @@ drivers: $(INSTALLED) ## writers in JavaScript, Go, Java and Rust (ONLY="node go
 matrix: $(INSTALLED) ## a short story on each Postgres, Kafka and PgBouncer that can be had; writes docs/compatibility.md
 	@$(RUN) -m tests.matrix --write
 
-upgrade: ## move constraints.txt to the newest packages (then run the tests)
+upgrade: ## move constraints.txt and the files with hashes to the newest packages (then run the tests)
 	@$(find_python) && .ci/upgrade "$$python"
+
+sbom: ## write the bill of materials of what the image installs (CycloneDX) to dist/
+	@$(find_python) && .ci/sbom "$$python"
+
+audit: ## look up known vulnerabilities of what the image installs (needs the Internet)
+	@$(find_python) && .ci/audit "$$python"
 
 clean: ## remove the environment and everything that was made by tools
 	rm -rf $(VENV) dist bench/results .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

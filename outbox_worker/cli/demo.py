@@ -22,11 +22,11 @@ def command(*, keep: bool) -> int:
 
     The story is that of the application, or one of plain events where it has none.
 
-    Needs nothing but `pip install 'outbox-worker[demo]'` and, for a real broker, Java 17 with
-    Maven, or Docker, or an address in OUTBOX_LOCAL_KAFKA. Takes about half a minute and
-    leaves nothing behind (with --keep once it is ended), but for its topics in a broker that
-    was there before. Exit code 1
-    where a command is not executed once, or an event is lost, duplicated or out of order.
+    Needs nothing but the extra `demo` (in a checkout: pip install '.[demo]') and, for a real
+    broker, Java 17 with Maven, or Docker, or an address in OUTBOX_LOCAL_KAFKA. Takes about half
+    a minute and leaves nothing behind (with --keep once it is ended), but for its topics in a
+    broker that was there before. Exit code 1 where a command is not executed
+    once, or an event is lost, duplicated or out of order.
     """
     from outbox_worker.demo import verdict  # noqa: PLC0415  --help needs none of it
     from outbox_worker.demo.place import await_published, open_place  # noqa: PLC0415

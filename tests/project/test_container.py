@@ -9,7 +9,7 @@ import sys
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -21,6 +21,7 @@ from tests.project.tree import PRODUCT, ROOT, clean_environment
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+LOCKS: Final = ("requirements.lock", "requirements-build.lock")
 PINNED_IMAGE = re.compile(r"[a-z/-]+:\d[\w.-]+")
 
 
@@ -153,4 +154,16 @@ def test_everything_that_the_wheel_is_built_from_reaches_the_build() -> None:
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     assert "*" in ignored
     admitted = {line.removeprefix("!") for line in ignored if line.startswith("!")}
-    assert admitted == {"pyproject.toml", "constraints.txt", "README.md", "LICENSE", *PRODUCT}
+    assert admitted == {"pyproject.toml", *LOCKS, "README.md", "LICENSE", *PRODUCT}
+
+
+def test_nothing_comes_from_the_index_without_a_hash() -> None:
+    (build,) = (arguments for name, arguments in instructions() if "pip install" in arguments)
+    installs = [
+        step.split("pip install ")[1].strip() for step in build.split("&&") if "pip install" in step
+    ]
+    assert installs == [
+        "--require-hashes -r requirements-build.lock",
+        "--require-hashes -r requirements.lock",
+        "--no-deps --no-index /wheels/*.whl",
+    ]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 TARGETS = frozenset(
     {"help", "setup", "demo", "test", "check", "format", "contracts", "bench", "soak", "hangs"}
-    | {"model", "races", "drivers", "matrix", "upgrade", "clean"}
+    | {"model", "races", "drivers", "matrix", "upgrade", "sbom", "audit", "clean"}
 )
 # All that the Makefile and .ci/run need before there is an environment.
 TOOLS = (
@@ -169,7 +169,7 @@ def test_ci_gives_a_step_no_more_than_is_left_of_its_time(
     assert "== make check" not in done.stdout
 
 
-@pytest.mark.parametrize("script", [".ci/run", ".ci/upgrade"])
+@pytest.mark.parametrize("script", [".ci/run", ".ci/upgrade", ".ci/lock", ".ci/sbom", ".ci/audit"])
 def test_scripts_are_executable_and_parse(script: str) -> None:
     assert (ROOT / script).stat().st_mode & 0o111
     assert run(["bash", "-n", script], ROOT, clean_environment()).returncode == 0
