@@ -88,7 +88,7 @@ find_python = \
 	done; \
 	if [ -z "$$python" ]; then \
 	  echo 'error: no Python 3.11 or newer (with its module venv) among: $(PYTHON)' >&2; \
-	  echo '  way out: Debian, Ubuntu: apt-get install python3 python3-venv' >&2; \
+	  echo '  hint: Debian, Ubuntu: apt-get install python3 python3-venv' >&2; \
 	  echo '           Fedora: dnf install python3      macOS: brew install python' >&2; \
 	  exit 2; \
 	fi

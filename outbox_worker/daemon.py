@@ -103,7 +103,7 @@ class Loop(threading.Thread):
         It ends from here on: what is still to be done here may wait for a server for ever.
         """
         if isinstance(error, OutboxError):
-            log.error("loop_failed", loop=self.name, error=error.message, way_out=error.way_out)
+            log.error("loop_failed", loop=self.name, error=error.message, hint=error.hint)
         else:
             log.error("loop_failed", loop=self.name, error=str(error), exc_info=error)
         failure = database.failure(error) if isinstance(error, psycopg.Error) else error

@@ -1,4 +1,4 @@
-"""The errors that reach a person: each says what happened and the way out.
+"""The errors that reach a person: each says what happened and what to do.
 
 The command line turns every one of them into one message and the exit code
 of its class; nothing else in the program decides about exit codes.
@@ -12,24 +12,24 @@ from typing_extensions import override
 
 
 class OutboxError(Exception):
-    """A failure that a person has to hear of, with the way out of it.
+    """A failure that a person must hear of, with a hint.
 
-    `message` says what is wrong, `way_out` what to do about it. Neither ever
+    `message` says what is wrong, `hint` what to do about it. Neither ever
     holds a password.
     """
 
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, message: str, way_out: str = "") -> None:
+    def __init__(self, message: str, hint: str = "") -> None:
         """Keep both parts apart, so that each output can lay them out."""
         super().__init__(message)
         self.message = message
-        self.way_out = way_out
+        self.hint = hint
 
     @override
     def __str__(self) -> str:
         """Both parts on one line."""
-        return f"{self.message}. {self.way_out}" if self.way_out else self.message
+        return f"{self.message}. {self.hint}" if self.hint else self.message
 
 
 class WorkFailedError(OutboxError):

@@ -124,6 +124,6 @@ def _give_up_output() -> None:
 
 def _fail(error: OutboxError) -> None:
     click.echo(f"error: {error.message}", err=True)
-    if error.way_out:
-        click.echo(f"  way out: {error.way_out}", err=True)
+    if error.hint:
+        click.echo(f"  hint: {error.hint}", err=True)
     sys.exit(error.exit_code)

@@ -82,8 +82,8 @@ def command(*, as_json: bool) -> None:
     console.print(_as_table(seen.shards, found.group, room), _commands_as_table(seen.queued))
     _show_long_names(seen.shards, room, console)
     if seen.lost:
-        way_out = f"Stop the workers, then {witnesses.WAY_OUT}"
-        console.print(f"{witnesses.in_words(seen.lost)}. {way_out}", markup=False)
+        hint = f"Stop the workers, then {witnesses.HINT}"
+        console.print(f"{witnesses.in_words(seen.lost)}. {hint}", markup=False)
     if seen.absent:
         console.print(
             f"Not known: {', '.join(seen.absent)}. It took longer than 20 s, or a table is locked "

@@ -26,7 +26,7 @@ TOPICS: Final = "asyncapi.json"
 
 
 class NarrowedError(WorkFailedError):
-    """What was promised to readers would no longer hold; says what, and the way out."""
+    """What was promised to readers would no longer hold; says what, and what to do."""
 
     def __init__(self, broken: list[str]) -> None:
         """Name every promise that would be broken."""

@@ -92,16 +92,16 @@ def order_topic(admin: AdminClient, topic: str, partitions: int, replication: in
 
 def not_made(fault: KafkaError, topic: str, partitions: int) -> ServerError:
     """The error for a person of a topic that Kafka does not let us make."""
-    way_out = f"Let an administrator run: {by_hand(partitions, topic)}"
+    hint = f"Let an administrator run: {by_hand(partitions, topic)}"
     if fault.code() in rights.REFUSALS:
-        way_out += f" (or grant us to make it: {rights.on_topic(topic, 'Create')})"
+        hint += f" (or grant us to make it: {rights.on_topic(topic, 'Create')})"
     if fault.code() == KafkaError.TOPIC_EXCEPTION:
-        way_out = (
+        hint = (
             "Kafka has no two topics whose names differ only by '.' and '_': delete the other one "
             "if nobody needs it, or give the events that wait another topic (docs/operations.md, "
             "An event that can never go out)"
         )
-    return ServerError(f"Kafka did not make topic {topic}: {fault.name()}: {fault.str()}", way_out)
+    return ServerError(f"Kafka did not make topic {topic}: {fault.name()}: {fault.str()}", hint)
 
 
 def may(admin: AdminClient, topic: str, operation: str) -> bool | None:
@@ -140,12 +140,12 @@ def answer(asked: Future[Found], seconds: float) -> Found:
 
 def unreachable(fault: KafkaError, topic: str = "TOPIC") -> ServerError:
     """The error for a person of a broker that is away or refuses us, be it a right on `topic`."""
-    way_out = rights.way_out(fault.code(), topic=topic)
+    hint = rights.hint(fault.code(), topic=topic)
     if topic == ANCHOR_TOPIC and fault.code() in rights.REFUSALS:
         # Kafka does not tell those who may not know of it whether it is there.
-        way_out += f"; where it is not there yet, also: {by_hand(SHARDS)}"
+        hint += f"; where it is not there yet, also: {by_hand(SHARDS)}"
     return ServerError(
-        f"Kafka cannot be reached or refuses us: {fault.name()}: {fault.str()}", way_out
+        f"Kafka cannot be reached or refuses us: {fault.name()}: {fault.str()}", hint
     )
 
 

@@ -38,16 +38,16 @@ def check(found: int) -> None:
     if found == SHARDS:
         return
     if found == 0:
-        way_out = "Start the worker again: it makes the topic, and goes on where the mirror says"
+        hint = "Start the worker again: it makes the topic, and goes on where the mirror says"
     elif found < SHARDS:
-        way_out = f"Add the others: {by_hand(SHARDS, order='--alter')}"
+        hint = f"Add the others: {by_hand(SHARDS, order='--alter')}"
     else:
-        way_out = (
+        hint = (
             "It is always empty: stop the workers, delete it, then start again or run: "
             + by_hand(SHARDS)
         )
     what = f"Topic {ANCHOR_TOPIC} has {found} partitions, not {SHARDS}"
-    raise SettingsError(what, way_out)
+    raise SettingsError(what, hint)
 
 
 def _await_topic(admin: AdminClient, topic: str) -> int:

@@ -155,7 +155,7 @@ def fence(settings: Settings, owner: str, seconds: float = KAFKA_CALL_S) -> None
     open_producer(producer_config(settings, owner), seconds)
 
 
-def _limit(config: Config, tried: str, way_out: str, *names: str) -> BrokerLimitError:
+def _limit(config: Config, tried: str, hint: str, *names: str) -> BrokerLimitError:
     """The error with what the brokers have for these properties, or why that is not known."""
     admin = AdminClient(shared(config))
     try:
@@ -164,10 +164,10 @@ def _limit(config: Config, tried: str, way_out: str, *names: str) -> BrokerLimit
         fault = error.args[0]
         unread = f"{tried}; the brokers' own value could not be read: {fault.name()}"
         if fault.code() in rights.REFUSALS:
-            way_out += f". To have the value shown, also: {rights.on_settings()}"
-        return BrokerLimitError(unread, way_out)
+            hint += f". To have the value shown, also: {rights.on_settings()}"
+        return BrokerLimitError(unread, hint)
     values = ", ".join(f"{name} is {_words(each)}" for name, each in found.items())
-    return BrokerLimitError(f"{tried}; at the brokers {values}", way_out)
+    return BrokerLimitError(f"{tried}; at the brokers {values}", hint)
 
 
 def _settings_of(admin: AdminClient, names: Sequence[str]) -> dict[str, dict[int, str]]:

@@ -44,7 +44,7 @@ def on_topic(topic: str, *operations: str) -> str:
 
 
 def to_publish(topic: str) -> str:
-    """The way out where the worker may not publish to a topic.
+    """The hint where the worker may not publish to a topic.
 
     No right is to be granted on Kafka's own topics: who may write to `__consumer_offsets` may
     move the positions of every group.
@@ -68,7 +68,7 @@ def on_transactions(group: str) -> str:
     return _grant(("Describe", "Write"), resource)
 
 
-def way_out(code: int, *, topic: str = ANCHOR_TOPIC, group: str = "GROUP") -> str:
+def hint(code: int, *, topic: str = ANCHOR_TOPIC, group: str = "GROUP") -> str:
     """What to do about an error of Kafka; `topic` and `group` are those that were asked for."""
     if code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
         return _granted(on_topic(topic, "Describe", "Read"))

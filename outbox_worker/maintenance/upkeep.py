@@ -126,6 +126,6 @@ class Upkeep:
                 "partitions_blocked",
                 days=[str(day) for day in ahead.blocked],
                 reason="events of these days sit in the default partition",
-                way_out="nothing is lost; `outbox-worker purge` removes them once they are old",
+                hint="nothing is lost; `outbox-worker purge` removes them once they are old",
             )
         return True

@@ -122,7 +122,7 @@ class ScrapeNumbers(Collector):
             log.warning(
                 "numbers_absent",
                 error=fault,
-                way_out="the other metrics are there; these come back with the database",
+                hint="the other metrics are there; these come back with the database",
             )
 
     def _well(self) -> None:

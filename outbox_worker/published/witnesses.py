@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from outbox_worker.position.position import Position, Witness
     from outbox_worker.stores import Connection
 
-WAY_OUT: Final = (
-    "run `outbox-worker rebase` (it shows its plan) and `outbox-worker rebase --execute`"
-)
+HINT: Final = "run `outbox-worker rebase` (it shows its plan) and `outbox-worker rebase --execute`"
 """What mends a lost history."""
 
 BY_ID: Final = attrgetter("id")

@@ -150,7 +150,7 @@ class _Purging:
             raise WorkFailedError(
                 f"{witnesses.in_words(lost)}; no event is removed while it is not known "
                 "which are published",
-                f"Stop the workers, then {witnesses.WAY_OUT}; then run purge again",
+                f"Stop the workers, then {witnesses.HINT}; then run purge again",
             )
 
     def old_days(self) -> list[date]:

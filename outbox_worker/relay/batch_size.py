@@ -147,7 +147,7 @@ class BatchSize:
                 next_bytes=wanted,
                 reason=f"a transaction has {self._lasts:g} s, and this one took most of it "
                 "or failed for want of time",
-                way_out="Look at the link to the brokers and at quotas of this client; batches "
+                hint="Look at the link to the brokers and at quotas of this client; batches "
                 "grow back by themselves as it gets better. If it is always so thin, set "
                 "OUTBOX_BATCH_BYTES to what it carries in a few seconds",
             )

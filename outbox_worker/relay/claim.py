@@ -92,7 +92,7 @@ class Claims:
                     f"Shard {shard}: {reason}. A fail-over, restore or dump lost what was "
                     "published, so that new events would be taken for published ones; "
                     "nothing is published",
-                    f"Stop writing if you can, then {witnesses.WAY_OUT}",
+                    f"Stop writing if you can, then {witnesses.HINT}",
                 )
         switchover.see_that_events_are_ours(connection)
         switchover.see_that_numbers_go_on(connection)

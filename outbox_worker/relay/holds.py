@@ -139,12 +139,12 @@ def isolate(cohorts: Cohorts, cohort: Cohort, batch: Batch, refusal: Rejected) -
         return
     row = batch.rows[0]
     if refusal.code == NO_RECORD:
-        way_out = f"No record can be made of the event. {MEND_ROW.format(row[0])}"
+        hint = f"No record can be made of the event. {MEND_ROW.format(row[0])}"
         alone = singles[0]
     else:
-        way_out = way_out_of(refusal.code, TOPIC(row))
+        hint = hint_of(refusal.code, TOPIC(row))
         alone = replace(singles[0], refused_by=TOPIC(row))
-    hold(cohorts, singles[0], alone, row, Closed(refusal.reason, way_out))
+    hold(cohorts, singles[0], alone, row, Closed(refusal.reason, hint))
 
 
 def _trials(batch: Batch, doubted: Sequence[EventRow]) -> list[Cohort]:
@@ -205,7 +205,7 @@ def _too_large(row: EventRow) -> Closed:
     )
 
 
-def way_out_of(code: int, topic: str) -> str:
+def hint_of(code: int, topic: str) -> str:
     """What lets a topic take a record that it refused with this error."""
     if code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
         return rights.to_publish(topic)
@@ -228,7 +228,7 @@ def way_out_of(code: int, topic: str) -> str:
 
 def hold(cohorts: Cohorts, cohort: Cohort, start: Cohort, row: EventRow, why: Closed) -> None:
     """Let the shard of one event wait. Dead letters, once there are any, begin here."""
-    reason, way_out = why
+    reason, hint = why
     if start.holds % SAY_EVERY == 0:
         log.error(
             "shard_held",
@@ -237,7 +237,7 @@ def hold(cohorts: Cohorts, cohort: Cohort, start: Cohort, row: EventRow, why: Cl
             event_id=row[3],
             topic=row[4],
             reason=reason,
-            way_out=way_out,
+            hint=hint,
         )
     pause = min(FIRST_HOLD_S * 2**start.holds, LONGEST_HOLD_S)
     until = time.monotonic() + pause

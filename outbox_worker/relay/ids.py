@@ -61,7 +61,7 @@ class Ids:
             next_id=self.now,
             meaning="Kafka cannot end the last transaction of this id, mostly because a partition "
             "has no leader; its shards wait for that, all others go on under the next id",
-            way_out="See kafka-topics.sh --describe --unavailable-partitions and the brokers",
+            hint="See kafka-topics.sh --describe --unavailable-partitions and the brokers",
         )
 
 

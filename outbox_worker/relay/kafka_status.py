@@ -26,7 +26,7 @@ class KafkaStatus:
     """Who tries something notes what came of it; nobody else has to know. For one thread only."""
 
     def __init__(self, group: str) -> None:
-        """`group` is the group of workers, which the ways out name."""
+        """`group` is the group of workers, which the hints name."""
         self._group = group
         self._open: dict[tuple[Subject, int], str] = {}
 
@@ -39,17 +39,17 @@ class KafkaStatus:
         """All that is wrong; empty where nothing is."""
         return ", ".join(sorted(set(self._open.values())))
 
-    def note(self, subject: Subject, code: int, reason: str, way_out: str = "") -> None:
-        """It failed with this error; said where that is new, with the way out, ours or this one."""
+    def note(self, subject: Subject, code: int, reason: str, hint: str = "") -> None:
+        """It failed with this error; said where that is new, with the hint, ours or this one."""
         known = {code for _, code in self._open}
         self._open[subject, code] = reason
         if code in known:
             return
-        way_out = way_out or rights.way_out(code, group=self._group)
+        hint = hint or rights.hint(code, group=self._group)
         if code in rights.REFUSALS:
-            log.error("kafka_refuses", error=reason, way_out=way_out)
+            log.error("kafka_refuses", error=reason, hint=hint)
         else:
-            log.warning(EVENTS.get(subject, "kafka_away"), error=reason, way_out=way_out)
+            log.warning(EVENTS.get(subject, "kafka_away"), error=reason, hint=hint)
 
     def note_refusal(self, subject: Subject, code: int, reason: str) -> None:
         """It failed, which is nothing to speak of unless this is the error of a right."""

@@ -48,6 +48,4 @@ class PositionLimit:
         self._until = now + AGAIN_S
         if now >= self._silent_until:
             self._silent_until = now + SAY_S
-            log.warning(
-                "too_many_transactions_in_progress", error=error.message, way_out=error.way_out
-            )
+            log.warning("too_many_transactions_in_progress", error=error.message, hint=error.hint)

@@ -196,9 +196,9 @@ class Relay:
         self._parts.group.complaints.settle("membership", "transaction")
 
     def _refuse(self, error: HistoryLostError) -> None:
-        """Publish nothing, stay alive, look again from time to time, say each way out once."""
-        if self._refusal is None or self._refusal.error.way_out != error.way_out:
-            log.error("history_lost", error=error.message, way_out=error.way_out)
+        """Publish nothing, stay alive, look again from time to time, say each hint once."""
+        if self._refusal is None or self._refusal.error.hint != error.hint:
+            log.error("history_lost", error=error.message, hint=error.hint)
         if self._refusal is None:
             self._parts.group.leave()
         self._refusal = Refusal(error, time.monotonic() + RECHECK_S)

@@ -55,7 +55,7 @@ class Closed(NamedTuple):
     """Why a topic takes no event, and what a person can do about it."""
 
     reason: str
-    way_out: str
+    hint: str
 
 
 class Order(NamedTuple):
@@ -152,7 +152,7 @@ class Topics:
                         "replicas_unknown",
                         topic=name,
                         error=words(error.args[0]),
-                        way_out=rights.on_topic(name, "DescribeConfigs"),
+                        hint=rights.on_topic(name, "DescribeConfigs"),
                     )
 
     def _find(self, name: str) -> Closed | None:
@@ -166,7 +166,7 @@ class Topics:
             return self._find_out(name) if name in self._doubted else None
         shape = self._settings.create_topics
         if fault.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-            return Closed(words(fault), _way_out(fault, name))
+            return Closed(words(fault), _hint(fault, name))
         if shape is None:
             return Closed("the topic does not exist", CREATE.format(name))
         return self._make(name, shape)
@@ -190,15 +190,15 @@ class Topics:
     def _find_out(self, name: str) -> Closed | None:
         """Whether it is this topic to which we may not write."""
         may = self._may(name, "WRITE")
-        way_out = rights.to_publish(name)
+        hint = rights.to_publish(name)
         if may is False:
             reason = "TOPIC_AUTHORIZATION_FAILED: Kafka does not let this user write to the topic"
-            return Closed(reason, way_out)
+            return Closed(reason, hint)
         self._doubted.discard(name)
         if may is None:
             code = KafkaError.TOPIC_AUTHORIZATION_FAILED
             reason = f"TOPIC_AUTHORIZATION_FAILED: Kafka does not say whether it is for {name}"
-            self._group.complaints.note("transaction", code, reason, way_out)
+            self._group.complaints.note("transaction", code, reason, hint)
         return None
 
     def _may(self, name: str, operation: str) -> bool | None:
@@ -229,7 +229,7 @@ class Topics:
         if fault.code() < 0:
             self._begin_anew()
         error = not_made(fault, name, shape.partitions)
-        return Closed(error.message, f"{error.way_out}; or see OUTBOX_CREATE_TOPICS")
+        return Closed(error.message, f"{error.hint}; or see OUTBOX_CREATE_TOPICS")
 
     def _begin_anew(self) -> None:
         """Ask through another client: one from before a restart of a broker may get no answer."""
@@ -258,7 +258,7 @@ def _partitions_closed(name: str, partitions: list[int], needed: int) -> Closed:
     )
 
 
-def _way_out(fault: KafkaError, name: str) -> str:
+def _hint(fault: KafkaError, name: str) -> str:
     """What to do about a topic that the broker knows, or of which it does not say even that."""
     if fault.code() in rights.REFUSALS:
         return (

@@ -44,13 +44,13 @@ def check(done: subprocess.CompletedProcess[str], code: int, *words: str) -> Non
 
 @pytest.mark.parametrize("command", NEED_DATABASE)
 def test_no_database_url(command: tuple[str, ...]) -> None:
-    check(run_command(*command), 2, "OUTBOX_DATABASE_URL is not set", "way out")
+    check(run_command(*command), 2, "OUTBOX_DATABASE_URL is not set", "hint")
 
 
 @pytest.mark.parametrize("command", NEED_KAFKA)
 def test_no_broker_address(command: tuple[str, ...], database: str) -> None:
     done = run_command(*command, database_url=database)
-    check(done, 2, "OUTBOX_KAFKA_BOOTSTRAP_SERVERS is not set", "way out")
+    check(done, 2, "OUTBOX_KAFKA_BOOTSTRAP_SERVERS is not set", "hint")
 
 
 @pytest.mark.parametrize("command", NEED_DATABASE)
@@ -97,7 +97,7 @@ def test_a_database_url_that_is_none(command: tuple[str, ...]) -> None:
 def test_a_database_url_with_a_time_out_that_is_no_number(command: tuple[str, ...]) -> None:
     url = f"postgresql://someone@{HOST}/db?connect_timeout=abc"
     done = run_command(*command, database_url=url, kafka_bootstrap_servers="127.0.0.1:1")
-    check(done, 2, "connect_timeout of OUTBOX_DATABASE_URL", "way out")
+    check(done, 2, "connect_timeout of OUTBOX_DATABASE_URL", "hint")
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_database_url_with_a_time_out_that_is_no_number(command: tuple[str, ..
 def test_the_part_of_a_database_url_that_is_wrong_is_named(parameters: str, name: str) -> None:
     """Without its value: of a password that is not encoded a piece is taken for another part."""
     done = run_command("status", database_url=f"postgresql://someone@{HOST}/db{parameters}")
-    check(done, 2, f"The part {name} of OUTBOX_DATABASE_URL", "way out")
+    check(done, 2, f"The part {name} of OUTBOX_DATABASE_URL", "hint")
 
 
 def test_a_password_that_is_not_encoded_is_no_port() -> None:
@@ -131,12 +131,12 @@ def test_a_variable_of_libpq_that_is_wrong_is_told_from_the_url(
 ) -> None:
     monkeypatch.setenv("PGSSLMODE", "bogus")
     done = run_command("status", database_url=f"postgresql://someone@{HOST}:{free_port()}/db")
-    check(done, 2, "PG variable", "way out")
+    check(done, 2, "PG variable", "hint")
 
 
 def test_a_database_url_that_is_no_text() -> None:
     done = run_command("status", database_url=os.fsdecode(b"postgresql://someone@host\xff/db"))
-    check(done, 2, "OUTBOX_DATABASE_URL", "way out")
+    check(done, 2, "OUTBOX_DATABASE_URL", "hint")
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_a_property_that_a_producer_refuses_ends_a_worker_before_it_joins(
     file = tmp_path / "kafka.properties"
     file.write_text(f"client.rack={SECRET}\n{line}\n")
     done = cluster.command("run", "--role", "relay", kafka_properties=str(file))
-    check(done, 2, "librdkafka refuses a property", "OUTBOX_KAFKA_PROPERTIES", "way out")
+    check(done, 2, "librdkafka refuses a property", "OUTBOX_KAFKA_PROPERTIES", "hint")
     assert "started" not in done.stderr
 
 
@@ -179,12 +179,12 @@ def test_a_properties_file_that_is_not_utf_8(cluster: CliCluster, tmp_path: Path
     file = tmp_path / "kafka.properties"
     file.write_bytes(f"sasl.password={SECRET}\n".encode() + "# Schlüssel\n".encode("latin-1"))
     done = cluster.command("verify", kafka_properties=str(file))
-    check(done, 2, "OUTBOX_KAFKA_PROPERTIES", str(file), "UTF-8", "way out")
+    check(done, 2, "OUTBOX_KAFKA_PROPERTIES", str(file), "UTF-8", "hint")
 
 
 def test_a_properties_file_that_cannot_be_read(cluster: CliCluster) -> None:
     done = cluster.command("verify", kafka_properties=UNREADABLE)
-    check(done, 2, "OUTBOX_KAFKA_PROPERTIES", UNREADABLE, "way out")
+    check(done, 2, "OUTBOX_KAFKA_PROPERTIES", UNREADABLE, "hint")
 
 
 @pytest.mark.parametrize("command", READ_TABLE)

@@ -71,7 +71,7 @@ def was_refused(worker: Worker) -> bool:
     assert worker.process.returncode == 2, text
     assert text.count("error: ") == 1
     assert f"error: Another process runs under OUTBOX_INSTANCE_ID {NAME}" in text
-    assert "way out: Give each worker its own instance id" in text
+    assert "hint: Give each worker its own instance id" in text
     assert "Traceback" not in text
     return True
 

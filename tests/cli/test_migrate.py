@@ -150,8 +150,8 @@ def test_a_table_that_stays_locked_is_given_up_in_one_message(old: str) -> None:
         with dumping(old), pytest.raises(WorkFailedError, match=f"migration {NAME}") as caught:
             migrations.apply(link, TABLES, BRIEFLY, LOCK_MS)
         assert caught.value.exit_code == 1
-        assert "pg_dump" in caught.value.way_out
-        assert "run migrate again" in caught.value.way_out
+        assert "pg_dump" in caught.value.hint
+        assert "run migrate again" in caught.value.hint
         assert link.execute(CONSTRAINTS).fetchall() == before
         with pytest.raises(SchemaVersionError, match=r"tables of altering .* are at 0"):
             migrations.check(link, TABLES)
@@ -195,7 +195,7 @@ def test_another_one_that_migrates_for_long_is_named_and_given_up(database: str)
             migrations.apply(link, ENGINE, BRIEFLY, LOCK_MS, said.append)
         assert caught.value.exit_code == 1
         assert f"a job of Ann's (pid {pid}, connected at 20" in caught.value.message
-        assert "run migrate again" in caught.value.way_out
+        assert "run migrate again" in caught.value.hint
         (line,) = said
         assert line.startswith(f"waiting for a job of Ann's (pid {pid}, ")
         other.close()

@@ -289,7 +289,7 @@ def test_what_a_transaction_took_is_free_when_it_is_rolled_back(connection: Conn
 
 @pytest.mark.parametrize("command", [text(1), broken(1), registration(1)])
 @pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
-def test_a_transaction_that_would_not_look_again_is_refused_with_the_way_out(
+def test_a_transaction_that_would_not_look_again_is_refused_with_the_hint(
     migrated_database_url: str,
     level: str,
     command: AnyCommand,

@@ -59,7 +59,7 @@ def test_calls_that_hang_are_left_behind_until_they_are_too_many(servers: Coordi
         assert worker.process.returncode == ANSWERLESS
         (failed,) = [line for line in worker.lines() if line["event"] == "loop_failed"]
         assert "3 calls to Kafka (commit) did not return" in failed["error"]
-        assert "coordinator" in failed["way_out"]
+        assert "coordinator" in failed["hint"]
         # As a supervisor does.
         cluster.started.remove(worker)
         cluster.worker(kafka_bootstrap_servers=servers.bootstrap)

@@ -108,7 +108,7 @@ def test_a_partition_without_a_leader_holds_its_own_events_and_no_others(
     line = wait_until(said, 30, "the worker says what waits")
     assert line["level"] == "error"
     assert "partitions [1]" in line["reason"]
-    assert "--unavailable-partitions" in line["way_out"]
+    assert "--unavailable-partitions" in line["hint"]
     with cluster.workload(seed=2):
         cluster.await_new(300)
     waiting_shard = line["shard"]

@@ -158,8 +158,8 @@ def test_over_a_thin_link_batches_shrink_until_they_fit_and_grow_back(proxied: P
     cluster.await_more(500)
     warnings = [line for line in worker.lines() if line["event"] == "batches_shrunk"]
     assert len(warnings) == 1, "said once while it lasts"
-    assert "link" in warnings[0]["way_out"]
-    assert "OUTBOX_BATCH_BYTES" in warnings[0]["way_out"]
+    assert "link" in warnings[0]["hint"]
+    assert "OUTBOX_BATCH_BYTES" in warnings[0]["hint"]
     assert len(cluster.subscriber.event_ids) < 8_000, "the link was not thin"
     proxy.heal()
     cluster.await_caught_up()

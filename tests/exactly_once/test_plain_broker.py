@@ -107,7 +107,7 @@ def test_a_topic_that_somebody_else_made_in_between_is_looked_at(
     monkeypatch.setattr(anchor, "partitions_of", lambda *asked: next(looks, None) or count(*asked))
     with pytest.raises(SettingsError, match="has 1 partitions, not 16") as caught:
         anchor.ensure_topic(make_admin(settings))
-    assert "--alter --topic outbox.shards --partitions 16" in caught.value.way_out
+    assert "--alter --topic outbox.shards --partitions 16" in caught.value.hint
     done = run_command("run", **plain.settings)
     assert done.returncode == 2
     assert "--alter --topic outbox.shards --partitions 16" in done.stderr

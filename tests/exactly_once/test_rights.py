@@ -1,4 +1,4 @@
-"""Kafka refuses a right: it is named with the way out, nothing is skipped, all else flows.
+"""Kafka refuses a right: it is named with the hint, nothing is skipped, all else flows.
 
 The rights that a worker needs are those of docs/operations.md: these clusters begin with
 these and no others.
@@ -110,7 +110,7 @@ def test_a_topic_that_may_not_be_written_holds_its_shards_and_no_other(
         said = wait_until(lambda: held(worker, topic), SAY_S, "it says what may not be written")[0]
         assert said["level"] == "error"
         assert said["reason"].startswith("TOPIC_AUTHORIZATION_FAILED")
-        assert f"--operation Write --topic {topic}" in said["way_out"]
+        assert f"--operation Write --topic {topic}" in said["hint"]
         cluster.await_new(50)
         assert len(lines(worker, "asking_kafka")) < MOST_QUESTIONS or not calm
         assert not lines(worker, "kafka_refuses"), "nothing is refused to the worker as a whole"
@@ -143,7 +143,7 @@ def test_a_right_that_nothing_goes_without_is_named_once_and_waited_for(
     since = time.monotonic()
     assert said["level"] == "error"
     assert "AUTHORIZATION_FAILED" in said["error"]
-    assert words.format(cluster.name) in said["way_out"]
+    assert words.format(cluster.name) in said["hint"]
     wait_until(lambda: worker.ready()[0] == 503, SAY_S, "/readyz says that it is not ready")
     assert "AUTHORIZATION_FAILED" in worker.ready()[1]
     wait_until(lambda: time.monotonic() - since > REFUSED_S, REFUSED_S + 1, "it was refused long")
@@ -181,11 +181,11 @@ def test_a_worker_that_starts_without_rights_goes_on_with_each_that_it_gets(
 
 
 def await_refusal(worker: Worker, words: str) -> None:
-    """Wait until it says that a right is refused, and in the way out these words."""
+    """Wait until it says that a right is refused, and in the hint these words."""
     wait_until(
-        lambda: any(words in line["way_out"] for line in lines(worker, "kafka_refuses")),
+        lambda: any(words in line["hint"] for line in lines(worker, "kafka_refuses")),
         SAY_S,
-        f"a way out with {words}",
+        f"a hint with {words}",
     )
 
 
@@ -201,10 +201,10 @@ def test_a_topic_that_may_not_be_made_holds_its_shards_and_no_other(
         said = wait_until(lambda: held(worker, topic), SAY_S, "it says what may not be made")[0]
         assert said["level"] == "error"
         assert "TOPIC_AUTHORIZATION_FAILED" in said["reason"]
-        assert f"--operation Create --topic {topic}" in said["way_out"]
+        assert f"--operation Create --topic {topic}" in said["hint"]
         assert (
             f"kafka-topics.sh --bootstrap-server BROKER:9092 --create --topic {topic}"
-            in said["way_out"]
+            in said["hint"]
         )
         cluster.await_new(50)
         rights.give(on_topic(topic, AclOperation.CREATE))

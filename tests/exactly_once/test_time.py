@@ -61,7 +61,7 @@ def test_a_topic_that_refuses_the_time_of_the_insert_is_named_with_the_setting(
     wait_until(lambda: worker.said("shard_held"), 20, "the worker says what is refused")
     (said, *_) = [line for line in worker.lines() if line.get("event") == "shard_held"]
     assert "INVALID_TIMESTAMP" in said["reason"]
-    assert "OUTBOX_TIMESTAMP=publish" in said["way_out"]
+    assert "OUTBOX_TIMESTAMP=publish" in said["hint"]
     assert worker.stop() == 0
     cluster.worker(timestamp="publish")
     read(cluster, event_id)

@@ -59,7 +59,7 @@ def test_events_of_a_missing_topic_wait_for_it_and_nobody_else_does(cluster: Clu
         cluster.await_more(300)
         said = held(workers, topic)
         assert said["level"] == "error"
-        assert "OUTBOX_CREATE_TOPICS" in said["way_out"]
+        assert "OUTBOX_CREATE_TOPICS" in said["hint"]
         cluster.listen_to({topic: 1})
         wait_until(lambda: cluster.reads(topic) == 2, 20, "the events flow once the topic is there")
     cluster.assert_exactly_once()
@@ -98,8 +98,8 @@ def test_a_topic_of_a_shape_that_kafka_does_not_make_holds_its_shards_and_no_oth
         write(cluster, topic, "waits", b'{"n": 1}')
         said = wait_until(lambda: held([worker], topic), 10, "it says why the topic is not made")
         assert "INVALID_REPLICATION_FACTOR" in said["reason"]
-        assert f"--create --topic {topic}" in said["way_out"]
-        assert "OUTBOX_CREATE_TOPICS" in said["way_out"]
+        assert f"--create --topic {topic}" in said["hint"]
+        assert "OUTBOX_CREATE_TOPICS" in said["hint"]
         cluster.await_new(100)
         assert not worker.said("kafka_away") or not calm
         cluster.listen_to({topic: 1})
@@ -120,7 +120,7 @@ def test_a_record_that_kafka_refuses_stops_its_shard_loudly_and_no_other(cluster
         assert cluster.reads(topic) == 1
         said = held(workers, topic)
         assert said["level"] == "error"
-        assert "max.message.bytes" in said["way_out"]
+        assert "max.message.bytes" in said["hint"]
         let_pass(cluster, topic, 100_000)
         wait_until(lambda: cluster.reads(topic) == 3, 20, "it flows once the topic takes it")
     cluster.assert_exactly_once()

@@ -1,4 +1,4 @@
-"""What every test of lost history asks: the worker refuses, `rebase` is the way out."""
+"""What every test of lost history asks: the worker refuses, `rebase` mends it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def refusing_worker(cluster: Cluster) -> Worker:
     wait_until(lambda: worker.said("history_lost"), REFUSE_S, "the worker refuses")
     (line,) = [each for each in worker.lines() if each.get("event") == "history_lost"]
     assert line["level"] == "error"
-    assert "outbox-worker rebase" in line["way_out"]
+    assert "outbox-worker rebase" in line["hint"]
     wait_until(lambda: worker.ready()[0] == 503, REFUSE_S, "/readyz says that it is not ready")
     wait_until(cluster.subscriber.at_the_end, REFUSE_S, "no transaction is open")
     assert len(cluster.subscriber.received) == before, "a worker that refused has published"

@@ -166,8 +166,8 @@ def install(program: Path, says: str = "") -> None:
 def test_without_java_and_docker_the_error_says_what_to_install(programs: Path) -> None:
     with pytest.raises(ServerError, match="neither Java 17 with Maven nor Docker") as caught:
         open_broker().__enter__()
-    assert "openjdk-17" in caught.value.way_out
-    assert "OUTBOX_LOCAL_KAFKA" in caught.value.way_out
+    assert "openjdk-17" in caught.value.hint
+    assert "OUTBOX_LOCAL_KAFKA" in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -191,8 +191,8 @@ def test_a_broker_of_our_own_says_what_it_lacks(
     assert not jars.have_java()
     with pytest.raises(ServerError, match=f"Java 17 or newer .* here is {lack}") as caught:
         KafkaServer()
-    assert "openjdk-17" in caught.value.way_out
-    assert "Docker" not in caught.value.way_out
+    assert "openjdk-17" in caught.value.hint
+    assert "Docker" not in caught.value.hint
 
 
 @pytest.mark.parametrize("said", ['openjdk version "17.0.15" 2025-04-15', 'version "25-ea"'])

@@ -27,6 +27,7 @@ NOW: Final = {
     "standstill": "idle_group",
     "evidence": "witnesses",
     "tell": "emit",
+    "way_out": "hint",
     "lacks": "set_unready",
     "lacking": "unready",
 }

@@ -134,7 +134,7 @@ def fail_over_in_sync(soak: SoakCluster) -> None:
 
 
 def fail_over_with_losses(soak: SoakCluster) -> None:
-    """The standby lacks what was published last, and is written to: `rebase` is the way out."""
+    """The standby lacks what was published last, and is written to: `rebase` mends it."""
     cluster = soak.cluster
     soak.pair.stop_streaming()
     cluster.await_new(50)

@@ -69,7 +69,7 @@ def test_an_empty_database_is_older_than_the_program(empty: str) -> None:
         pytest.raises(SchemaVersionError, match="are at 0") as caught,
     ):
         migrations.check(link)
-    assert "outbox-worker migrate" in caught.value.way_out
+    assert "outbox-worker migrate" in caught.value.hint
 
 
 def test_a_newer_schema_is_refused(connection: Connection) -> None:
@@ -118,7 +118,7 @@ def test_a_schema_of_somebody_else_is_named_before_anything_is_applied(
         before = everything(link)
         with pytest.raises(SettingsError, match=f"not outbox-worker's: {name};") as caught:
             migrations.apply(link, TABLES)
-        assert f"ALTER SCHEMA {name} RENAME" in caught.value.way_out
+        assert f"ALTER SCHEMA {name} RENAME" in caught.value.hint
         assert everything(link) == before
         link.execute(f"ALTER SCHEMA {name} RENAME TO other".encode())
         assert migrations.apply(link, TABLES) == ALL
@@ -201,7 +201,7 @@ def test_what_an_administrator_is_told_to_run_lets_a_plain_user_migrate() -> Non
         # For the second database the roles are there, and made by another user.
         for shop, user, roles in (("one", "plain user", 4), ("another", "second", 0)):
             url = conninfo.make_conninfo(server.url(), dbname=f"the {shop} shop")
-            orders = ORDERS.findall(refusal(conninfo.make_conninfo(url, user=user)).way_out)
+            orders = ORDERS.findall(refusal(conninfo.make_conninfo(url, user=user)).hint)
             assert sum(each.startswith("CREATE ROLE") for each in orders) == roles
             with psycopg.connect(url, autocommit=True) as admin:
                 for order in orders:

@@ -45,7 +45,7 @@ def test_old_events_stay_where_another_event_stands_for_a_witness(connection: Co
     for dry_run in (True, False):
         with pytest.raises(WorkFailedError, match="another event stands under id") as failed:
             run(connection, dry_run=dry_run)
-        assert "outbox-worker rebase --execute" in failed.value.way_out
+        assert "outbox-worker rebase --execute" in failed.value.hint
     assert count(connection) == 16
     row = connection.execute("SELECT count(*) FROM outbox.idempotency_key").fetchone()
     assert row == (0,)

@@ -86,7 +86,7 @@ def test_a_lock_that_others_hold_for_a_while_is_waited_for(
 
 
 @pytest.mark.parametrize("lock", LOCKS.values(), ids=LOCKS)
-def test_a_lock_that_is_never_let_go_ends_the_purge_with_the_way_out(
+def test_a_lock_that_is_never_let_go_ends_the_purge_with_the_hint(
     connection: Connection, database: str, lock: str
 ) -> None:
     make_everything_old(connection)
@@ -95,7 +95,7 @@ def test_a_lock_that_is_never_let_go_ends_the_purge_with_the_way_out(
         with pytest.raises(WorkFailedError, match="locked by others") as failed:
             purge_beside(database, SHORT)
     assert failed.value.exit_code == 1
-    assert "run purge again" in failed.value.way_out
+    assert "run purge again" in failed.value.hint
     assert isinstance(failed.value.__cause__, psycopg.errors.LockNotAvailable)
     done = run(connection)
     assert count(connection) == 1

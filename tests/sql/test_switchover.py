@@ -72,7 +72,7 @@ def test_a_sequence_that_is_behind_is_refused_until_it_is_set(
     leave_behind(connection, name)
     with pytest.raises(HistoryLostError, match=f"{name} stands at 0, .* up to 3") as caught:
         switchover.see_that_numbers_go_on(connection)
-    assert "outbox-worker migrate" in caught.value.way_out
+    assert "outbox-worker migrate" in caught.value.hint
     (done,) = switchover.catch_up(connection)
     assert done == (name, 0, 3)
     switchover.see_that_numbers_go_on(connection)
@@ -149,4 +149,4 @@ def test_events_of_transactions_to_come_are_another_servers(connection: Connecti
     connection.execute("UPDATE outbox.event SET xid = '99999999'")
     with pytest.raises(HistoryLostError, match="not begun yet") as caught:
         switchover.see_that_events_are_ours(connection)
-    assert "rebase --execute" in caught.value.way_out
+    assert "rebase --execute" in caught.value.hint

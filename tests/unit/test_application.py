@@ -47,7 +47,7 @@ def test_an_application_that_cannot_be_had_is_named(name: str, why: str) -> None
     with pytest.raises(SettingsError, match=why) as caught:
         load(name)
     assert f"OUTBOX_APPLICATION {name}" in caught.value.message
-    assert "module:attribute" in caught.value.way_out
+    assert "module:attribute" in caught.value.hint
 
 
 def test_a_wrong_setting_of_the_application_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

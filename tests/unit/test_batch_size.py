@@ -113,7 +113,7 @@ def test_an_event_that_fails_alone_twice_rests_and_flows_after_its_commit(
     found = size.too_slow([*alone, *rows(20, 10, first=2)])
     assert list(found) == [1]
     assert "5,000,000 bytes" in found[1].reason
-    assert "orders" in found[1].way_out
+    assert "orders" in found[1].hint
     now += batch_size.FIRST_REST_S
     assert not size.too_slow(alone), "it is tried again"
     size.failed(alone, TIMED_OUT_S, 0)

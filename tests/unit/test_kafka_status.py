@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from outbox_worker.kafka import rights
 from outbox_worker.kafka.admin import unreachable
-from outbox_worker.relay.holds import way_out_of
+from outbox_worker.relay.holds import hint_of
 from outbox_worker.relay.kafka_status import KafkaStatus
 from outbox_worker.settings import ANCHOR_TOPIC
 
@@ -28,7 +28,7 @@ def test_what_several_run_into_is_said_once_and_is_over_when_all_are_well() -> N
         complaints.settle("membership")
     assert [line["event"] for line in lines] == ["kafka_refuses", "kafka_back"]
     assert lines[0]["log_level"] == "error"
-    assert "--group the-group" in lines[0]["way_out"]
+    assert "--group the-group" in lines[0]["hint"]
     assert lines[1]["after"] == "GROUP_AUTHORIZATION_FAILED"
     assert complaints.text == ""
 
@@ -67,8 +67,8 @@ def test_only_a_right_is_spoken_of_where_failures_are_usual() -> None:
         (KafkaError._ALL_BROKERS_DOWN, "OUTBOX_KAFKA_BOOTSTRAP_SERVERS"),
     ],
 )
-def test_each_error_has_the_way_out_that_fits(code: int, words: str) -> None:
-    assert words in rights.way_out(code, group="mine")
+def test_each_error_has_the_hint_that_fits(code: int, words: str) -> None:
+    assert words in rights.hint(code, group="mine")
 
 
 @pytest.mark.parametrize(
@@ -80,16 +80,16 @@ def test_each_error_has_the_way_out_that_fits(code: int, words: str) -> None:
         (KafkaError.INVALID_TIMESTAMP, "OUTBOX_TIMESTAMP=publish"),
     ],
 )
-def test_each_refusal_of_a_record_has_the_way_out_that_fits(code: int, words: str) -> None:
-    assert words in way_out_of(code, "orders")
+def test_each_refusal_of_a_record_has_the_hint_that_fits(code: int, words: str) -> None:
+    assert words in hint_of(code, "orders")
 
 
 def test_a_topic_that_we_may_not_read_is_named() -> None:
     error = unreachable(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED), "orders")
-    assert "--operation Read --topic orders" in error.way_out
+    assert "--operation Read --topic orders" in error.hint
 
 
 def test_nobody_is_told_to_grant_a_right_on_a_topic_of_kafkas_own() -> None:
-    said = way_out_of(KafkaError.TOPIC_AUTHORIZATION_FAILED, "__consumer_offsets")
+    said = hint_of(KafkaError.TOPIC_AUTHORIZATION_FAILED, "__consumer_offsets")
     assert "--operation" not in said
     assert "grant nothing" in said

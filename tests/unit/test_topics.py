@@ -90,5 +90,5 @@ def test_a_name_that_collides_with_another_topics_is_not_said_to_be_made_by_hand
     fault = KafkaError(KafkaError.TOPIC_EXCEPTION, "Topic 'a_b' collides with existing topic: a.b")
     said = admin.not_made(fault, "a_b", 3)
     assert "a.b" in said.message
-    assert "--create" not in said.way_out
-    assert "another topic" in said.way_out
+    assert "--create" not in said.hint
+    assert "another topic" in said.hint
