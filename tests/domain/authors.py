@@ -28,7 +28,7 @@ DAY: Final = timedelta(hours=24)
 TEACHER: Final = "teacher"
 CONFIRMED: Final = "class.student.associations.confirmed.v1"
 READY: Final = "els.batch.essays.ready.v1"
-TOLD: Final = [CONFIRMED, READY]
+COMPLETION: Final = [CONFIRMED, READY]
 WAIT_S: Final = 60.0
 
 INSERT_BATCH: Final = """
@@ -187,7 +187,7 @@ def rows(connection: Connection, batch_id: UUID) -> dict[UUID, tuple[Any, ...]]:
     return {row[0]: row[1:] for row in cursor}
 
 
-def told(connection: Connection, batch_id: UUID) -> list[tuple[str, dict[str, Any]]]:
+def events_of_batch(connection: Connection, batch_id: UUID) -> list[tuple[str, dict[str, Any]]]:
     """Type and payload of what was told of the batch, in order."""
     cursor = connection.execute(
         "SELECT type, payload, topic, headers FROM outbox.event WHERE key = %s ORDER BY id",
@@ -243,4 +243,4 @@ def suggested_batch(connection: Connection, room: Room, count: int, now: datetim
 
 def kinds(connection: Connection, batch: Batch) -> list[str]:
     """The types of what was told of the batch, in order."""
-    return [kind for kind, _ in told(connection, batch.batch_id)]
+    return [kind for kind, _ in events_of_batch(connection, batch.batch_id)]

@@ -13,7 +13,7 @@ from outbox_school.commands import (
     UpdateClass,
     UpdateStudent,
 )
-from tests.domain.facts import Facts
+from tests.domain.school_rows import SchoolRows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,15 +50,15 @@ class School:
     def copy(self) -> School:
         return School(dict(self.classes), dict(self.students), set(self.enrolments))
 
-    def facts(self) -> Facts:
+    def rows(self) -> SchoolRows:
         """What the tables must hold."""
-        return Facts(
+        return SchoolRows(
             frozenset((key, *row) for key, row in self.classes.items()),
             frozenset((key, *row) for key, row in self.students.items()),
             frozenset(self.enrolments),
         )
 
-    def play(self, command: SchoolCommand) -> Expected:
+    def apply(self, command: SchoolCommand) -> Expected:
         """Carry it out; nothing changes where it is refused."""
         tried = self.copy()
         try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from outbox_school.handle import parse
 from outbox_school.results import ErrorCode
 from outbox_worker.application import Envelope, Refused
-from tests.domain.facts import number
+from tests.domain.school_rows import number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

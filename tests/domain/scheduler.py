@@ -1,7 +1,7 @@
 """Transactions that are stepped through in a given order, statement by statement.
 
-Each has a thread and a connection; its cursor stops before a statement until it is let
-go on. Whether one waits for another is asked of the server.
+Each has a thread and a connection; its cursor stops before a statement until the next step
+is granted. The server says whether one waits for another.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ END: Final = "end"
 """The stop before a transaction ends."""
 
 Pick: TypeAlias = "Callable[[Sequence[int]], int]"
-"""Which of those that can go on does."""
+"""Chooses which of the ready transactions takes the next step."""
 
 Work: TypeAlias = "AnyCommand | Callable[[psycopg.Connection[Any]], object]"
-"""A command, or whatever else is done on a connection."""
+"""A command, or another function of a connection."""
 
-Played = TypeVar("Played")
+Outcome = TypeVar("Outcome")
 
 
 class Gate:
@@ -60,7 +60,7 @@ class Gate:
             self._arrivals += 1
             self._changed.notify_all()
             waited = self._changed.wait_for(lambda: self._permits > 0 or self._open, PATIENCE_S)
-            assert waited, f"nobody let {statement} go on"
+            assert waited, f"the step {statement} was never granted"
             self._permits = max(0, self._permits - 1)
 
     def end(self) -> None:
@@ -71,14 +71,14 @@ class Gate:
             self._changed.notify_all()
 
     def grant(self, *, all_further: bool = False) -> None:
-        """Let the transaction go on to its next stop, or to its end."""
+        """Let the transaction run to its next stop, or to its end."""
         with self._changed:
             self._permits += 1
             self._open = self._open or all_further
             self._changed.notify_all()
 
     def arrived(self, times: int, timeout: float) -> bool:
-        """Whether the transaction has come to its so-manieth stop within the time."""
+        """Whether the transaction has reached so many stops within the time."""
         with self._changed:
             return self._changed.wait_for(lambda: self._arrivals >= times, timeout)
 
@@ -101,7 +101,7 @@ class SteppedCursor(psycopg.Cursor[Any]):
 
 
 @dataclass(frozen=True)
-class Play:
+class Transaction:
     """A transaction: what it does, and whether it commits."""
 
     works: Sequence[Work]
@@ -109,21 +109,21 @@ class Play:
 
 
 @dataclass
-class Actor:
-    """A transaction on its way."""
+class RunningTransaction:
+    """A transaction that has begun."""
 
     link: SteppedConnection
-    play: Play
+    transaction: Transaction
     gate: Gate
     future: Future[list[object]] = field(default_factory=Future)
     steps: int = 0
     stuck: bool = False
 
-    def perform(self) -> list[object]:
+    def run(self) -> list[object]:
         self.link.gate = self.gate
         try:
-            with self.link.transaction(force_rollback=not self.play.commits):
-                results = [carry_out(self.link, each) for each in self.play.works]
+            with self.link.transaction(force_rollback=not self.transaction.commits):
+                results = [carry_out(self.link, each) for each in self.transaction.works]
                 self.gate.arrive(END)
                 return results
         finally:
@@ -132,20 +132,20 @@ class Actor:
 
 
 def carry_out(link: psycopg.Connection[Any], work: Work) -> object:
-    """What came of the work: the result of a command, or what the function returns."""
+    """The result of a command, or what the function returns."""
     return outbox_school.handle(link, work) if isinstance(work, Command) else work(link)
 
 
 @dataclass(frozen=True)
-class Performance:
-    """The order that came of it, and the results of each transaction."""
+class Execution:
+    """The order that was taken, and the results of each transaction."""
 
     taken: list[int]
     results: list[list[object]]
 
 
-class Stage:
-    """Plays transactions in an order of their steps, as far as they do not wait."""
+class Scheduler:
+    """Runs transactions step by step in a given order, as far as they do not wait."""
 
     def __init__(
         self,
@@ -157,62 +157,66 @@ class Stage:
         self._watcher = watcher
         self._pool = pool
 
-    def run(self, plays: Sequence[Play], stops: Collection[str], pick: Pick) -> Performance:
-        """Play to the end. Fails where all wait for each other."""
-        actors = [
-            Actor(link, play, Gate(stops)) for link, play in zip(self._links, plays, strict=False)
+    def run(
+        self, transactions: Sequence[Transaction], stops: Collection[str], pick: Pick
+    ) -> Execution:
+        """Run all to the end. Fails if all wait for each other."""
+        running = [
+            RunningTransaction(link, transaction, Gate(stops))
+            for link, transaction in zip(self._links, transactions, strict=False)
         ]
         try:
-            return self._run(actors, pick)
+            return self._run(running, pick)
         finally:
-            for actor in actors:
-                actor.gate.grant(all_further=True)
-            for actor in actors:
-                actor.future.exception(PATIENCE_S)
+            for transaction in running:
+                transaction.gate.grant(all_further=True)
+            for transaction in running:
+                transaction.future.exception(PATIENCE_S)
 
-    def _run(self, actors: Sequence[Actor], pick: Pick) -> Performance:
+    def _run(self, running: Sequence[RunningTransaction], pick: Pick) -> Execution:
         taken: list[int] = []
-        for actor in actors:
-            actor.future = self._pool.submit(actor.perform)
-            self._settle(actor)
-        while going := [n for n, each in enumerate(actors) if not each.gate.ended]:
-            ready = [n for n in going if not actors[n].stuck]
+        for transaction in running:
+            transaction.future = self._pool.submit(transaction.run)
+            self._settle(transaction)
+        while going := [n for n, each in enumerate(running) if not each.gate.ended]:
+            ready = [n for n in going if not running[n].stuck]
             assert ready, f"all wait for each other after {taken}"
             chosen = pick(ready)
             taken.append(chosen)
-            actors[chosen].gate.grant()
-            self._settle(actors[chosen])
-            # Whoever waited for it may go on now, and then wait for somebody else.
-            for each in actors:
+            running[chosen].gate.grant()
+            self._settle(running[chosen])
+            # One that waited for it may continue now, and then wait for another one.
+            for each in running:
                 if each.stuck:
                     self._settle(each)
-        return Performance(taken, [actor.future.result(PATIENCE_S) for actor in actors])
+        return Execution(taken, [transaction.future.result(PATIENCE_S) for transaction in running])
 
-    def _settle(self, actor: Actor) -> None:
+    def _settle(self, transaction: RunningTransaction) -> None:
         """Return when the transaction has come to its next stop, its end, or a lock of another."""
         deadline = time.monotonic() + PATIENCE_S
-        glance = 0.0 if actor.stuck else GLANCE_S
-        while not actor.gate.arrived(actor.steps + 1, glance):
-            if self._waits(actor):
-                actor.stuck = True
+        glance = 0.0 if transaction.stuck else GLANCE_S
+        while not transaction.gate.arrived(transaction.steps + 1, glance):
+            if self._waits(transaction):
+                transaction.stuck = True
                 return
             assert time.monotonic() < deadline, "a step neither ends nor waits"
             glance = GLANCE_S
-        actor.stuck = False
-        actor.steps += 1
+        transaction.stuck = False
+        transaction.steps += 1
 
-    def _waits(self, actor: Actor) -> bool:
+    def _waits(self, transaction: RunningTransaction) -> bool:
         """Whether it waits for one of the others: not for a vacuum that came by."""
         others = [each.info.backend_pid for each in self._links]
         row = self._watcher.execute(
-            "SELECT pg_blocking_pids(%s) && %s::integer[]", (actor.link.info.backend_pid, others)
+            "SELECT pg_blocking_pids(%s) && %s::integer[]",
+            (transaction.link.info.backend_pid, others),
         ).fetchone()
         return row is not None and bool(row[0])
 
 
 @contextmanager
-def stage(url: str, actors: int) -> Iterator[Stage]:
-    """A stage with a connection for each transaction; a deadlock is seen long before Postgres."""
+def scheduler(url: str, running: int) -> Iterator[Scheduler]:
+    """One connection for each transaction; a deadlock is noticed long before Postgres does."""
     with ExitStack() as stack:
         links = [
             stack.enter_context(
@@ -224,10 +228,10 @@ def stage(url: str, actors: int) -> Iterator[Stage]:
                     options="-c synchronous_commit=off -c deadlock_timeout=5s",
                 )
             )
-            for _ in range(actors)
+            for _ in range(running)
         ]
         watcher = stack.enter_context(psycopg.connect(url, autocommit=True))
-        yield Stage(links, watcher, stack.enter_context(ThreadPoolExecutor(actors)))
+        yield Scheduler(links, watcher, stack.enter_context(ThreadPoolExecutor(running)))
 
 
 class Explorer:
@@ -246,7 +250,7 @@ class Explorer:
         return known[chosen]
 
     def advance(self) -> bool:
-        """Go on to the next order; False after the last one."""
+        """Prepare the next order; False after the last one."""
         self._depth = 0
         while self._path:
             ready, chosen = self._path.pop()
@@ -256,10 +260,10 @@ class Explorer:
         return False
 
 
-def in_every_order(play: Callable[[Pick], Played]) -> list[Played]:
-    """Play again and again, until every order came up once; what came of each."""
+def in_every_order(run: Callable[[Pick], Outcome]) -> list[Outcome]:
+    """Run again and again until every order came up once; returns the outcome of each."""
     explorer = Explorer()
-    played = [play(explorer.pick)]
+    outcomes = [run(explorer.pick)]
     while explorer.advance():
-        played.append(play(explorer.pick))
-    return played
+        outcomes.append(run(explorer.pick))
+    return outcomes

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from outbox_school.commands import CreateClass, CreateStudent, DeleteStudent, UpdateStudent
 from outbox_school.results import ErrorCode, StudentResult
-from tests.domain.cases import COMMAND, CORRELATION, Case, told
-from tests.domain.facts import (
+from tests.domain.rule_cases import COMMAND, CORRELATION, Case, expected_event
+from tests.domain.school_rows import (
     ANNA,
     BO,
     not_found,
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from outbox_worker.application import Refused
-    from tests.domain.facts import Told
+    from tests.domain.school_rows import WrittenEvent
 
 
 STUDENT: Final = number(1)
@@ -73,10 +73,10 @@ def created(**changes: JsonValue) -> dict[str, JsonValue]:
     }
 
 
-def updated(**changes: JsonValue) -> list[Told]:
+def updated(**changes: JsonValue) -> list[WrittenEvent]:
     """The event of a change: what changed, and nothing else."""
     payload = {"student_id": str(STUDENT), **changes, "updated_by": ANNA}
-    return [told("class.student.updated.v1", STUDENT, **payload)]
+    return [expected_event("class.student.updated.v1", STUDENT, **payload)]
 
 
 def duplicate(email: str) -> Refused:
@@ -98,7 +98,9 @@ TOLD_CREATED: Final = "class.student.created.v1"
 ROOMS: Final = (room(ONE), room(TWO), room(THREE, BO))
 
 CREATING: Final = {
-    "a student is created": Case(asked(), DONE, [told(TOLD_CREATED, STUDENT, **created())]),
+    "a student is created": Case(
+        asked(), DONE, [expected_event(TOLD_CREATED, STUDENT, **created())]
+    ),
     "without an id it has that of its command": Case(
         CreateStudent(
             actor=ANNA,
@@ -108,23 +110,23 @@ CREATING: Final = {
             correlation_id=CORRELATION,
         ),
         StudentResult(student_id=COMMAND),
-        [told(TOLD_CREATED, COMMAND, **created(student_id=str(COMMAND)))],
+        [expected_event(TOLD_CREATED, COMMAND, **created(student_id=str(COMMAND)))],
     ),
     "a legal name of its own": Case(
         asked(legal_full_name=" Augusta Ada Ek "),
         DONE,
-        [told(TOLD_CREATED, STUDENT, **created(legal_full_name="Augusta Ada Ek"))],
+        [expected_event(TOLD_CREATED, STUDENT, **created(legal_full_name="Augusta Ada Ek"))],
     ),
     "nulls where something may be left out": Case(
         asked(legal_full_name=None, email=None),
         DONE,
-        [told(TOLD_CREATED, STUDENT, **created())],
+        [expected_event(TOLD_CREATED, STUDENT, **created())],
     ),
     "names of 255 characters": Case(
         asked(first_name="å" * 255, last_name="ö" * 255),
         DONE,
         [
-            told(
+            expected_event(
                 TOLD_CREATED,
                 STUDENT,
                 **created(
@@ -138,28 +140,28 @@ CREATING: Final = {
     "an address keeps its letters, its domain gets small ones": Case(
         asked(email=" Ada.Ek@Skola.SE "),
         DONE,
-        [told(TOLD_CREATED, STUDENT, **created(student_email="Ada.Ek@skola.se"))],
+        [expected_event(TOLD_CREATED, STUDENT, **created(student_email="Ada.Ek@skola.se"))],
     ),
     "an address at .test, which is for trying out": Case(
         asked(email="ada@skola.test"),
         DONE,
-        [told(TOLD_CREATED, STUDENT, **created(student_email="ada@skola.test"))],
+        [expected_event(TOLD_CREATED, STUDENT, **created(student_email="ada@skola.test"))],
     ),
     "an address at .local, which is a network's own": Case(
         asked(email="Ada@Skola.Local"),
         DONE,
-        [told(TOLD_CREATED, STUDENT, **created(student_email="Ada@skola.local"))],
+        [expected_event(TOLD_CREATED, STUDENT, **created(student_email="Ada@skola.local"))],
     ),
     "names without what nobody sees at their ends": Case(
         asked(first_name="\u200b\ufeff Ada\u00ad\u200d", last_name="\u3164 Ek\u2060 "),
         DONE,
-        [told(TOLD_CREATED, STUDENT, **created())],
+        [expected_event(TOLD_CREATED, STUDENT, **created())],
     ),
     "names with what nobody sees inside them, or what chooses the form of a letter": Case(
         asked(first_name="Ada\u200cLi", last_name="葛\U000e0100"),
         DONE,
         [
-            told(
+            expected_event(
                 TOLD_CREATED,
                 STUDENT,
                 **created(
@@ -173,7 +175,7 @@ CREATING: Final = {
     "classes, each once, in the order of their ids": Case(
         asked(class_ids=[TWO, ONE, TWO]),
         DONE,
-        [told(TOLD_CREATED, STUDENT, **created(class_ids=[str(ONE), str(TWO)]))],
+        [expected_event(TOLD_CREATED, STUDENT, **created(class_ids=[str(ONE), str(TWO)]))],
         before=ROOMS,
     ),
     "an address that a student of one's own has": Case(
@@ -189,19 +191,19 @@ CREATING: Final = {
     "an address that a student of somebody else has": Case(
         asked(email="ada@skola.se"),
         DONE,
-        [told(TOLD_CREATED, STUDENT, **created(student_email="ada@skola.se"))],
+        [expected_event(TOLD_CREATED, STUDENT, **created(student_email="ada@skola.se"))],
         before=[create(student_id=OTHER, email="ada@skola.se", actor=BO)],
     ),
     "no address, like others": Case(
         asked(),
         DONE,
-        [told(TOLD_CREATED, STUDENT, **created())],
+        [expected_event(TOLD_CREATED, STUDENT, **created())],
         before=[create(student_id=OTHER)],
     ),
     "an address that is free again": Case(
         asked(email="ada@skola.se"),
         DONE,
-        [told(TOLD_CREATED, STUDENT, **created(student_email="ada@skola.se"))],
+        [expected_event(TOLD_CREATED, STUDENT, **created(student_email="ada@skola.se"))],
         before=[
             create(student_id=OTHER, email="ada@skola.se"),
             update(student_id=OTHER, email=None),
@@ -324,7 +326,7 @@ DELETING: Final = {
         delete(),
         DONE,
         [
-            told(
+            expected_event(
                 "class.student.deleted.v1",
                 STUDENT,
                 student_id=str(STUDENT),

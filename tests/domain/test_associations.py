@@ -23,6 +23,7 @@ from tests.domain.authors import (
     completions,
     confirm,
     enrol,
+    events_of_batch,
     found,
     make_batch,
     make_guest_batch,
@@ -32,7 +33,6 @@ from tests.domain.authors import (
     rows,
     succeeds,
     suggest,
-    told,
 )
 
 if TYPE_CHECKING:
@@ -61,17 +61,17 @@ def test_the_last_decision_completes_the_batch_and_tells_it_once(connection: Con
     suggest(connection, batch, found(first, (ada, 0.9)), found(second, (bob, 0.4)), found(third))
     some = confirm(connection, batch.batch_id, {first: ada, third: eve})
     assert some == ConfirmationResult(batch_id=batch.batch_id, decided=2, completed=False)
-    assert told(connection, batch.batch_id) == []
+    assert events_of_batch(connection, batch.batch_id) == []
     assert completed_at(connection, batch.batch_id) is None
     last = confirm(connection, batch.batch_id, {second: None, first: ada}, now=LATER)
     assert last == ConfirmationResult(batch_id=batch.batch_id, decided=1, completed=True)
     assert completed_at(connection, batch.batch_id) == LATER
     assert completions(connection, batch.batch_id) == [("REGULAR", -1, 1)]
-    events = told(connection, batch.batch_id)
+    events = events_of_batch(connection, batch.batch_id)
     assert [kind for kind, _ in events] == [CONFIRMED, READY]
     again = confirm(connection, batch.batch_id, {first: ada, second: None, third: eve})
     assert again == ConfirmationResult(batch_id=batch.batch_id, decided=0, completed=True)
-    assert told(connection, batch.batch_id) == events
+    assert events_of_batch(connection, batch.batch_id) == events
     assert completions(connection, batch.batch_id) == [("REGULAR", -1, 1)]
 
 
@@ -83,7 +83,7 @@ def test_subscribers_are_told_all_of_it(connection: Connection) -> None:
     suggest(connection, batch, found(first, (ada, 0.9)), found(second, (bob, 0.4)), found(third))
     confirm(connection, batch.batch_id, {third: eve, first: ada})
     confirm(connection, batch.batch_id, {second: None}, now=LATER)
-    (_, confirmed), (_, ready) = told(connection, batch.batch_id)
+    (_, confirmed), (_, ready) = events_of_batch(connection, batch.batch_id)
     common = {
         "batch_id": str(batch.batch_id),
         "class_id": str(room.class_id),
@@ -141,7 +141,7 @@ def test_a_suggestion_that_the_teacher_does_not_take_has_no_confidence(
     (essay,) = batch.essays
     suggest(connection, batch, found(essay, (room.students[0], 0.9)))
     succeeds(confirm(connection, batch.batch_id, {essay: room.students[1]}))
-    association = told(connection, batch.batch_id)[0][1]["associations"][0]
+    association = events_of_batch(connection, batch.batch_id)[0][1]["associations"][0]
     assert association["student_id"] == str(room.students[1])
     assert association["confidence"] is None
 
@@ -215,7 +215,7 @@ def test_a_refused_decision_refuses_the_whole_command(connection: Connection) ->
             essay_ids=[str(second)],
         )
     assert rows(connection, batch.batch_id) == before
-    assert told(connection, batch.batch_id) == []
+    assert events_of_batch(connection, batch.batch_id) == []
 
 
 def test_nobody_is_a_decision_that_stands(connection: Connection) -> None:
@@ -247,7 +247,7 @@ def test_a_decision_outlives_its_student(connection: Connection) -> None:
     result = confirm(connection, batch.batch_id, {first: ada, second: bob})
     assert result == ConfirmationResult(batch_id=batch.batch_id, decided=1, completed=True)
     assert rows(connection, batch.batch_id)[first] == before[first]
-    confirmed = told(connection, batch.batch_id)[0][1]["associations"]
+    confirmed = events_of_batch(connection, batch.batch_id)[0][1]["associations"]
     assert [(each["student_id"], each["student_name"]) for each in confirmed] == [
         (str(ada), "Ada 0"),
         (str(bob), "Ada 1"),
@@ -271,12 +271,12 @@ def test_a_batch_that_waits_for_content_is_completed_by_the_content(
     authors = dict.fromkeys(batch.essays, room.students[0])
     result = confirm(connection, batch.batch_id, authors)
     assert result == ConfirmationResult(batch_id=batch.batch_id, decided=2, completed=False)
-    assert told(connection, batch.batch_id) == []
+    assert events_of_batch(connection, batch.batch_id) == []
     assert provision(connection, batch, LATER)
-    assert [kind for kind, _ in told(connection, batch.batch_id)] == [CONFIRMED, READY]
+    assert [kind for kind, _ in events_of_batch(connection, batch.batch_id)] == [CONFIRMED, READY]
     assert completed_at(connection, batch.batch_id) == LATER
     assert provision(connection, batch, LATER)
-    assert len(told(connection, batch.batch_id)) == 2
+    assert len(events_of_batch(connection, batch.batch_id)) == 2
 
 
 def test_content_does_not_complete_a_batch_of_which_an_author_is_undecided(
@@ -287,13 +287,13 @@ def test_content_does_not_complete_a_batch_of_which_an_author_is_undecided(
     suggest(connection, batch, *(found(essay, (room.students[0], 1.0)) for essay in batch.essays))
     confirm(connection, batch.batch_id, {batch.essays[0]: room.students[0]})
     assert not provision(connection, batch)
-    assert told(connection, batch.batch_id) == []
+    assert events_of_batch(connection, batch.batch_id) == []
 
 
 def test_a_batch_without_any_text_waits_for_no_author(connection: Connection) -> None:
     batch = make_batch(connection, make_room(connection), ["failed"] * 2, provisioned=False)
     assert provision(connection, batch)
-    (_, confirmed), (_, ready) = told(connection, batch.batch_id)
+    (_, confirmed), (_, ready) = events_of_batch(connection, batch.batch_id)
     assert (confirmed["associations"], ready["ready_essays"]) == ([], [])
     assert confirmed["summary"]["confirmed"] == confirmed["summary"]["no_student"] == 0
     assert not confirmed["timeout_triggered"]

@@ -31,7 +31,7 @@ from tests.domain.authors import (
     succeeds,
     suggest,
 )
-from tests.domain.crowd import gathered
+from tests.domain.concurrent_calls import concurrent_calls
 from tests.harness.rounds import rounds
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from outbox_school.results import Result
     from outbox_worker.application import Connection
     from tests.domain.authors import Room
-    from tests.domain.crowd import Work
+    from tests.domain.concurrent_calls import Work
 
 ROUNDS: Final = 150
 ASSIGNED: Final = "els.essay.slot.assigned.v1"
@@ -137,7 +137,7 @@ def test_the_last_file_teachers_and_the_time_out_at_once_complete_a_batch_once(
 ) -> None:
     room = make_room(connection)
     ada = room.students[0]
-    with gathered(database) as crowd:
+    with concurrent_calls(database) as calls:
         for number in rounds(ROUNDS):
             batch = filled(connection, room, [f"a {number}", f"b {number}"], 1)
             one, two, _ = batch.essays
@@ -149,8 +149,8 @@ def test_the_last_file_teachers_and_the_time_out_at_once_complete_a_batch_once(
                 partial(hand, authors={one: ada, two: None}),
                 decide,
             ]
-            crowd.chance.shuffle(works)
-            crowd.at_once(works)
+            calls.chance.shuffle(works)
+            calls.at_once(works)
             assert kinds(connection, batch) == EVERYTHING
             assert completed_at(connection, batch.batch_id) == NOON
 

@@ -27,22 +27,22 @@ from tests.domain.authors import (
     completed_at,
     confirm,
     decide,
+    events_of_batch,
     found,
     kinds,
     make_room,
     succeeds,
     suggest,
-    told,
 )
-from tests.domain.scheduler import END, Play, carry_out, in_every_order, stage
-from tests.domain.upload_rules import judge
+from tests.domain.scheduler import END, Transaction, carry_out, in_every_order, scheduler
+from tests.domain.upload_rules import assert_batch_rules
 from tests.domain.uploads import ASSIGNED, COMPLETED, ERRORS, broken, essay, registration, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from tests.domain.facts import Connection
-    from tests.domain.scheduler import Performance, Pick, Stage
+    from tests.domain.scheduler import Execution, Pick, Scheduler
+    from tests.domain.school_rows import Connection
 
 Author: TypeAlias = "tuple[str | None, UUID | None]"
 """The method by which it was decided, and the student."""
@@ -89,7 +89,7 @@ class Slot(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Part(Play):
+class Part(Transaction):
     """A transaction, and which method and author it wants for the essay that is suggested."""
 
     wants: Author | None = None
@@ -169,8 +169,8 @@ RACES: Final[Mapping[str, Race]] = {
 
 
 @pytest.fixture(scope="module")
-def duo(migrated_database_url: str) -> Iterator[Stage]:
-    with stage(migrated_database_url, 2) as found:
+def duo(migrated_database_url: str) -> Iterator[Scheduler]:
+    with scheduler(migrated_database_url, 2) as found:
         yield found
 
 
@@ -191,28 +191,28 @@ def room(connection: Connection) -> Room:
 
 @pytest.mark.parametrize("name", RACES)
 def test_who_decides_or_fills_in_every_order(
-    duo: Stage, connection: Connection, room: Room, name: str
+    duo: Scheduler, connection: Connection, room: Room, name: str
 ) -> None:
     race = RACES[name]
 
-    def play(pick: Pick) -> tuple[list[int], Author]:
+    def run(pick: Pick) -> tuple[list[int], Author]:
         batch = prepare(connection, room, race)
         parts = race.parts(batch)
-        played = duo.run(parts, STOPS, pick)
+        execution = duo.run(parts, STOPS, pick)
         try:
             author = check(connection, batch)
-            assert author == (reported(parts, played) or before(race, room))
+            assert author == (reported(parts, execution) or before(race, room))
             finish(connection, batch, parts)
-            return played.taken, check(connection, batch)
+            return execution.taken, check(connection, batch)
         except AssertionError as fault:
-            fault.add_note(f"{played}, {told(connection, batch.batch_id)}")
+            fault.add_note(f"{execution}, {events_of_batch(connection, batch.batch_id)}")
             raise
 
-    orders = in_every_order(play)
+    orders = in_every_order(run)
     sys.stdout.write(f"{len(orders)} orders\n")
     assert len({tuple(taken) for taken, _ in orders}) == len(orders) > 1
-    judge_authors(race, room, orders)
-    judge(connection)
+    assert_authors(race, room, orders)
+    assert_batch_rules(connection)
 
 
 def prepare(connection: Connection, room: Room, race: Race) -> Batch:
@@ -240,7 +240,7 @@ def before(race: Race, room: Room) -> Author:
 def check(connection: Connection, batch: Batch) -> Author:
     """All is told that is true by now, and as it is; the author of the last text from before."""
     now = slots(connection, batch)
-    events = told(connection, batch.batch_id)
+    events = events_of_batch(connection, batch.batch_id)
     assert [kind for kind, _ in events] == due(now)
     assert (completed_at(connection, batch.batch_id) is not None) == (READY in due(now))
     for kind, payload in events:
@@ -256,11 +256,11 @@ def check(connection: Connection, batch: Batch) -> Author:
     return author
 
 
-def reported(parts: Sequence[Part], played: Performance) -> Author | None:
+def reported(parts: Sequence[Part], execution: Execution) -> Author | None:
     """The decision that somebody says to have made, or a person's after that for lack of time."""
     said = [
         part.wants
-        for part, results in zip(parts, played.results, strict=True)
+        for part, results in zip(parts, execution.results, strict=True)
         if part.commits and part.wants and any(map(decides, results))
     ]
     assert len({method for method, _ in said}) == len(said)
@@ -291,7 +291,7 @@ def finish(connection: Connection, batch: Batch, parts: Sequence[Part]) -> None:
     assert kinds(connection, batch)[-2:] == [CONFIRMED, READY]
 
 
-def judge_authors(race: Race, room: Room, orders: Sequence[tuple[list[int], Author]]) -> None:
+def assert_authors(race: Race, room: Room, orders: Sequence[tuple[list[int], Author]]) -> None:
     """The first one had his way, or a person; whoever could have it, had it in some order."""
     parts = race.parts(Batch(room, []))
     wishes = [part.wants if part.commits else None for part in parts]

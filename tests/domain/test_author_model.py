@@ -176,7 +176,7 @@ class Authors(RuleBasedStateMachine):
     @invariant()
     def events_are_those_of_the_model(self) -> None:
         for number, model in enumerate(self.models):
-            events = authors.told(self.connection, self.batches[number].batch_id)
+            events = authors.events_of_batch(self.connection, self.batches[number].batch_id)
             if model.completed_at is None:
                 assert events == []
                 continue

@@ -16,8 +16,8 @@ from outbox_school.results import ConfirmationResult
 from outbox_worker.application import Refused
 from outbox_worker.postgres import database as connections
 from tests.domain.authors import (
+    COMPLETION,
     NOON,
-    TOLD,
     WAIT_S,
     completed_at,
     confirm,
@@ -32,7 +32,7 @@ from tests.domain.authors import (
     suggest,
     suggested_batch,
 )
-from tests.domain.crowd import gathered
+from tests.domain.concurrent_calls import concurrent_calls
 from tests.harness.rounds import TIMES, rounds
 from tests.harness.waiting import wait_until
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from outbox_worker.application import Connection
-    from tests.domain.crowd import Work
+    from tests.domain.concurrent_calls import Work
 
 ROUNDS: Final = 250
 
@@ -88,7 +88,7 @@ def test_a_batch_that_a_teacher_is_deciding_is_passed_over(
         assert decide(other) == Decided(1, 0, 1)
         assert decide(other) is None
     assert decide(other) is None
-    assert kinds(other, held) == kinds(other, free) == TOLD
+    assert kinds(other, held) == kinds(other, free) == COMPLETION
     assert rows(other, held.batch_id)[held.essays[0]][0] == "no_student"
 
 
@@ -99,7 +99,7 @@ def test_a_decision_that_is_rolled_back_leaves_it_to_the_time_out(
     with connection.transaction(force_rollback=True):
         succeeds(confirm(connection, batch.batch_id, {batch.essays[0]: None}))
     assert decide(other) == Decided(1, 0, 1)
-    assert kinds(connection, batch) == TOLD
+    assert kinds(connection, batch) == COMPLETION
 
 
 @pytest.mark.parametrize("rolled_back", [False, True])
@@ -122,7 +122,7 @@ def test_a_teacher_waits_for_the_time_out_and_finds_its_decision(
         assert isinstance(result, Refused)
     method = "human" if rolled_back else "timeout"
     assert rows(connection, batch.batch_id)[batch.essays[0]][3] == method
-    assert kinds(connection, batch) == TOLD
+    assert kinds(connection, batch) == COMPLETION
 
 
 def test_of_two_suggestions_at_once_the_first_stays(
@@ -151,19 +151,19 @@ def test_a_teacher_and_the_time_out_make_one_decision(
 ) -> None:
     room = make_room(connection)
     methods: Counter[str] = Counter()
-    with gathered(database) as crowd:
+    with concurrent_calls(database) as calls:
         for _ in rounds(ROUNDS):
             batch = suggested_batch(connection, room, 2)
-            author = crowd.chance.choice([None, *room.students[1:]])
+            author = calls.chance.choice([None, *room.students[1:]])
             answers = dict.fromkeys(batch.essays, author)
             teach = partial(confirm, batch_id=batch.batch_id, authors=answers)
-            result, *decided = crowd.at_once([teach, decide, decide])
+            result, *decided = calls.at_once([teach, decide, decide])
             counts = [each.essays for each in decided if isinstance(each, Decided)]
             method = "timeout" if isinstance(result, Refused) else "human"
             methods[method] += 1
             assert {row[3] for row in rows(connection, batch.batch_id).values()} == {method}
             assert sum(counts) == (2 if method == "timeout" else 0)
-            assert kinds(connection, batch) == TOLD
+            assert kinds(connection, batch) == COMPLETION
     sys.stdout.write(f"{methods}\n")
 
 
@@ -189,7 +189,7 @@ def test_content_and_teacher_wait_for_each_other_and_one_completes(
         future = blocked(pool, database, partial(two, other))
         assert kinds(connection, batch) == []
     assert future.result(WAIT_S)
-    assert kinds(connection, batch) == TOLD
+    assert kinds(connection, batch) == COMPLETION
     assert completed_at(connection, batch.batch_id) == NOON
 
 
@@ -200,11 +200,11 @@ def test_content_teachers_and_the_time_out_at_once_complete_a_batch_once(
     room = make_room(connection)
     ada = room.students[0]
     unready = 0
-    with gathered(database) as crowd:
+    with concurrent_calls(database) as calls:
         for _ in rounds(ROUNDS):
             batch = make_batch(connection, room, ["assigned"] * 3, provisioned=False)
             one, two, three = batch.essays
-            is_due = crowd.chance.random() < 0.8
+            is_due = calls.chance.random() < 0.8
             suggested_at = NOON if is_due else NOON + timedelta(hours=1)
             succeeds(suggest(connection, batch, found(three, (ada, 0.9)), now=suggested_at))
             hand = partial(confirm, batch_id=batch.batch_id)
@@ -215,13 +215,13 @@ def test_content_teachers_and_the_time_out_at_once_complete_a_batch_once(
                 partial(hand, authors={two: None}),
                 decide,
             ]
-            crowd.chance.shuffle(works)
-            crowd.at_once(works)
+            calls.chance.shuffle(works)
+            calls.at_once(works)
             if kinds(connection, batch) == []:
                 # It was not time yet, or the time-out passed over a batch that was held.
                 unready += 1
                 succeeds(confirm(connection, batch.batch_id, {three: ada}))
             else:
                 assert is_due
-            assert kinds(connection, batch) == TOLD
+            assert kinds(connection, batch) == COMPLETION
     sys.stdout.write(f"{unready} of {ROUNDS * TIMES} rounds left an essay undecided\n")

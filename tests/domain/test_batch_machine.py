@@ -19,10 +19,10 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 from typing_extensions import override
 
 import outbox_school
-from tests.domain.cases import CORRELATION
-from tests.domain.facts import ANNA, BO, events, number
-from tests.domain.upload_model import Desk, name_of
-from tests.domain.upload_rules import judge
+from tests.domain.rule_cases import CORRELATION
+from tests.domain.school_rows import ANNA, BO, events, number
+from tests.domain.upload_model import UploadModel, name_of
+from tests.domain.upload_rules import assert_batch_rules
 from tests.domain.uploads import broken, essay, registration, text, uploads
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from outbox_school.results import Result
-    from tests.domain.facts import Connection
+    from tests.domain.school_rows import Connection
     from tests.domain.upload_model import Event, UploadCommand
 
 LINKS: Final = 3
@@ -91,11 +91,11 @@ class Rows:
         for batch_id, kind, name, _ in link.execute(READ_WAITING):
             self.waiting.setdefault(batch_id, []).append((kind, name))
 
-    def agree_with(self, desks: Mapping[UUID, Desk]) -> bool:
+    def agree_with(self, models: Mapping[UUID, UploadModel]) -> bool:
         return (self.batches, self.slots, self.content, self.failures, self.waiting) == (
             {
                 each.batch_id: (each.registration.user_id, each.is_full)
-                for each in desks.values()
+                for each in models.values()
                 if each.registration
             },
             {
@@ -104,23 +104,23 @@ class Rows:
                     if n < len(each.taken)
                     else ("free", None)
                 )
-                for each in desks.values()
+                for each in models.values()
                 for n, essay_id in enumerate(each.essays)
             },
-            kept(desks, "text"),
-            kept(desks, "file"),
+            kept(models, "text"),
+            kept(models, "file"),
             {
                 each.batch_id: list(each.known)
-                for each in desks.values()
+                for each in models.values()
                 if each.known and each.registration is None
             },
         )
 
 
-def kept(desks: Mapping[UUID, Desk], kind: str) -> dict[tuple[UUID, str], tuple[Any, ...]]:
+def kept(models: Mapping[UUID, UploadModel], kind: str) -> dict[tuple[UUID, str], tuple[Any, ...]]:
     return {
         (each.batch_id, name.id): each.status_of(name)
-        for each in desks.values()
+        for each in models.values()
         for name in map(name_of, each.known.values())
         if name.kind == kind
     }
@@ -133,8 +133,8 @@ class Batches(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.desks = {batch_id: Desk(batch_id) for batch_id in BATCHES}
-        self.told: list[Event] = []
+        self.models = {batch_id: UploadModel(batch_id) for batch_id in BATCHES}
+        self.events: list[Event] = []
         self.links[0].execute(
             "TRUNCATE school.batch, school.content, school.failure, school.batch_tally, "
             "outbox.event CASCADE"
@@ -143,20 +143,20 @@ class Batches(RuleBasedStateMachine):
     @rule(command=COMMANDS, link=st.integers(0, LINKS - 1))
     def one(self, command: UploadCommand, link: int) -> None:
         """A transaction of its own."""
-        expected = self.desks[command.batch_id].play(command)
+        expected = self.models[command.batch_id].apply(command)
         assert run(self.links[link], command) == expected.result
         self.agree(expected.events)
 
     @rule(commands=st.lists(COMMANDS, min_size=2, max_size=6), commit=st.booleans())
     def transaction(self, commands: list[UploadCommand], commit: bool) -> None:
         """Several in the caller's transaction, which goes on after a refusal."""
-        desks = copied(self.desks)
-        expected = [desks[command.batch_id].play(command) for command in commands]
+        models = copied(self.models)
+        expected = [models[command.batch_id].apply(command) for command in commands]
         with self.links[0].transaction(force_rollback=not commit):
             found = [run(self.links[0], command) for command in commands]
         assert found == [each.result for each in expected]
         if commit:
-            self.desks = desks
+            self.models = models
         self.agree([event for each in expected for event in each.events] if commit else [])
 
     @rule(commands=st.tuples(*[COMMANDS] * LINKS))
@@ -168,45 +168,45 @@ class Batches(RuleBasedStateMachine):
         """
         with ThreadPoolExecutor(LINKS) as pool:
             found = list(pool.map(run, self.links, commands))
-        rows, new = Rows(self.links[0]), told(self.links[0])[len(self.told) :]
+        rows, new = Rows(self.links[0]), told(self.links[0])[len(self.events) :]
         for order in permutations(range(len(commands))):
-            desks = copied(self.desks)
+            models = copied(self.models)
             expected = {
-                place: desks[commands[place].batch_id].play(commands[place]) for place in order
+                place: models[commands[place].batch_id].apply(commands[place]) for place in order
             }
             tells = [event for each in expected.values() for event in each.events]
             if (
                 [expected[place].result for place in range(len(commands))] == found
-                and rows.agree_with(desks)
+                and rows.agree_with(models)
                 and in_any_order(tells) == in_any_order(new)
             ):
-                self.desks = desks
-                self.told += new
+                self.models = models
+                self.events += new
                 return
         raise AssertionError(f"no order explains {found}, {new}")
 
     def agree(self, new: list[Event]) -> None:
         """All events, in order, and all rows."""
-        self.told += new
-        assert told(self.links[0]) == self.told
-        assert Rows(self.links[0]).agree_with(self.desks)
+        self.events += new
+        assert told(self.links[0]) == self.events
+        assert Rows(self.links[0]).agree_with(self.models)
 
     @override
     def teardown(self) -> None:
         """The rules that hold whatever happened, and what a reader sees in the end."""
-        judge(self.links[0])
-        for desk in self.desks.values():
-            owner = desk.registration.user_id if desk.registration else ANNA
-            view = outbox_school.reads.get_batch(self.links[0], owner, desk.batch_id)
-            assert (view is not None) == (desk.registration is not None)
+        assert_batch_rules(self.links[0])
+        for model in self.models.values():
+            owner = model.registration.user_id if model.registration else ANNA
+            view = outbox_school.reads.get_batch(self.links[0], owner, model.batch_id)
+            assert (view is not None) == (model.registration is not None)
             if view is not None:
-                assert view.assigned_count == sum(each.kind == "text" for each in desk.taken)
-                assert view.failed_count == sum(each.kind == "file" for each in desk.taken)
+                assert view.assigned_count == sum(each.kind == "text" for each in model.taken)
+                assert view.failed_count == sum(each.kind == "file" for each in model.taken)
                 assert view.correlation_id == CORRELATION
 
 
-def copied(desks: Mapping[UUID, Desk]) -> dict[UUID, Desk]:
-    return {batch_id: desk.copy() for batch_id, desk in desks.items()}
+def copied(models: Mapping[UUID, UploadModel]) -> dict[UUID, UploadModel]:
+    return {batch_id: model.copy() for batch_id, model in models.items()}
 
 
 def in_any_order(found: Iterable[Event]) -> list[str]:

@@ -11,15 +11,15 @@ import outbox_school
 from outbox_school.statements import sql
 from outbox_worker.commands.sessions import OPTIONS
 from outbox_worker.postgres import database as connections
-from tests.domain.cases import NOON
-from tests.domain.facts import ANNA, number, succeeds
+from tests.domain.rule_cases import NOON
+from tests.domain.school_rows import ANNA, number, succeeds
 from tests.domain.uploads import registration, text
 from tests.harness.waiting import patient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tests.domain.facts import Connection
+    from tests.domain.school_rows import Connection
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(patient(600))]
 

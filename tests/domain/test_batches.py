@@ -12,9 +12,9 @@ import outbox_school
 from outbox_school.commands import CreateClass, DeleteClass, RegisterBatch
 from outbox_school.handle import parse
 from outbox_school.results import BatchResult, ClassResult, ErrorCode
-from tests.domain.cases import CORRELATION, NOON
-from tests.domain.facts import ANNA, BO, events, number, refused, succeeds
 from tests.domain.payloads import ENVELOPE, VALID, errors
+from tests.domain.rule_cases import CORRELATION, NOON
+from tests.domain.school_rows import ANNA, BO, events, number, refused, succeeds
 from tests.domain.uploads import (
     BATCH,
     assigned,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from outbox_worker.application import Refused
-    from tests.domain.facts import Connection
+    from tests.domain.school_rows import Connection
 
 CLASS: Final = number(50)
 FULL: Final[dict[str, Any]] = {"org_id": "school-7", "student_prompt_ref": "prompt-9"}

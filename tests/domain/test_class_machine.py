@@ -28,14 +28,14 @@ from outbox_school.commands import (
 from outbox_school.results import ClassResult, StudentResult
 from outbox_worker.application import Refused
 from tests.domain.class_model import Expected, School, SchoolCommand
-from tests.domain.facts import ANNA, BO, events, facts, number
+from tests.domain.school_rows import ANNA, BO, events, number, school_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from uuid import UUID
 
     from outbox_school.results import Result
-    from tests.domain.facts import Connection
+    from tests.domain.school_rows import Connection
 
 LINKS: Final = 3
 EXAMPLES: Final = 40
@@ -147,7 +147,7 @@ class SchoolMachine(RuleBasedStateMachine):
     @rule(command=COMMANDS, link=st.integers(0, LINKS - 1))
     def one(self, command: SchoolCommand, link: int) -> None:
         """A transaction of its own."""
-        expected = self.school.play(command)
+        expected = self.school.apply(command)
         assert run(self.links[link], command) == expected.outcome
         self.agree(told([expected]))
 
@@ -155,7 +155,7 @@ class SchoolMachine(RuleBasedStateMachine):
     def transaction(self, commands: list[SchoolCommand], commit: bool) -> None:
         """Several in the caller's transaction, which goes on after a refusal."""
         school = self.school.copy()
-        expected = [school.play(command) for command in commands]
+        expected = [school.apply(command) for command in commands]
         with self.links[0].transaction(force_rollback=not commit):
             found = [outcome(outbox_school.handle(self.links[0], command)) for command in commands]
         assert found == [each.outcome for each in expected]
@@ -168,13 +168,13 @@ class SchoolMachine(RuleBasedStateMachine):
         """Each on a connection of its own: as if one after the other, in some order."""
         with ThreadPoolExecutor(LINKS) as pool:
             found = list(pool.map(run, self.links, commands))
-        events_by_key, rows = by_key(self.new_events()), facts(self.links[0])
+        events_by_key, rows = by_key(self.new_events()), school_rows(self.links[0])
         for order in permutations(range(len(commands))):
             school = self.school.copy()
-            expected = {place: school.play(commands[place]) for place in order}
+            expected = {place: school.apply(commands[place]) for place in order}
             if (
                 [expected[place].outcome for place in range(len(commands))] == found
-                and school.facts() == rows
+                and school.rows() == rows
                 and by_key(told(expected.values())) == events_by_key
             ):
                 self.school = school
@@ -184,7 +184,7 @@ class SchoolMachine(RuleBasedStateMachine):
     def agree(self, expected: list[tuple[str, str, Any]]) -> None:
         """The events since the last step, in order, and all rows."""
         assert self.new_events() == expected
-        assert facts(self.links[0]) == self.school.facts()
+        assert school_rows(self.links[0]) == self.school.rows()
 
     def new_events(self) -> list[tuple[str, str, Any]]:
         found = events(self.links[0])

@@ -8,12 +8,12 @@ import pytest
 
 from outbox_school.statements import sql
 from outbox_worker.postgres import database as connections
-from tests.domain.facts import ANNA, number
+from tests.domain.school_rows import ANNA, number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tests.domain.facts import Connection
+    from tests.domain.school_rows import Connection
 
 # Anna has every second class and student, 100 others have the rest.
 SEED: Final = """

@@ -9,15 +9,15 @@ import pytest
 import outbox_school
 from outbox_school.commands import CreateClass, CreateStudent, DeleteClass, UpdateClass
 from outbox_school.results import ClassResult, ErrorCode
-from tests.domain.cases import COMMAND, CORRELATION, Case, check, told
-from tests.domain.facts import (
+from tests.domain.rule_cases import COMMAND, CORRELATION, Case, check, expected_event
+from tests.domain.school_rows import (
     ANNA,
     BO,
     events,
-    facts,
     not_found,
     number,
     refused,
+    school_rows,
     succeeds,
     taken,
 )
@@ -25,7 +25,7 @@ from tests.domain.facts import (
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-    from tests.domain.facts import Connection
+    from tests.domain.school_rows import Connection
 
 CLASS: Final = number(1)
 KNOWN: Final = ("ENG5", "ENG6", "ENG7", "SV1", "SV2", "SV3")
@@ -65,7 +65,9 @@ CREATED: Final[dict[str, JsonValue]] = {
 }
 
 CASES: Final = {
-    "a class is created": Case(asked(), DONE, [told("class.created.v1", CLASS, **CREATED)]),
+    "a class is created": Case(
+        asked(), DONE, [expected_event("class.created.v1", CLASS, **CREATED)]
+    ),
     "without an id it has that of its command": Case(
         CreateClass(
             actor=ANNA,
@@ -75,22 +77,22 @@ CASES: Final = {
             correlation_id=CORRELATION,
         ),
         ClassResult(class_id=COMMAND),
-        [told("class.created.v1", COMMAND, **(CREATED | {"class_id": str(COMMAND)}))],
+        [expected_event("class.created.v1", COMMAND, **(CREATED | {"class_id": str(COMMAND)}))],
     ),
     "blanks around name and course do not count": Case(
         asked(name="\u00a0 9B  ", course_codes=[" SV1 "]),
         DONE,
-        [told("class.created.v1", CLASS, **CREATED)],
+        [expected_event("class.created.v1", CLASS, **CREATED)],
     ),
     "a name may have 100 characters, and any letters": Case(
         asked(name="å𝒳" * 50),
         DONE,
-        [told("class.created.v1", CLASS, **(CREATED | {"class_designation": "å𝒳" * 50}))],
+        [expected_event("class.created.v1", CLASS, **(CREATED | {"class_designation": "å𝒳" * 50}))],
     ),
     "two classes may have one name": Case(
         asked(),
         DONE,
-        [told("class.created.v1", CLASS, **CREATED)],
+        [expected_event("class.created.v1", CLASS, **CREATED)],
         before=[create(class_id=number(2))],
     ),
     "more than one course is refused": Case(
@@ -123,7 +125,7 @@ CASES: Final = {
         update(name="9C"),
         DONE,
         [
-            told(
+            expected_event(
                 "class.updated.v1",
                 CLASS,
                 class_id=str(CLASS),
@@ -137,7 +139,7 @@ CASES: Final = {
         update(course_codes=["ENG5"]),
         DONE,
         [
-            told(
+            expected_event(
                 "class.updated.v1",
                 CLASS,
                 class_id=str(CLASS),
@@ -151,7 +153,7 @@ CASES: Final = {
         update(name=" 9C ", course_codes=["ENG5"]),
         DONE,
         [
-            told(
+            expected_event(
                 "class.updated.v1",
                 CLASS,
                 class_id=str(CLASS),
@@ -166,7 +168,7 @@ CASES: Final = {
         update(name="9B", course_codes=["ENG5"]),
         DONE,
         [
-            told(
+            expected_event(
                 "class.updated.v1",
                 CLASS,
                 class_id=str(CLASS),
@@ -206,7 +208,7 @@ CASES: Final = {
     "a class is deleted": Case(
         delete(),
         DONE,
-        [told("class.deleted.v1", CLASS, **CREATED)],
+        [expected_event("class.deleted.v1", CLASS, **CREATED)],
         before=[create()],
     ),
     "a class that is not there cannot be deleted": Case(delete(), not_found("class_id", CLASS)),
@@ -262,7 +264,7 @@ def test_enrolments_go_with_a_class_and_its_students_stay(connection: Connection
     student = CreateStudent(actor=ANNA, first_name="Ada", last_name="Ek", class_ids=[CLASS, other])
     succeeds(outbox_school.handle(connection, student))
     succeeds(outbox_school.handle(connection, delete()))
-    rows = facts(connection)
+    rows = school_rows(connection)
     assert rows.enrolments == {(other, student.command_id)}
     assert {row[0] for row in rows.students} == {student.command_id}
     assert events(connection)[-1].type == "class.deleted.v1"
@@ -284,10 +286,10 @@ def test_a_class_is_in_use_until_its_batches_are_completed(
             class_id=str(CLASS),
         )
     )
-    rows = facts(connection)
+    rows = school_rows(connection)
     known = len(events(connection))
     assert outbox_school.handle(connection, delete()) == expected
-    assert (facts(connection) == rows) == (done is None)
+    assert (school_rows(connection) == rows) == (done is None)
     assert len(events(connection)) - known == (1 if done else 0)
 
 

@@ -8,8 +8,8 @@ import pytest
 
 import outbox_school
 from outbox_school.commands import CreateClass
-from tests.domain.cases import CORRELATION, NOON
-from tests.domain.facts import ANNA, Told, events, number, succeeds
+from tests.domain.rule_cases import CORRELATION, NOON
+from tests.domain.school_rows import ANNA, WrittenEvent, events, number, succeeds
 from tests.domain.upload_events import (
     completed,
     excess_provisioned,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from outbox_school.commands import AnyCommand
-    from tests.domain.facts import Connection
+    from tests.domain.school_rows import Connection
 
 CLASS: Final = number(50)
 FAILED: Final = [failed_file(2, 1, "CONTENT_TOO_LONG", "900 pages"), failed_file(3, 3)]
@@ -36,7 +36,7 @@ def connection(undone: Connection) -> Connection:
     return undone
 
 
-HISTORIES: Final[Mapping[str, tuple[Sequence[AnyCommand], Sequence[Told]]]] = {
+HISTORIES: Final[Mapping[str, tuple[Sequence[AnyCommand], Sequence[WrittenEvent]]]] = {
     "one text": (
         [registration(1), text(1)],
         [slot_assigned(1, 1), completed({1: 1})],
@@ -111,7 +111,7 @@ def make_class(connection: Connection) -> None:
     succeeds(outbox_school.handle(connection, made))
 
 
-def told_of_the_batch(connection: Connection) -> list[Told]:
+def told_of_the_batch(connection: Connection) -> list[WrittenEvent]:
     return [each for each in events(connection) if each.key == str(BATCH)]
 
 

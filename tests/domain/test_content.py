@@ -11,9 +11,9 @@ import pytest
 
 import outbox_school
 from outbox_school.commands import FailureCode
-from tests.domain.cases import NOON
-from tests.domain.facts import events, number, succeeds
 from tests.domain.payloads import VALID, fault
+from tests.domain.rule_cases import NOON
+from tests.domain.school_rows import events, number, succeeds
 from tests.domain.upload_events import (
     completed,
     excess_provisioned,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from outbox_school.commands import AnyCommand
     from outbox_school.results import Result
-    from tests.domain.facts import Connection, Told
+    from tests.domain.school_rows import Connection, WrittenEvent
 
 OTHER: Final = number(2)
 
@@ -55,7 +55,7 @@ class Row:
     before: Sequence[AnyCommand]
     command: AnyCommand
     result: Result
-    told: Sequence[Told] = field(default=())
+    events: Sequence[WrittenEvent] = field(default=())
     writes: bool = True
 
 
@@ -168,7 +168,7 @@ def test_row_of_the_table(connection: Connection, name: str) -> None:
         succeeds(outbox_school.handle(connection, each))
     known, rows = len(events(connection)), uploads(connection)
     assert outbox_school.handle(connection, row.command, now=NOON) == row.result
-    assert events(connection)[known:] == list(row.told)
+    assert events(connection)[known:] == list(row.events)
     assert (uploads(connection) != rows) == row.writes
 
 

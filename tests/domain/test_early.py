@@ -10,8 +10,8 @@ import pytest
 
 import outbox_school
 from outbox_school import statements
-from tests.domain.cases import NOON
-from tests.domain.facts import ANNA, events, succeeds
+from tests.domain.rule_cases import NOON
+from tests.domain.school_rows import ANNA, events, succeeds
 from tests.domain.upload_events import (
     completed,
     excess_provisioned,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from outbox_school.commands import AnyCommand
-    from tests.domain.facts import Connection
+    from tests.domain.school_rows import Connection
 
 
 MOST_BYTES: Final = 1024 * 1024

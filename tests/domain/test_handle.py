@@ -23,14 +23,14 @@ from outbox_school.school import school
 from outbox_worker.application import Refused
 from outbox_worker.settings import Settings
 from outbox_worker.stores import event as appended
-from tests.domain.facts import ANNA, BO, events, facts, number, succeeds
+from tests.domain.school_rows import ANNA, BO, events, number, school_rows, succeeds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from outbox_school.commands import AnyCommand
     from outbox_school.results import Result
-    from tests.domain.facts import Connection
+    from tests.domain.school_rows import Connection
 
 CLASS, STUDENT, ABSENT = number(1), number(2), number(99)
 EMAIL: Final = "ada@skola.se"
@@ -85,16 +85,16 @@ def test_a_refusal_writes_nothing_and_the_callers_transaction_goes_on(
 ) -> None:
     for command in SETTING:
         succeeds(outbox_school.handle(connection, command))
-    rows, known = facts(connection), len(events(connection))
+    rows, known = school_rows(connection), len(events(connection))
     with service.transaction():
         service.execute("CREATE TABLE work_of_the_caller ()")
         assert code(outbox_school.handle(service, REFUSALS[expected])) == expected
         assert service.info.transaction_status == TransactionStatus.INTRANS
-        assert facts(service) == rows
+        assert school_rows(service) == rows
         assert len(events(service)) == known
         succeeds(outbox_school.handle(service, room(class_id=number(5))))
     connection.execute("SELECT FROM work_of_the_caller")
-    assert len(facts(connection).classes) == len(rows.classes) + 1
+    assert len(school_rows(connection).classes) == len(rows.classes) + 1
     assert len(events(connection)) == known + 1
 
 
@@ -106,7 +106,7 @@ def test_all_that_was_done_in_a_transaction_goes_with_it(
             succeeds(outbox_school.handle(service, command))
         assert code(outbox_school.handle(service, room())) == ErrorCode.VALIDATION_ERROR
         assert len(events(service)) == len(SETTING)
-    assert facts(connection) == (frozenset(), frozenset(), frozenset())
+    assert school_rows(connection) == (frozenset(), frozenset(), frozenset())
     assert events(connection) == []
 
 
@@ -117,7 +117,7 @@ def test_nothing_is_seen_before_the_caller_commits(
         for command in SETTING:
             succeeds(outbox_school.handle(service, command))
         assert events(connection) == []
-        assert facts(connection).students == frozenset()
+        assert school_rows(connection).students == frozenset()
     assert [event.type for event in events(connection)] == [
         "class.created.v1",
         "class.student.created.v1",
@@ -144,7 +144,7 @@ def test_a_caller_that_executed_something_before_still_decides(
     succeeds(outbox_school.handle(service, room()))
     assert events(connection) == []
     service.rollback()
-    assert facts(connection).classes == frozenset()
+    assert school_rows(connection).classes == frozenset()
 
 
 def test_the_events_of_a_transaction_are_in_the_order_of_its_commands(
@@ -195,7 +195,7 @@ def test_a_broken_rule_that_no_command_knows_is_raised(connection: Connection) -
         outbox_school.handle(connection, room())
     with pytest.raises(psycopg.errors.CheckViolation, match="event_topic_is_a_kafka_topic"):
         outbox_school.handle(connection, room(name="9C"), topic_prefix="no topic ")
-    assert facts(connection).classes == frozenset()
+    assert school_rows(connection).classes == frozenset()
 
 
 def test_a_service_needs_the_role_of_the_domain_and_no_other(
@@ -272,10 +272,10 @@ def test_without_a_savepoint_and_a_transaction_nothing_is_begun(
     late = REFUSALS[ErrorCode.DUPLICATE_EMAIL]
     for command in SETTING:
         succeeds(outbox_school.handle(connection, command))
-    rows = facts(connection)
+    rows = school_rows(connection)
     with pytest.raises(ValueError, match="needs a transaction"):
         outbox_school.handle(connection, late, savepoint=False)
-    assert facts(connection) == rows
+    assert school_rows(connection) == rows
     with connection.transaction(force_rollback=True):
         assert (
             code(outbox_school.handle(connection, late, savepoint=False))
@@ -284,7 +284,7 @@ def test_without_a_savepoint_and_a_transaction_nothing_is_begun(
     # Not in autocommit the first statement begins one.
     assert code(outbox_school.handle(service, late, savepoint=False)) == ErrorCode.DUPLICATE_EMAIL
     service.rollback()
-    assert facts(connection) == rows
+    assert school_rows(connection) == rows
 
 
 def test_the_domain_and_the_worker_send_events_to_the_same_topics_by_default() -> None:

@@ -21,18 +21,18 @@ from outbox_school.commands import ProvisionContent, RecordValidationFailure, Re
 from outbox_school.results import BatchResult, ContentResult, ErrorCode, FailureResult
 from outbox_worker.application import Refused
 from outbox_worker.postgres import database as connections
-from tests.domain.facts import succeeds
-from tests.domain.scheduler import END, Play, in_every_order, stage
-from tests.domain.upload_rules import judge
+from tests.domain.scheduler import END, Transaction, in_every_order, scheduler
+from tests.domain.school_rows import succeeds
+from tests.domain.upload_rules import assert_batch_rules
 from tests.domain.uploads import broken, registration, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from outbox_school.commands import AnyCommand
-    from tests.domain.facts import Connection
-    from tests.domain.scheduler import Performance, Pick, Stage
-    from tests.domain.upload_rules import Story
+    from tests.domain.scheduler import Execution, Pick, Scheduler
+    from tests.domain.school_rows import Connection
+    from tests.domain.upload_rules import BatchRecord
 
 MOST_ORDERS: Final = 100
 """Of three transactions so many orders are drawn by chance."""
@@ -79,12 +79,12 @@ class Race:
     """Transactions over one batch, which is registered before unless `slots` is 0."""
 
     slots: int
-    plays: Callable[[UUID], list[Play]]
+    transactions: Callable[[UUID], list[Transaction]]
     stops: frozenset[str] = SLOTS
 
 
-def of(command: AnyCommand, *, commits: bool = True) -> Play:
-    return Play([command], commits)
+def of(command: AnyCommand, *, commits: bool = True) -> Transaction:
+    return Transaction([command], commits)
 
 
 PAIRS: Final[Mapping[str, Race]] = {
@@ -153,7 +153,12 @@ TRIPLES: Final[Mapping[str, Race]] = {
     # With a slot for each: otherwise the second text of the one waits for the last text of the
     # others, and that one, which may complete the batch, for the first. Postgres breaks it.
     "a transaction of two texts that rolls back": Race(
-        4, lambda b: [Play([text(1, b), text(2, b)], commits=False), of(text(3, b)), of(text(4, b))]
+        4,
+        lambda b: [
+            Transaction([text(1, b), text(2, b)], commits=False),
+            of(text(3, b)),
+            of(text(4, b)),
+        ],
     ),
     "twins and another text, two slots": Race(
         2, lambda b: [of(text(1, b)), of(text(1, b)), of(text(2, b))], SLOTS | OFFERS
@@ -177,8 +182,8 @@ TRIPLES: Final[Mapping[str, Race]] = {
 
 
 @pytest.fixture(scope="module")
-def trio(migrated_database_url: str) -> Iterator[Stage]:
-    with stage(migrated_database_url, 3) as found:
+def trio(migrated_database_url: str) -> Iterator[Scheduler]:
+    with scheduler(migrated_database_url, 3) as found:
         yield found
 
 
@@ -194,8 +199,10 @@ def connection(migrated_database_url: str) -> Iterator[Connection]:
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_two_transactions_in_every_order(trio: Stage, connection: Connection, name: str) -> None:
-    orders = in_every_order(lambda pick: perform(trio, connection, PAIRS[name], pick))
+def test_two_transactions_in_every_order(
+    trio: Scheduler, connection: Connection, name: str
+) -> None:
+    orders = in_every_order(lambda pick: run_race(trio, connection, PAIRS[name], pick))
     assert len({tuple(taken) for _, taken, _ in orders}) == len(orders) > 1
     sys.stdout.write(f"{len(orders)} orders\n")
     verify(connection, PAIRS[name], orders)
@@ -204,30 +211,30 @@ def test_two_transactions_in_every_order(trio: Stage, connection: Connection, na
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TRIPLES)
 def test_three_transactions_in_orders_drawn_by_chance(
-    trio: Stage, connection: Connection, name: str
+    trio: Scheduler, connection: Connection, name: str
 ) -> None:
     seed = secrets.randbits(32)
     sys.stdout.write(f"seed {seed}\n")
     pick = random.Random(seed).choice
-    orders = [perform(trio, connection, TRIPLES[name], pick) for _ in range(MOST_ORDERS)]
+    orders = [run_race(trio, connection, TRIPLES[name], pick) for _ in range(MOST_ORDERS)]
     verify(connection, TRIPLES[name], orders)
 
 
 Order = tuple[UUID, list[int], list[list[object]]]
 
 
-def perform(trio: Stage, connection: Connection, race: Race, pick: Pick) -> Order:
+def run_race(trio: Scheduler, connection: Connection, race: Race, pick: Pick) -> Order:
     """Run the race on a batch of its own; which, in which order, with which results."""
     batch_id = uuid4()
     if race.slots:
         succeeds(outbox_school.handle(connection, registration(race.slots, batch_id)))
-    played: Performance = trio.run(race.plays(batch_id), race.stops, pick)
-    return batch_id, played.taken, played.results
+    execution: Execution = trio.run(race.transactions(batch_id), race.stops, pick)
+    return batch_id, execution.taken, execution.results
 
 
 def verify(connection: Connection, race: Race, orders: Sequence[Order]) -> None:
     """Every batch is as the rules say, and as the transactions were told."""
-    found = judge(connection)
+    found = assert_batch_rules(connection)
     for batch_id, taken, results in orders:
         try:
             agree(race, batch_id, found.get(str(batch_id)), results)
@@ -237,22 +244,22 @@ def verify(connection: Connection, race: Race, orders: Sequence[Order]) -> None:
 
 
 def agree(
-    race: Race, batch_id: UUID, story: Story | None, results: Sequence[Sequence[object]]
+    race: Race, batch_id: UUID, record: BatchRecord | None, results: Sequence[Sequence[object]]
 ) -> None:
     """Who committed was told what is in the tables; each thing was new for exactly one."""
     new: Counter[str] = Counter()
-    for play, answers in zip(race.plays(batch_id), results, strict=True):
-        if not play.commits:
+    for transaction, answers in zip(race.transactions(batch_id), results, strict=True):
+        if not transaction.commits:
             continue
-        for command, result in zip(play.works, answers, strict=True):
-            assert story is not None
+        for command, result in zip(transaction.works, answers, strict=True):
+            assert record is not None
             match command, result:
                 case ProvisionContent(text_storage_id=name), ContentResult():
-                    kept = story.content[name]
+                    kept = record.content[name]
                     assert result.status == "pending" or kept == (result.status, result.essay_id)
                     new[name] += result.created
                 case RecordValidationFailure(file_upload_id=name), FailureResult():
-                    kept = story.failures[name]
+                    kept = record.failures[name]
                     assert result.status == "pending" or kept == (result.status, result.essay_id)
                     new[name] += result.created
                 case RegisterBatch(), BatchResult():

@@ -27,6 +27,7 @@ from tests.domain.authors import (
     completed_at,
     completions,
     confirm,
+    events_of_batch,
     found,
     make_batch,
     make_room,
@@ -35,7 +36,6 @@ from tests.domain.authors import (
     rows,
     succeeds,
     suggest,
-    told,
 )
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def test_a_suggestion_is_overdue_once_the_time_is_over(
     batch = suggested_batch(connection, 0.9)
     assert decide(connection, now) == (Decided(1, 0, 1) if is_due else None)
     assert completed_at(connection, batch.batch_id) == (now if is_due else None)
-    assert len(told(connection, batch.batch_id)) == (2 if is_due else 0)
+    assert len(events_of_batch(connection, batch.batch_id)) == (2 if is_due else 0)
     assert decide(connection, now) is None
 
 
@@ -130,7 +130,7 @@ def test_subscribers_are_told_that_the_time_was_over(connection: Connection) -> 
     ada, bob, _ = batch.room.students
     succeeds(confirm(connection, batch.batch_id, {third: bob}))
     assert decide(connection) == Decided(1, 1, 1)
-    (kind, confirmed), (last, ready) = told(connection, batch.batch_id)
+    (kind, confirmed), (last, ready) = events_of_batch(connection, batch.batch_id)
     assert (kind, last) == (CONFIRMED, READY)
     assert confirmed["correlation_id"] == ready["correlation_id"] == str(batch.correlation_id)
     assert confirmed["occurred_at"] == ready["occurred_at"] == "2030-05-18T12:00:00Z"
@@ -182,14 +182,14 @@ def test_a_person_who_comes_too_late_may_only_agree(connection: Connection) -> N
     ada, bob, _ = batch.room.students
     (essay,) = batch.essays
     decide(connection)
-    events = told(connection, batch.batch_id)
+    events = events_of_batch(connection, batch.batch_id)
     agreed = confirm(connection, batch.batch_id, {essay: ada}, now=DUE)
     assert agreed == ConfirmationResult(batch_id=batch.batch_id, decided=0, completed=True)
     others: tuple[UUID | None, ...] = (bob, None)
     for other in others:
         late = confirm(connection, batch.batch_id, {essay: other}, now=DUE)
         refused(late, ErrorCode.ALREADY_CONFIRMED, essay_ids=[str(essay)])
-    assert told(connection, batch.batch_id) == events
+    assert events_of_batch(connection, batch.batch_id) == events
 
 
 def test_a_person_has_the_last_word_until_the_batch_is_told_of(connection: Connection) -> None:
@@ -203,7 +203,7 @@ def test_a_person_has_the_last_word_until_the_batch_is_told_of(connection: Conne
     refused(again, ErrorCode.ALREADY_CONFIRMED, essay_ids=[str(first)])
     assert decide(connection) is None
     assert provision(connection, batch, DUE + DAY)
-    (_, confirmed), _ = told(connection, batch.batch_id)
+    (_, confirmed), _ = events_of_batch(connection, batch.batch_id)
     authors = [(each["student_id"], each["method"]) for each in confirmed["associations"]]
     assert authors == [(str(bob), "human"), (str(ada), "human")]
     assert confirmed["timeout_triggered"] is False
@@ -217,9 +217,9 @@ def test_an_essay_that_was_suggested_later_has_its_own_time(connection: Connecti
         succeeds(suggest(connection, batch, found(essay, (ada, 0.9)), now=now))
     assert decide(connection) == Decided(1, 0, 0)
     assert decide(connection) is None
-    assert told(connection, batch.batch_id) == []
+    assert events_of_batch(connection, batch.batch_id) == []
     assert decide(connection, later + DAY) == Decided(1, 0, 1)
-    assert len(told(connection, batch.batch_id)) == 2
+    assert len(events_of_batch(connection, batch.batch_id)) == 2
 
 
 def test_content_that_comes_after_the_decision_completes_the_batch(
@@ -228,7 +228,7 @@ def test_content_that_comes_after_the_decision_completes_the_batch(
     batch = suggested_batch(connection, 0.9, provisioned=False)
     assert decide(connection) == Decided(1, 0, 0)
     assert provision(connection, batch, DUE + DAY)
-    (_, confirmed), _ = told(connection, batch.batch_id)
+    (_, confirmed), _ = events_of_batch(connection, batch.batch_id)
     assert confirmed["timeout_triggered"] is True
 
 
@@ -239,12 +239,12 @@ def test_a_round_is_bounded_and_the_oldest_come_first(connection: Connection) ->
         suggest(connection, young, found(essay, (ada, 0.9)), now=NOON + TICK)
     old = suggested_batch(connection, *[0.9] * 5)
     assert decide(connection, DUE + DAY, rows=3) == Decided(3, 0, 0)
-    assert told(connection, old.batch_id) == []
+    assert events_of_batch(connection, old.batch_id) == []
     assert decide(connection, DUE + DAY, rows=3) == Decided(3, 0, 1)
-    assert len(told(connection, old.batch_id)) == 2
+    assert len(events_of_batch(connection, old.batch_id)) == 2
     assert decide(connection, DUE + DAY, rows=3) == Decided(1, 0, 1)
     assert decide(connection, DUE + DAY, rows=3) is None
-    assert len(told(connection, young.batch_id)) == 2
+    assert len(events_of_batch(connection, young.batch_id)) == 2
 
 
 def test_the_topic_has_the_prefix_of_the_setting(connection: Connection) -> None:
@@ -263,10 +263,10 @@ def test_the_worker_decides_all_that_is_overdue_by_its_settings(
     clock = iter([NOON + timedelta(hours=2) - TICK] + [NOON + timedelta(hours=2)] * 99)
     overdue = JobLoop(JOB, database, "huleedu.", SchoolSettings(), lambda: next(clock))
     assert overdue.run_once() > 0
-    assert told(connection, batch.batch_id) == []
+    assert events_of_batch(connection, batch.batch_id) == []
     while overdue.run_once() == 0:
         pass
-    (_, confirmed), _ = told(connection, batch.batch_id)
+    (_, confirmed), _ = events_of_batch(connection, batch.batch_id)
     assert confirmed["summary"]["confirmed"] == ROWS + 1
     overdue.close()
 

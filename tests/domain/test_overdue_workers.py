@@ -13,13 +13,13 @@ import pytest
 from outbox_school.overdue import Decided
 from outbox_worker.postgres import database as connections
 from tests.domain.authors import (
-    TOLD,
+    COMPLETION,
     decide_all,
     kinds,
     make_room,
     suggested_batch,
 )
-from tests.domain.crowd import WORKERS, gathered
+from tests.domain.concurrent_calls import WORKERS, concurrent_calls
 from tests.harness.rounds import rounds
 from tests.harness.waiting import patient, wait_until
 from tests.harness.workers import COMMAND, ROOT, Worker
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 
 def test_eight_workers_decide_each_batch_once(connection: Connection, database: str) -> None:
     room = make_room(connection)
-    with gathered(database) as crowd:
-        sizes = [crowd.chance.randint(1, 9) for _ in rounds(60)]
+    with concurrent_calls(database) as calls:
+        sizes = [calls.chance.randint(1, 9) for _ in rounds(60)]
         batches = [suggested_batch(connection, room, size) for size in sizes]
-        totals = crowd.at_once([decide_all] * WORKERS)
+        totals = calls.at_once([decide_all] * WORKERS)
     decided = [total for total in totals if isinstance(total, Decided)]
     assert sum(total.confirmed for total in decided) == sum(sizes)
     assert sum(total.completed for total in decided) == len(batches)
-    assert [kinds(connection, batch) for batch in batches] == [TOLD] * len(batches)
+    assert [kinds(connection, batch) for batch in batches] == [COMPLETION] * len(batches)
 
 
 WORKER: Final = """
@@ -80,7 +80,7 @@ def test_eight_processes_decide_each_batch_once(connection: Connection, database
         said = [worker.communicate(timeout=patient(60))[0] for worker in workers]
     assert [worker.returncode for worker in workers] == [0] * WORKERS
     assert sum(map(int, said)) == 500
-    assert [kinds(connection, batch) for batch in batches] == [TOLD] * len(batches)
+    assert [kinds(connection, batch) for batch in batches] == [COMPLETION] * len(batches)
 
 
 @pytest.mark.slow
@@ -114,4 +114,4 @@ def test_two_installed_workers_decide_what_is_overdue_once(
         for worker in workers:
             worker.end()
             sys.stdout.write(worker.log.read_text(encoding="utf-8"))
-    assert [kinds(connection, batch) for batch in batches] == [TOLD] * len(batches)
+    assert [kinds(connection, batch) for batch in batches] == [COMPLETION] * len(batches)

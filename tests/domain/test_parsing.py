@@ -14,8 +14,8 @@ from outbox_school.school import school
 from outbox_worker.application import Refused
 from outbox_worker.application import command as commands
 from outbox_worker.application.refusal import MOST_FAULTS
-from tests.domain.facts import number
 from tests.domain.payloads import ENTITY, ENVELOPE, ID, NULL, VALID, errors, fault
+from tests.domain.school_rows import number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

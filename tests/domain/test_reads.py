@@ -12,13 +12,13 @@ from psycopg.rows import dict_row
 import outbox_school
 from outbox_school.commands import CreateClass, CreateStudent, DeleteClass
 from outbox_school.reads import Page, PageEnd
-from tests.domain.facts import ANNA, BO, number, succeeds
+from tests.domain.school_rows import ANNA, BO, number, succeeds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from uuid import UUID
 
-    from tests.domain.facts import Connection
+    from tests.domain.school_rows import Connection
 
 CLASS: Final = number(1)
 STUDENT: Final = number(2)
@@ -50,7 +50,7 @@ def pupil(**fields: object) -> CreateStudent:
     return CreateStudent.model_validate(given)
 
 
-def play(connection: Connection, *commands: outbox_school.commands.AnyCommand) -> None:
+def execute(connection: Connection, *commands: outbox_school.commands.AnyCommand) -> None:
     for command in commands:
         succeeds(outbox_school.handle(connection, command))
 
@@ -82,7 +82,7 @@ def walk(
 
 
 def test_a_class_is_read_whole(connection: Connection) -> None:
-    play(connection, room(), pupil(class_ids=[CLASS]), pupil(class_ids=[CLASS]), pupil())
+    execute(connection, room(), pupil(class_ids=[CLASS]), pupil(class_ids=[CLASS]), pupil())
     view = outbox_school.reads.get_class(connection, ANNA, CLASS)
     assert view
     assert view._replace(created_at=NOON, updated_at=NOON) == (
@@ -94,22 +94,22 @@ def test_a_class_is_read_whole(connection: Connection) -> None:
 
 def test_a_student_is_read_with_its_classes(connection: Connection) -> None:
     other = number(9)
-    play(connection, room(), room(class_id=other))
-    play(connection, pupil(student_id=STUDENT, email="ada@skola.se", class_ids=[other, CLASS]))
+    execute(connection, room(), room(class_id=other))
+    execute(connection, pupil(student_id=STUDENT, email="ada@skola.se", class_ids=[other, CLASS]))
     view = outbox_school.reads.get_student(connection, ANNA, STUDENT)
     assert view
     assert view._replace(created_at=NOON, updated_at=NOON) == (
         *(STUDENT, ANNA, "Ada", "Ek", "Ada Ek", "ada@skola.se", [CLASS, other]),
         *(NOON, NOON),
     )
-    play(connection, DeleteClass(actor=ANNA, class_id=other))
+    execute(connection, DeleteClass(actor=ANNA, class_id=other))
     view = outbox_school.reads.get_student(connection, ANNA, STUDENT)
     assert view
     assert view.class_ids == [CLASS]
 
 
 def test_nothing_of_somebody_else_is_read(connection: Connection) -> None:
-    play(connection, room(), pupil(student_id=STUDENT, class_ids=[CLASS]))
+    execute(connection, room(), pupil(student_id=STUDENT, class_ids=[CLASS]))
     absent = number(99)
     for class_id, student_id in ((CLASS, STUDENT), (absent, absent)):
         assert outbox_school.reads.get_class(connection, BO, class_id) is None
@@ -121,14 +121,14 @@ def test_nothing_of_somebody_else_is_read(connection: Connection) -> None:
 
 def test_a_roster_is_in_order_of_last_name_first_name_and_id(connection: Connection) -> None:
     names = [("Ek", "Bo"), ("Al", "Cia"), ("Ek", "Ada"), ("Ek", "Bo"), ("Al", "Bea"), ("Ö", "A")]
-    play(connection, room())
+    execute(connection, room())
     for n, (last, first) in enumerate(names):
         student_id = number(100 - n)
-        play(
+        execute(
             connection,
             pupil(student_id=student_id, last_name=last, first_name=first, class_ids=[CLASS]),
         )
-    play(connection, pupil(last_name="Not", first_name="Enrolled"))
+    execute(connection, pupil(last_name="Not", first_name="Enrolled"))
     roster = outbox_school.reads.get_roster(connection, ANNA, CLASS)
     expected = sorted((last, first, number(100 - n)) for n, (last, first) in enumerate(names))
     assert [(row.last_name, row.first_name, row.student_id) for row in roster] == expected
@@ -202,16 +202,16 @@ def test_a_limit_outside_1_to_100_is_an_error_of_the_caller(
 
 def test_reads_and_commands_do_not_depend_on_the_rows_that_a_caller_likes(database: str) -> None:
     with psycopg.connect(database, row_factory=dict_row) as link:
-        play(link, room(), pupil(student_id=STUDENT, class_ids=[CLASS]))
+        execute(link, room(), pupil(student_id=STUDENT, class_ids=[CLASS]))
         assert outbox_school.reads.get_class(link, ANNA, CLASS)
         assert outbox_school.reads.get_student(link, ANNA, STUDENT)
         assert outbox_school.reads.get_roster(link, ANNA, CLASS)[0].student_id == STUDENT
         assert len(outbox_school.reads.list_classes(link, ANNA).items) == 1
-        play(link, DeleteClass(actor=ANNA, class_id=CLASS))
+        execute(link, DeleteClass(actor=ANNA, class_id=CLASS))
 
 
 def test_the_views_for_other_languages_show_the_same(connection: Connection) -> None:
-    play(connection, room(), pupil(student_id=STUDENT, class_ids=[CLASS]))
+    execute(connection, room(), pupil(student_id=STUDENT, class_ids=[CLASS]))
     found = connection.execute(
         "SELECT class.class_id, class.student_count, student.class_ids, roster.student_id "
         "FROM domain.class JOIN domain.roster USING (class_id, user_id) "

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 import outbox_school
-from tests.domain.cases import Case, check
-from tests.domain.facts import (
+from tests.domain.rule_cases import Case, check
+from tests.domain.school_rows import (
     ANNA,
     events,
-    facts,
     number,
+    school_rows,
     succeeds,
 )
 from tests.domain.student_cases import (
@@ -31,7 +31,7 @@ from tests.domain.student_cases import (
 )
 
 if TYPE_CHECKING:
-    from tests.domain.facts import Connection
+    from tests.domain.school_rows import Connection
 
 
 @pytest.mark.parametrize("case", CREATING.values(), ids=CREATING)
@@ -60,7 +60,7 @@ def test_a_change_is_kept_whole(connection: Connection) -> None:
         remove_class_ids=[ONE],
     )
     succeeds(outbox_school.handle(connection, change))
-    rows = facts(connection)
+    rows = school_rows(connection)
     assert (STUDENT, ANNA, "Eva", "Ek", "Eva E. Ek", None) in rows.students
     assert rows.enrolments == {(TWO, STUDENT), (ONE, OTHER)}
 
@@ -68,7 +68,7 @@ def test_a_change_is_kept_whole(connection: Connection) -> None:
 def test_enrolments_go_with_a_student_and_classes_stay(connection: Connection) -> None:
     for command in (*ENROLLED, create(student_id=OTHER, class_ids=[ONE]), delete()):
         succeeds(outbox_school.handle(connection, command))
-    rows = facts(connection)
+    rows = school_rows(connection)
     assert rows.enrolments == {(ONE, OTHER)}
     assert {row[0] for row in rows.classes} == {ONE, TWO, THREE}
 
@@ -94,5 +94,5 @@ def test_a_student_may_be_in_a_thousand_classes_at_once(connection: Connection) 
         (many,),
     )
     succeeds(outbox_school.handle(connection, create(class_ids=many)))
-    assert len(facts(connection).enrolments) == 1_000
+    assert len(school_rows(connection).enrolments) == 1_000
     assert events(connection)[-1].payload["class_ids"] == [str(each) for each in many]

@@ -20,6 +20,7 @@ from outbox_worker.postgres import database as connections
 from tests.domain.authors import (
     NOON,
     confirm,
+    events_of_batch,
     found,
     make_batch,
     make_guest_batch,
@@ -27,7 +28,6 @@ from tests.domain.authors import (
     refused,
     rows,
     suggest,
-    told,
 )
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def test_the_best_suggestion_of_somebody_in_the_class_is_kept(
         reasons = [f"because {score}"]
         row = ("suggested", room.students[place], score, reasons, None, NOON)
     assert suggested(connection, batch.batch_id) == [row]
-    assert told(connection, batch.batch_id) == []
+    assert events_of_batch(connection, batch.batch_id) == []
 
 
 def test_the_first_suggestion_for_an_essay_stays(connection: Connection) -> None:

@@ -13,8 +13,8 @@ from outbox_school.handle import parse
 from outbox_school.results import ErrorCode
 from outbox_school.school import school
 from outbox_worker.application import Envelope, Refused
-from tests.domain.facts import number
 from tests.domain.payloads import CONTENT, ENVELOPE, ID, VALID, errors, fault
+from tests.domain.school_rows import number
 
 
 @pytest.mark.parametrize(

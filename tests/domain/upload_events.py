@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.domain.cases import CORRELATION
-from tests.domain.facts import ANNA, Told, number
+from tests.domain.rule_cases import CORRELATION
+from tests.domain.school_rows import ANNA, WrittenEvent, number
 from tests.domain.uploads import ASSIGNED, BATCH, COMPLETED, ERRORS, EXCESS, essay
 
 if TYPE_CHECKING:
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
 
-def told(kind: str, correlation_id: UUID, payload: Mapping[str, JsonValue]) -> Told:
-    return Told(
+def expected_event(
+    kind: str, correlation_id: UUID, payload: Mapping[str, JsonValue]
+) -> WrittenEvent:
+    return WrittenEvent(
         f"huleedu.{kind}",
         str(BATCH),
         kind,
@@ -30,9 +32,9 @@ def told(kind: str, correlation_id: UUID, payload: Mapping[str, JsonValue]) -> T
     )
 
 
-def slot_assigned(name: int, place: int, upload: int | None = None) -> Told:
+def slot_assigned(name: int, place: int, upload: int | None = None) -> WrittenEvent:
     """The text of this number, of the upload of its own number or this, got the slot."""
-    return told(
+    return expected_event(
         ASSIGNED,
         number(1000 + name),
         {
@@ -44,9 +46,9 @@ def slot_assigned(name: int, place: int, upload: int | None = None) -> Told:
     )
 
 
-def excess_provisioned(name: int) -> Told:
+def excess_provisioned(name: int) -> WrittenEvent:
     """The text of this number found every slot taken."""
-    return told(
+    return expected_event(
         EXCESS,
         number(1000 + name),
         {
@@ -73,10 +75,10 @@ def completed(
     texts: Mapping[int, int],
     failures: list[dict[str, JsonValue]] | None = None,
     class_id: UUID | None = None,
-) -> Told:
+) -> WrittenEvent:
     """Every slot is taken: by these texts, each with its place, and these failed files."""
     gone = failures or []
-    return told(
+    return expected_event(
         COMPLETED,
         CORRELATION,
         {
@@ -103,8 +105,8 @@ def completed(
 
 def validation_errors(
     failures: list[dict[str, JsonValue]], by_code: dict[str, JsonValue], *, critical: bool
-) -> Told:
-    return told(
+) -> WrittenEvent:
+    return expected_event(
         ERRORS,
         CORRELATION,
         {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from outbox_school.commands import ProvisionContent, RecordValidationFailure, RegisterBatch
 from outbox_school.results import BatchResult, ContentResult, ErrorCode, FailureResult
-from tests.domain.facts import refused
+from tests.domain.school_rows import refused
 from tests.domain.uploads import ASSIGNED, COMPLETED, ERRORS, EXCESS
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def name_of(upload: Upload) -> Name:
 
 
 @dataclass
-class Desk:
+class UploadModel:
     """One batch id: what came for it, in order of arrival, and who has which slot."""
 
     batch_id: UUID
@@ -55,8 +55,8 @@ class Desk:
     known: dict[Name, Upload] = field(default_factory=dict)
     taken: list[Name] = field(default_factory=list)
 
-    def copy(self) -> Desk:
-        return Desk(self.batch_id, self.registration, dict(self.known), list(self.taken))
+    def copy(self) -> UploadModel:
+        return UploadModel(self.batch_id, self.registration, dict(self.known), list(self.taken))
 
     @property
     def essays(self) -> list[UUID]:
@@ -73,7 +73,7 @@ class Desk:
             return status, self.essays[self.taken.index(name)]
         return ("excess" if self.registration else "pending"), None
 
-    def play(self, command: UploadCommand) -> Expected:
+    def apply(self, command: UploadCommand) -> Expected:
         """Carry out a command that is about this batch."""
         if isinstance(command, RegisterBatch):
             return self._register(command)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from uuid import UUID
 
-    from tests.domain.facts import Connection
+    from tests.domain.school_rows import Connection
 
 READ_BATCHES: Final = (
     "SELECT batch_id, class_type, expected_count, provisioned_at IS NOT NULL, "
@@ -35,19 +35,19 @@ READ_EVENTS: Final = "SELECT key, type, payload FROM outbox.event ORDER BY id"
 
 
 @dataclass
-class Story:
+class BatchRecord:
     """All that is known of one batch."""
 
     registered: tuple[str, int, bool, bool] | None = None
     slots: list[tuple[UUID, str, str | None, str | None]] = field(default_factory=list)
     content: dict[str, tuple[str, UUID | None]] = field(default_factory=dict)
     failures: dict[str, tuple[str, UUID | None]] = field(default_factory=dict)
-    told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
 
-def stories(connection: Connection) -> dict[str, Story]:
+def batch_records(connection: Connection) -> dict[str, BatchRecord]:
     """By batch id, everything in the tables and in the outbox."""
-    found: defaultdict[str, Story] = defaultdict(Story)
+    found: defaultdict[str, BatchRecord] = defaultdict(BatchRecord)
     for batch_id, *row in connection.execute(READ_BATCHES):
         found[str(batch_id)].registered = tuple(row)
     for batch_id, *row in connection.execute(READ_SLOTS):
@@ -57,22 +57,22 @@ def stories(connection: Connection) -> dict[str, Story]:
     for batch_id, upload, *row in connection.execute(READ_FAILURES):
         found[str(batch_id)].failures[upload] = tuple(row)
     for key, kind, payload in connection.execute(READ_EVENTS):
-        found[key].told.append((kind, json.loads(payload)))
+        found[key].events.append((kind, json.loads(payload)))
     return dict(found)
 
 
-def judge(connection: Connection) -> dict[str, Story]:
+def assert_batch_rules(connection: Connection) -> dict[str, BatchRecord]:
     """See that every batch is as the rules say; what is known of each."""
-    found = stories(connection)
+    found = batch_records(connection)
     tally: Counter[tuple[str, str]] = Counter()
-    for batch_id, story in found.items():
+    for batch_id, record in found.items():
         try:
-            judge_batch(story)
+            assert_batch(record)
         except AssertionError as fault:
-            fault.add_note(f"batch {batch_id}: {story}")
+            fault.add_note(f"batch {batch_id}: {record}")
             raise
-        if story.registered:
-            class_type, _, _, completed = story.registered
+        if record.registered:
+            class_type, _, _, completed = record.registered
             tally[class_type, "completed" if completed else "active"] += 1
     kinds = {kind for kind, _ in tally}
     assert set(connection.execute(READ_TALLY)) == {
@@ -81,40 +81,40 @@ def judge(connection: Connection) -> dict[str, Story]:
     return found
 
 
-def judge_batch(story: Story) -> None:
+def assert_batch(record: BatchRecord) -> None:
     """The rules of one batch."""
-    waiting = [*story.content.values(), *story.failures.values()]
-    if story.registered is None:
+    waiting = [*record.content.values(), *record.failures.values()]
+    if record.registered is None:
         assert {status for status, _ in waiting} <= {"pending"}
-        assert (story.slots, story.told) == ([], [])
+        assert (record.slots, record.events) == ([], [])
         return
-    _, expected, provisioned, _ = story.registered
-    statuses = [status for _, status, _, _ in story.slots]
+    _, expected, provisioned, _ = record.registered
+    statuses = [status for _, status, _, _ in record.slots]
     assert len(statuses) == expected
     # Nothing is stranded, and nothing is excess while a slot is free.
     settled = {status for status, _ in waiting}
     assert "pending" not in settled
     assert not ("excess" in settled and "free" in statuses)
     # Each text and each failure in its slot, and nobody else in one.
-    assert texts(story) == {
-        text: essay for text, (status, essay) in story.content.items() if status == "assigned"
+    assert texts(record) == {
+        text: essay for text, (status, essay) in record.content.items() if status == "assigned"
     }
-    assert failed(story) == {
-        upload: essay for upload, (status, essay) in story.failures.items() if status == "failed"
+    assert failed(record) == {
+        upload: essay for upload, (status, essay) in record.failures.items() if status == "failed"
     }
     assert provisioned == ("free" not in statuses)
-    judge_events(story, provisioned=provisioned)
+    assert_events(record, provisioned=provisioned)
 
 
-def texts(story: Story) -> dict[str, UUID]:
+def texts(record: BatchRecord) -> dict[str, UUID]:
     """By text, the essay of its slot; a text in two slots fails."""
-    return once((text, essay) for essay, _, text, _ in story.slots if text is not None)
+    return once((text, essay) for essay, _, text, _ in record.slots if text is not None)
 
 
-def failed(story: Story) -> dict[str, UUID]:
+def failed(record: BatchRecord) -> dict[str, UUID]:
     return once(
         (upload, essay)
-        for essay, status, _, upload in story.slots
+        for essay, status, _, upload in record.slots
         if status == "failed" and upload is not None
     )
 
@@ -125,44 +125,44 @@ def once(pairs: Iterable[tuple[str, UUID]]) -> dict[str, UUID]:
     return dict(found)
 
 
-def judge_events(story: Story, *, provisioned: bool) -> None:
+def assert_events(record: BatchRecord, *, provisioned: bool) -> None:
     """Each slot told once, each excess text once, completion once and after all slots."""
     by_kind: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-    for kind, payload in story.told:
+    for kind, payload in record.events:
         by_kind[kind].append(payload)
     told = once((each["text_storage_id"], each["essay_id"]) for each in by_kind[ASSIGNED])
-    assert told == {text: str(essay) for text, essay in texts(story).items()}
+    assert told == {text: str(essay) for text, essay in texts(record).items()}
     assert Counter(each["text_storage_id"] for each in by_kind[EXCESS]) == Counter(
-        text for text, (status, _) in story.content.items() if status == "excess"
+        text for text, (status, _) in record.content.items() if status == "excess"
     )
     assert len(by_kind[COMPLETED]) == provisioned
-    assert len(by_kind[ERRORS]) == (provisioned and bool(failed(story)))
+    assert len(by_kind[ERRORS]) == (provisioned and bool(failed(record)))
     if not provisioned:
         return
-    kinds = [kind for kind, _ in story.told if kind in {ASSIGNED, COMPLETED, ERRORS}]
-    ending = [COMPLETED, ERRORS] if failed(story) else [COMPLETED]
+    kinds = [kind for kind, _ in record.events if kind in {ASSIGNED, COMPLETED, ERRORS}]
+    ending = [COMPLETED, ERRORS] if failed(record) else [COMPLETED]
     assert kinds == [ASSIGNED] * len(told) + ending
     (completed,) = by_kind[COMPLETED]
-    judge_completion(story, completed)
+    assert_completion(record, completed)
     for errors in by_kind[ERRORS]:
         assert essays(errors["failed_essays"]) == essays(completed["failed_files"])
         assert errors["error_summary"]["total"] == completed["failed_count"]
         assert errors["error_summary"]["critical"] == (completed["provisioned_count"] == 0)
 
 
-def judge_completion(story: Story, completed: dict[str, Any]) -> None:
+def assert_completion(record: BatchRecord, completed: dict[str, Any]) -> None:
     """The counts and the lists are those of the slots, in their order."""
     assert [
         (each["essay_id"], each["text_storage_id"]) for each in completed["essays_for_processing"]
-    ] == [(str(essay), text) for essay, status, text, _ in story.slots if status == "assigned"]
+    ] == [(str(essay), text) for essay, status, text, _ in record.slots if status == "assigned"]
     assert essays(completed["failed_files"]) == [
-        (str(essay), upload) for essay, status, _, upload in story.slots if status == "failed"
+        (str(essay), upload) for essay, status, _, upload in record.slots if status == "failed"
     ]
     counts = ("expected_count", "provisioned_count", "failed_count")
     assert [completed[each] for each in counts] == [
-        len(story.slots),
-        len(texts(story)),
-        len(failed(story)),
+        len(record.slots),
+        len(texts(record)),
+        len(failed(record)),
     ]
 
 

@@ -16,14 +16,14 @@ from uuid import UUID
 import psycopg
 
 import outbox_school
-from tests.domain.facts import succeeds
+from tests.domain.school_rows import succeeds
 from tests.domain.uploads import broken, registration, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from outbox_school.commands import AnyCommand
-    from tests.domain.facts import Connection
+    from tests.domain.school_rows import Connection
 
 OPTIONS: Final = "-c deadlock_timeout=100ms -c synchronous_commit=off"
 START: Final = 7
@@ -67,7 +67,9 @@ def connect(url: str) -> Connection:
     return psycopg.connect(url, autocommit=True, options=OPTIONS, application_name="uploader")
 
 
-def play(link: Connection, uploads: Sequence[Upload], chance: random.Random, most: int) -> int:
+def upload_all(
+    link: Connection, uploads: Sequence[Upload], chance: random.Random, most: int
+) -> int:
     """Upload it all, up to `most` commands a transaction; how many deadlocks there were."""
     deadlocks = 0
     for upload in uploads:
@@ -109,7 +111,7 @@ def main(url: str, seed: str, number: str, batches: str, most: str) -> None:
     with connect(url) as link:
         link.execute("SELECT pg_advisory_xact_lock_shared(%s)", (START,))
         chance = random.Random(f"{seed} {number}")
-        sys.stdout.write(f"{play(link, drawn(int(seed), int(batches)), chance, int(most))}\n")
+        sys.stdout.write(f"{upload_all(link, drawn(int(seed), int(batches)), chance, int(most))}\n")
 
 
 if __name__ == "__main__":

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from outbox_school.commands import ProvisionContent, RecordValidationFailure, RegisterBatch
 from outbox_school.results import BatchResult, ContentResult, FailureResult
-from tests.domain.cases import CORRELATION
-from tests.domain.facts import ANNA, number
+from tests.domain.rule_cases import CORRELATION
+from tests.domain.school_rows import ANNA, number
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from outbox_school.commands import FailureCode
-    from tests.domain.facts import Connection
+    from tests.domain.school_rows import Connection
 
 BATCH: Final = number(1)
 SERVICE: Final = "uploads"

@@ -9,7 +9,7 @@ import argparse
 import sys
 import time
 
-from tests.model.many import play_many
+from tests.model.many import run_histories
 
 
 def main() -> int:
@@ -20,7 +20,7 @@ def main() -> int:
     arguments = parser.parse_args()
     failed = False
     for lossy in (False, True):
-        tally = play_many(arguments.histories // 2, arguments.seed, lossy=lossy)
+        tally = run_histories(arguments.histories // 2, arguments.seed, lossy=lossy)
         kind = "with fail-overs that lose" if lossy else "with crashes only"
         sys.stdout.write(
             f"{tally.histories} histories {kind}, seed {arguments.seed}: "

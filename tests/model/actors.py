@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from outbox_worker.relay.topics import Topics
     from outbox_worker.settings import Settings
     from outbox_worker.stores.outbox import EventRow
-    from tests.model.world import Postgres, Row
+    from tests.model.postgres import Postgres, Row
 
 METRICS = RelayMetrics(CollectorRegistry())
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from tests.model.actors import Worker
 from tests.model.clients import Client, DiedError
 from tests.model.kafka import HANGS, Kafka
-from tests.model.world import SEQUENCE_AHEAD, Postgres
+from tests.model.postgres import SEQUENCE_AHEAD, Postgres
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.model.world import Row
+    from tests.model.postgres import Row
 
 SHARDS = 3
 KEYS = 5
@@ -26,7 +26,7 @@ QUIET = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class HistoryResult:
     """What a history came to; `fault` is empty where all is well."""
 
     fault: str
@@ -72,7 +72,7 @@ class History:
         self.kafka.owners[shard] = worker
         worker.group.give({shard})
 
-    def run(self, steps: int) -> Verdict:
+    def run(self, steps: int) -> HistoryResult:
         """Random steps, then everybody ends and the workers catch up."""
         moves: list[Callable[[], None]] = [
             *[self.write] * 10,
@@ -92,10 +92,10 @@ class History:
             if self.lossy and self.chance.random() < 0.03:
                 self.fail_over()
             if self.refused:
-                return Verdict(self.judge_refusal(), True, self.kafka.published)
+                return HistoryResult(self.find_fault_of_refusal(), True, self.kafka.published)
         return self.finish()
 
-    def finish(self) -> Verdict:
+    def finish(self) -> HistoryResult:
         for transaction in list(self.postgres.active):
             self.postgres.end(transaction, commit=self.chance.random() < 0.8)
         quiet = 0
@@ -107,8 +107,8 @@ class History:
             quiet = 0 if self.kafka.published > before else quiet + 1
         self.kafka.mend_all()
         if self.refused:
-            return Verdict(self.judge_refusal(), True, self.kafka.published)
-        return Verdict(self.judge(), False, self.kafka.published)
+            return HistoryResult(self.find_fault_of_refusal(), True, self.kafka.published)
+        return HistoryResult(self.find_fault(), False, self.kafka.published)
 
     # Moves.
 
@@ -192,7 +192,7 @@ class History:
 
     # Judgement.
 
-    def judge(self) -> str:
+    def find_fault(self) -> str:
         """Every surviving event exactly once, and per key in the order of its ids."""
         survivors = self.postgres.survivors()
         read: dict[str, int] = {}
@@ -214,13 +214,13 @@ class History:
             return "something was read that was never committed"
         return ""
 
-    def judge_refusal(self) -> str:
+    def find_fault_of_refusal(self) -> str:
         """A worker refuses only where a published event is gone."""
         survivors = self.postgres.survivors()
         gone = any(survivors.get(row[3]) != row for row in self.kafka.log)
         return "" if gone else "refused without need"
 
 
-def play(seed: int, *, lossy: bool, steps: int = 80) -> Verdict:
+def run_history(seed: int, *, lossy: bool, steps: int = 80) -> HistoryResult:
     """The history of a seed."""
     return History(seed, lossy=lossy).run(steps)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import structlog
 
-from tests.model.history import play
+from tests.model.history import run_history
 from tests.model.statements import simulated
 
 SHARE = 250
@@ -30,7 +30,7 @@ def silence() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
-def play_some(order: tuple[int, int, bool]) -> Tally:
+def run_some(order: tuple[int, int, bool]) -> Tally:
     """Histories from a first seed on."""
     first, count, lossy = order
     silence()
@@ -38,22 +38,22 @@ def play_some(order: tuple[int, int, bool]) -> Tally:
     faults = []
     with simulated():
         for seed in range(first, first + count):
-            verdict = play(seed, lossy=lossy)
-            published += verdict.published
-            refused += verdict.refused
-            if verdict.fault:
-                faults.append((seed, verdict.fault))
+            result = run_history(seed, lossy=lossy)
+            published += result.published
+            refused += result.refused
+            if result.fault:
+                faults.append((seed, result.fault))
     return Tally(count, published, refused, faults)
 
 
-def play_many(histories: int, seed: int, *, lossy: bool) -> Tally:
+def run_histories(histories: int, seed: int, *, lossy: bool) -> Tally:
     """Histories on all processors."""
     orders = [
         (at, min(SHARE, seed + histories - at), lossy)
         for at in range(seed, seed + histories, SHARE)
     ]
     with multiprocessing.get_context("fork").Pool(os.cpu_count()) as pool:
-        tallies = pool.map(play_some, orders, chunksize=1)
+        tallies = pool.map(run_some, orders, chunksize=1)
     return Tally(
         sum(each.histories for each in tallies),
         sum(each.published for each in tallies),

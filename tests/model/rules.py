@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from outbox_worker.position.snapshot import Snapshot
     from outbox_worker.position.validity import Table
     from outbox_worker.stores.outbox import EventRow, Limits
-    from tests.model.world import Postgres
+    from tests.model.postgres import Postgres
 
 
 def xid_order() -> AbstractContextManager[object]:

@@ -12,14 +12,14 @@ from outbox_worker.stores import mirror, outbox, server, switchover
 from outbox_worker.stores.mirror import Mirrored
 from outbox_worker.stores.switchover import Foreign
 from tests.model.clients import simulated_clients
-from tests.model.world import draw_xid, identity
+from tests.model.postgres import draw_xid, identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from outbox_worker.position.snapshot import Snapshot
     from outbox_worker.stores.outbox import EventRow, Gap, Limits
-    from tests.model.world import Postgres
+    from tests.model.postgres import Postgres
 
 WINDOW = 9
 """So many ids a statement looks at here."""

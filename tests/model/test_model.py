@@ -13,15 +13,15 @@ import pytest
 from outbox_worker.position import codec
 from tests.harness.waiting import patient
 from tests.model import history
-from tests.model.history import History, Verdict, play
-from tests.model.many import play_many, silence
+from tests.model.history import History, HistoryResult, run_history
+from tests.model.many import run_histories, silence
 from tests.model.rules import RULES, one_witness
 from tests.model.statements import simulated
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from tests.model.world import Transaction
+    from tests.model.postgres import Transaction
 
 HISTORIES = int(os.environ.get("OUTBOX_MODEL_HISTORIES", "6000"))
 SEED = int(os.environ.get("OUTBOX_MODEL_SEED", "1"))
@@ -36,7 +36,7 @@ NOTICED_WITHIN = 20_000
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("lossy", [False, True], ids=["crashes", "lossy_failovers"])
 def test_no_event_is_lost_repeated_or_out_of_order(lossy: bool) -> None:
-    tally = play_many(HISTORIES // 2, SEED, lossy=lossy)
+    tally = run_histories(HISTORIES // 2, SEED, lossy=lossy)
     assert tally.faults == []
     assert tally.histories == HISTORIES // 2
     assert tally.published > tally.histories
@@ -51,8 +51,8 @@ def play_crowded(first: int) -> list[tuple[int, str]]:
     """Some histories in which Kafka keeps only short positions; what went wrong in them."""
     silence()
     with simulated(), mock.patch.object(history, "WRITERS", 12), small_positions():
-        verdicts = {seed: play(seed, lossy=False) for seed in range(first, first + 200)}
-    return [(seed, each.fault) for seed, each in verdicts.items() if each.fault]
+        results = {seed: run_history(seed, lossy=False) for seed in range(first, first + 200)}
+    return [(seed, each.fault) for seed, each in results.items() if each.fault]
 
 
 def test_positions_that_do_not_fit_are_waited_out() -> None:
@@ -67,7 +67,7 @@ def test_each_rule_is_needed(name: str) -> None:
     rule = RULES[name]
     with simulated(), rule.switch():
         seeds = range(rule.first, rule.first + NOTICED_WITHIN)
-        noticed = (play(seed, lossy=rule.lossy).fault for seed in seeds)
+        noticed = (run_history(seed, lossy=rule.lossy).fault for seed in seeds)
         assert any(noticed)
 
 
@@ -112,50 +112,50 @@ def two_crowds() -> History:
     With its first row the six of what was seen come into its position, beside those of the
     border: too many, for as long as that border is kept.
     """
-    crowd = History(0, lossy=False, shards=1, rows=1, trouble=0.0)
-    write(crowd)
-    work(crowd)
-    first = begin(crowd, 6)
-    crowd.postgres.draw_xid()
-    work(crowd)
-    end(crowd, first)
-    second = begin(crowd, 6)
+    crowded = History(0, lossy=False, shards=1, rows=1, trouble=0.0)
+    write(crowded)
+    work(crowded)
+    first = begin(crowded, 6)
+    crowded.postgres.draw_xid()
+    work(crowded)
+    end(crowded, first)
+    second = begin(crowded, 6)
     for _ in range(4):
-        write(crowd)
-    work(crowd)
-    assert crowd.kafka.published == 5
-    end(crowd, second)
-    return crowd
+        write(crowded)
+    work(crowded)
+    assert crowded.kafka.published == 5
+    end(crowded, second)
+    return crowded
 
 
-def write(crowd: History) -> None:
+def write(crowded: History) -> None:
     """One committed event."""
-    transaction = crowd.postgres.begin()
-    crowd.postgres.insert(transaction, 0)
-    crowd.postgres.end(transaction, commit=True)
+    transaction = crowded.postgres.begin()
+    crowded.postgres.insert(transaction, 0)
+    crowded.postgres.end(transaction, commit=True)
 
 
-def begin(crowd: History, count: int) -> list[Transaction]:
+def begin(crowded: History, count: int) -> list[Transaction]:
     """Transactions that have their xids."""
-    found = [crowd.postgres.begin() for _ in range(count)]
+    found = [crowded.postgres.begin() for _ in range(count)]
     for each in found:
-        crowd.postgres.take_xid(each)
+        crowded.postgres.take_xid(each)
     return found
 
 
-def end(crowd: History, transactions: list[Transaction]) -> None:
+def end(crowded: History, transactions: list[Transaction]) -> None:
     """They wrote nothing."""
     for each in transactions:
-        crowd.postgres.end(each, commit=True)
+        crowded.postgres.end(each, commit=True)
 
 
-def work(crowd: History) -> None:
+def work(crowded: History) -> None:
     """Long enough for all that can be done."""
     for _ in range(20):
-        for worker in crowd.workers:
-            crowd.work(worker)
+        for worker in crowded.workers:
+            crowded.work(worker)
 
 
 def test_a_backlog_that_does_not_fit_goes_on_with_a_border_of_today() -> None:
     with simulated(), small_positions():
-        assert two_crowds().finish() == Verdict("", refused=False, published=5)
+        assert two_crowds().finish() == HistoryResult("", refused=False, published=5)

@@ -17,7 +17,7 @@ import click
 from outbox_worker.local.postgres import PostgresServer
 from outbox_worker.postgres import database
 from tests.harness.databases import make_database
-from tests.retention.beside import purge_beside_commands
+from tests.retention.concurrent_purge import purge_beside_commands
 from tests.retention.load import Load
 
 LOCK_WAIT: Final = "200ms"

@@ -14,9 +14,9 @@ from outbox_worker.cli import purge as cli
 from outbox_worker.errors import WorkFailedError
 from outbox_worker.purge import sweep
 from tests.cli.conftest import run_command
+from tests.retention.dataset import sizes
 from tests.retention.load import Load
-from tests.retention.world import sizes
-from tests.sql.old import insert, publish_truly
+from tests.sql.old_events import insert, publish_truly
 
 if TYPE_CHECKING:
     from outbox_worker.stores import Connection

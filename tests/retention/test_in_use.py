@@ -17,11 +17,11 @@ from outbox_worker.application.retention import BEGINNING
 from outbox_worker.postgres import database as connections
 from outbox_worker.purge import finished, sweep
 from tests.harness.waiting import wait_until
-from tests.retention.world import (
+from tests.retention.dataset import (
     Batch,
+    Dataset,
     Early,
-    Silent,
-    World,
+    RecordedProgress,
     batch_id,
     number,
     sizes,
@@ -54,7 +54,7 @@ READY_S: Final = 60.0
 def purging(link: Connection) -> Iterator[Future[Purged]]:
     """A purge on its way in a thread."""
     with ThreadPoolExecutor(1) as threads:
-        yield threads.submit(finished.run_once, link, ORDER, Silent())
+        yield threads.submit(finished.run_once, link, ORDER, RecordedProgress())
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def await_passes(passes: list[int], more: int = 2) -> None:
 def test_a_batch_in_use_stays_whole_until_it_is_let_go(
     link: Connection, other: Connection, passes: list[int], lock: str
 ) -> None:
-    World([Batch("GUEST", 9)] * 3).write(link, NOW)
+    Dataset([Batch("GUEST", 9)] * 3).write(link, NOW)
     other.execute("BEGIN")
     other.execute(lock, (batch_id(1),))
     with purging(link) as done:
@@ -102,7 +102,7 @@ def test_a_batch_in_use_stays_whole_until_it_is_let_go(
 def test_what_a_registration_has_read_is_never_deleted_under_it(
     link: Connection, other: Connection, passes: list[int]
 ) -> None:
-    World().write(link, NOW)
+    Dataset().write(link, NOW)
     write_early(link, batch_id(0), Early(9, 3, 2), NOW)
     write_early(link, batch_id(1), Early(9, 1, 1), NOW)
     other.execute("BEGIN")
@@ -121,7 +121,7 @@ def test_what_a_registration_has_read_is_never_deleted_under_it(
 def test_the_second_look_sees_a_batch_that_came_after_the_first(
     link: Connection, other: Connection
 ) -> None:
-    World().write(link, NOW)
+    Dataset().write(link, NOW)
     write_early(link, batch_id(0), Early(9, 3, 2), NOW)
     span = Span(BEGINNING, ORDER.before)
     # A registration that ends before the lock is asked for: the claim's snapshot is older.
@@ -136,14 +136,14 @@ def test_a_batch_that_nobody_lets_go_is_counted_and_the_rest_is_gone(
     link: Connection, other: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweep, "TRIES", 3)
-    World([Batch("GUEST", 9)] * 3, [Early(9, 2, 1)], [9.0] * 5).write(link, NOW)
+    Dataset([Batch("GUEST", 9)] * 3, [Early(9, 2, 1)], [9.0] * 5).write(link, NOW)
     with other.transaction():
         other.execute(LOCK_ROW, (batch_id(1),))
-        purged = finished.run_once(link, ORDER, Silent())
+        purged = finished.run_once(link, ORDER, RecordedProgress())
     assert purged.in_use == {"GUEST batches": 1}
     gone = ("GUEST batches", "early texts", "early failed files", "finished commands")
     assert [purged.rows[what] for what in gone] == [2, 2, 1, 5]
-    assert sizes(link) == World([Batch("GUEST", 9)]).sizes()
+    assert sizes(link) == Dataset([Batch("GUEST", 9)]).sizes()
 
 
 def test_many_batches_in_use_at_one_moment_do_not_hide_those_after_them(
@@ -151,7 +151,7 @@ def test_many_batches_in_use_at_one_moment_do_not_hide_those_after_them(
 ) -> None:
     monkeypatch.setattr(retention, "CHUNK_BATCHES", 2)
     monkeypatch.setattr(retention, "CHUNK_EARLY", 2)
-    World([Batch("GUEST", 9 - n / 10) for n in range(7)]).write(link, NOW)
+    Dataset([Batch("GUEST", 9 - n / 10) for n in range(7)]).write(link, NOW)
     other.execute("BEGIN")
     for held in range(5):
         other.execute(LOCK_BATCH, (batch_id(held),))
@@ -163,15 +163,15 @@ def test_many_batches_in_use_at_one_moment_do_not_hide_those_after_them(
 
 
 def test_two_purges_at_once_share_the_work(database: str, link: Connection) -> None:
-    world = World([Batch("GUEST", 9)] * 40, [Early(9, 2, 2)] * 10, [9.0] * 50)
-    world.write(link, NOW)
-    wanted, left = world.judge(1, ("GUEST",))
+    dataset = Dataset([Batch("GUEST", 9)] * 40, [Early(9, 2, 2)] * 10, [9.0] * 50)
+    dataset.write(link, NOW)
+    wanted, left = dataset.expected_after_purge(1, ("GUEST",))
 
     def run(_: int) -> Purged:
         with connections.connect(
             database, application="purge", options=finished.OPTIONS
         ) as session:
-            return finished.run_once(session, ORDER, Silent())
+            return finished.run_once(session, ORDER, RecordedProgress())
 
     with ThreadPoolExecutor(3) as threads:
         done = list(threads.map(run, range(3)))

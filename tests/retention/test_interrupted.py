@@ -18,8 +18,8 @@ from outbox_school.stores import tally
 from outbox_worker.postgres import database as connections
 from tests.harness.waiting import patient, wait_until
 from tests.harness.workers import COMMAND, environment
+from tests.retention.dataset import TABLES, sizes
 from tests.retention.load import Load
-from tests.retention.world import TABLES, sizes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,8 +22,8 @@ from tests.harness.control import Control
 from tests.harness.databases import through
 from tests.harness.proxy import Proxy
 from tests.harness.waiting import wait_until
+from tests.retention.dataset import Batch, Dataset, RecordedProgress
 from tests.retention.scrape import numbers_of_batches, scrape
-from tests.retention.world import Batch, Silent, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,12 +73,14 @@ def page(database: str) -> Iterator[Page]:
 
 def test_each_scrape_shows_registration_completion_and_purge(page: Page, link: Connection) -> None:
     assert page.scrape() == NONE
-    world = World([Batch("GUEST", None), Batch("GUEST", 9), Batch("GUEST", 0), Batch("REGULAR", 9)])
-    world.write(link, NOW)
+    dataset = Dataset(
+        [Batch("GUEST", None), Batch("GUEST", 9), Batch("GUEST", 0), Batch("REGULAR", 9)]
+    )
+    dataset.write(link, NOW)
     shown = {**NONE, (ACTIVE, "GUEST"): 1, (COMPLETED, "GUEST"): 2, (COMPLETED, "REGULAR"): 1}
     assert page.scrape() == shown
     order = finished.FinishedCutoff.of_days(1, retention.sweeps(("GUEST",)), NOW)
-    finished.run_once(link, order, Silent())
+    finished.run_once(link, order, RecordedProgress())
     assert page.scrape() == {**shown, (COMPLETED, "GUEST"): 1, (PURGED, "GUEST"): 1}
 
 

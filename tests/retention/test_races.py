@@ -20,7 +20,7 @@ from outbox_worker.commands.sessions import OPTIONS
 from outbox_worker.postgres import database as connections
 from outbox_worker.purge import finished
 from tests.harness.waiting import patient
-from tests.retention.world import Silent, counted, number
+from tests.retention.dataset import RecordedProgress, counted, number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,7 +116,7 @@ def purge_all(link: Connection) -> None:
         datetime.now(UTC) + timedelta(days=1), retention.sweeps(("GUEST", "REGULAR"))
     )
     # New ones may come as fast as old ones go: some may stay.
-    finished.run_once(link, order, Silent())
+    finished.run_once(link, order, RecordedProgress())
 
 
 def purge(url: str, ended: threading.Event) -> int:

@@ -15,7 +15,7 @@ from outbox_school.stores import tally
 from outbox_worker.application import Span
 from outbox_worker.application.retention import BEGINNING
 from outbox_worker.purge import finished
-from tests.retention.world import Batch, Early, Silent, World, counted, sizes
+from tests.retention.dataset import Batch, Dataset, Early, RecordedProgress, counted, sizes
 
 if TYPE_CHECKING:
     from outbox_worker.purge.finished import Purged
@@ -37,13 +37,13 @@ EARLY = st.builds(Early, age=AGES, content=st.integers(0, 3), failures=st.intege
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> World:
+def datasets(draw: st.DrawFn) -> Dataset:
     """Batches, rows that wait for none, for one batch each at most, and commands."""
     batches = draw(st.lists(BATCHES, max_size=6))
     unborn = draw(st.lists(EARLY, max_size=4))
     chosen = draw(st.sets(st.integers(0, len(batches) - 1))) if batches else set()
     born = [Early(draw(AGES), 1, 1, of=each) for each in sorted(chosen)]
-    return World(batches, [*unborn, *born], draw(st.lists(st.none() | AGES, max_size=5)))
+    return Dataset(batches, [*unborn, *born], draw(st.lists(st.none() | AGES, max_size=5)))
 
 
 def order(days: int, *class_types: str) -> finished.FinishedCutoff:
@@ -51,7 +51,7 @@ def order(days: int, *class_types: str) -> finished.FinishedCutoff:
 
 
 def run(link: Connection, wanted: finished.FinishedCutoff, *, dry_run: bool = False) -> Purged:
-    return finished.run_once(link, wanted, Silent(), dry_run=dry_run)
+    return finished.run_once(link, wanted, RecordedProgress(), dry_run=dry_run)
 
 
 @settings(
@@ -60,25 +60,25 @@ def run(link: Connection, wanted: finished.FinishedCutoff, *, dry_run: bool = Fa
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
-    world=worlds(),
+    dataset=datasets(),
     days=st.sampled_from([1, 2, 7, 30]),
     class_types=st.sampled_from([("GUEST",), ("REGULAR",), BOTH]),
     chunk=st.sampled_from([1, 2, 1_000]),
 )
 def test_purge_removes_what_the_dry_run_says_and_leaves_the_rest(
-    shared: Connection, world: World, days: int, class_types: tuple[str, ...], chunk: int
+    shared: Connection, dataset: Dataset, days: int, class_types: tuple[str, ...], chunk: int
 ) -> None:
-    world.write(shared, NOW)
-    purged, left = world.judge(days, class_types)
+    dataset.write(shared, NOW)
+    purged, left = dataset.expected_after_purge(days, class_types)
     before = sizes(shared)
-    assert before == world.sizes()
+    assert before == dataset.sizes()
     assert run(shared, order(days, *class_types), dry_run=True) == purged
     assert sizes(shared) == before
     with pytest.MonkeyPatch.context() as patch:
         for name in ("BATCHES", "SLOTS", "EARLY"):
             patch.setattr(retention, f"CHUNK_{name}", chunk)
         patch.setattr(finished, "CHUNK_COMMANDS", chunk)
-        progress = Silent()
+        progress = RecordedProgress()
         assert finished.run_once(shared, order(days, *class_types), progress) == purged
     assert progress.rows == sum(progress.totals.values())
     assert sizes(shared) == left.sizes()
@@ -86,17 +86,17 @@ def test_purge_removes_what_the_dry_run_says_and_leaves_the_rest(
         assert (row.active, row.completed) == counted(shared, row.class_type)
         assert row.purged == purged.rows.get(f"{row.class_type} batches", 0)
     again = run(shared, order(days, *class_types))
-    assert again == World().judge(days, class_types)[0]
+    assert again == Dataset().expected_after_purge(days, class_types)[0]
 
 
 def test_age_is_strict_and_measured_from_the_moment_given(link: Connection) -> None:
-    World([Batch("GUEST", 1.0), Batch("GUEST", 1.000_001)], (), [1.0, 1.000_001]).write(link, NOW)
+    Dataset([Batch("GUEST", 1.0), Batch("GUEST", 1.000_001)], (), [1.0, 1.000_001]).write(link, NOW)
     done = run(link, order(1, "GUEST"))
     assert (done.rows["GUEST batches"], done.rows["finished commands"]) == (1, 1)
 
 
 def test_no_transaction_deletes_more_than_its_share(link: Connection) -> None:
-    World([Batch("GUEST", 9, slots=40)] * 10, (), ()).write(link, NOW)
+    Dataset([Batch("GUEST", 9, slots=40)] * 10, (), ()).write(link, NOW)
     span = Span(BEGINNING, NOW)
     with link.transaction():
         assert len(statements.claim_batches(link, "GUEST", span, 200, 100)) == 3

@@ -18,7 +18,7 @@ from outbox_worker.maintenance.jobs import JobLoop
 from outbox_worker.postgres import database as connections
 from outbox_worker.settings import BACKOFF_MAX_S
 from tests.harness.waiting import patient
-from tests.retention.world import number
+from tests.retention.dataset import number
 
 if TYPE_CHECKING:
     from outbox_worker.stores import Connection

@@ -11,9 +11,9 @@ from outbox_school.stores import tally
 from outbox_worker.maintenance import partitions
 from outbox_worker.postgres import database as connections
 from outbox_worker.purge import finished
+from tests.retention.dataset import Batch, Dataset, Early, RecordedProgress, counted
 from tests.retention.test_retention import NOW, order
-from tests.retention.world import Batch, Early, Silent, World, counted
-from tests.sql.old import SESSION, count, make_everything_old, publish_all, run
+from tests.sql.old_events import SESSION, count, make_everything_old, publish_all, run
 
 if TYPE_CHECKING:
     from outbox_worker.stores import Connection
@@ -45,13 +45,15 @@ def test_every_table_has_a_primary_key(connection: Connection) -> None:
 def test_the_tally_is_folded_and_batches_are_removed_beside_a_publication(
     published: Connection,
 ) -> None:
-    World([Batch("GUEST", 9, slots=3), Batch("REGULAR", 9)], [Early(9, 2, 2)], [9, None]).write(
+    Dataset([Batch("GUEST", 9, slots=3), Batch("REGULAR", 9)], [Early(9, 2, 2)], [9, None]).write(
         published, NOW
     )
     before = tally.list_tally(published)
     assert tally.fold_tally(published, 1, 20_000)
     assert tally.list_tally(published) == before
-    done = finished.run_once(published, order(1, "GUEST", "REGULAR"), Silent(), dry_run=False)
+    done = finished.run_once(
+        published, order(1, "GUEST", "REGULAR"), RecordedProgress(), dry_run=False
+    )
     gone = ("GUEST batches", "REGULAR batches", "finished commands")
     assert [done.rows[what] for what in gone] == [1, 1, 1]
     for row in tally.list_tally(published):

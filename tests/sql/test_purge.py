@@ -18,7 +18,7 @@ from outbox_worker.settings import PARTITIONS_AHEAD_DAYS
 from outbox_worker.stores import mirror, partition
 from outbox_worker.stores.mirror import Written
 from tests.harness.waiting import wait_until
-from tests.sql.old import (
+from tests.sql.old_events import (
     OLD,
     count,
     insert,

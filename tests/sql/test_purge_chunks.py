@@ -11,7 +11,7 @@ import pytest
 from outbox_worker.postgres import database as connections
 from outbox_worker.purge import events
 from outbox_worker.stores.loader import sql
-from tests.sql.old import OLD, SESSION, count, insert, publish_all, run
+from tests.sql.old_events import OLD, SESSION, count, insert, publish_all, run
 from tests.sql.test_statements import numbered
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from outbox_worker.errors import WorkFailedError
 from outbox_worker.postgres import database as connections
 from outbox_worker.purge import events
 from outbox_worker.stores import partition
-from tests.sql.old import (
+from tests.sql.old_events import (
     LIMIT,
     OLD,
     SESSION,

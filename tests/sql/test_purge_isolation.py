@@ -13,7 +13,7 @@ from outbox_worker.purge import events, finished
 from outbox_worker.stores import partition
 from tests.cli.conftest import run_command
 from tests.harness.waiting import wait_until
-from tests.sql.old import count, insert, make_day, publish_all
+from tests.sql.old_events import count, insert, make_day, publish_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

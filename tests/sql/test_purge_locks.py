@@ -15,7 +15,7 @@ from outbox_worker.postgres import database as connections
 from outbox_worker.purge import events
 from outbox_worker.stores import partition
 from tests.harness.waiting import wait_until
-from tests.sql.old import (
+from tests.sql.old_events import (
     LIMIT,
     OLD,
     SESSION,

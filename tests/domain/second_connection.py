@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
     from outbox_school.commands import AnyCommand
     from outbox_school.results import Result
-    from tests.domain.facts import Connection
+    from tests.domain.school_rows import Connection
 
 WAIT_S = 60.0
 
 
-class Side:
-    """A transaction at the side, in a thread of its own."""
+class SecondConnection:
+    """A connection whose commands run in a thread."""
 
     def __init__(self, link: Connection, watcher: Connection, pool: ThreadPoolExecutor) -> None:
-        """Run commands on `link`, and look at it through `watcher`."""
+        """Run commands on `link`, and observe it through `watcher`."""
         self.link = link
         self._watcher = watcher
         self._pool = pool
@@ -50,12 +50,12 @@ class Side:
 
 
 @contextmanager
-def sides(database: str, count: int = 1) -> Iterator[list[Side]]:
-    """Some connections at the side, in autocommit: a command is a transaction."""
+def second_connections(database: str, count: int = 1) -> Iterator[list[SecondConnection]]:
+    """Further connections, in autocommit: a command is a transaction."""
     with ThreadPoolExecutor(count) as pool, psycopg.connect(database, autocommit=True) as watcher:
         links = [psycopg.connect(database, autocommit=True) for _ in range(count)]
         try:
-            yield [Side(link, watcher, pool) for link in links]
+            yield [SecondConnection(link, watcher, pool) for link in links]
         finally:
             for link in links:
                 # A command that still waits ends with an error instead of hanging the test.

@@ -11,9 +11,9 @@ from outbox_school.stores import tally
 from outbox_worker.postgres import database as connections
 from tests.harness.control import Control
 from tests.harness.waiting import patient
-from tests.retention.beside import purge_beside_commands
+from tests.retention.concurrent_purge import purge_beside_commands
+from tests.retention.dataset import counted, sizes
 from tests.retention.load import Load
-from tests.retention.world import counted, sizes
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import outbox_school
 from outbox_worker.application import Refused
-from tests.domain.facts import Told, events, facts, number, succeeds
+from tests.domain.school_rows import WrittenEvent, events, number, school_rows, succeeds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from outbox_school.commands import AnyCommand
     from outbox_school.results import Result
-    from tests.domain.facts import Connection
+    from tests.domain.school_rows import Connection
 
 NOON: Final = datetime(2030, 5, 17, 12, tzinfo=UTC)
 COMMAND: Final = number(900)
@@ -33,13 +33,13 @@ class Case:
 
     command: AnyCommand
     result: Result
-    told: Sequence[Told] = ()
+    events: Sequence[WrittenEvent] = ()
     before: Sequence[AnyCommand] = field(default=())
 
 
-def told(kind: str, key: UUID, /, **payload: JsonValue) -> Told:
+def expected_event(kind: str, key: UUID, /, **payload: JsonValue) -> WrittenEvent:
     """The event as it must stand in the outbox, every field of it."""
-    return Told(
+    return WrittenEvent(
         f"huleedu.{kind}",
         str(key),
         kind,
@@ -56,8 +56,8 @@ def check(connection: Connection, case: Case) -> None:
     """Play the row: exact result, exact events, and nothing written where it was refused."""
     for each in case.before:
         succeeds(outbox_school.handle(connection, each))
-    known, rows = len(events(connection)), facts(connection)
+    known, rows = len(events(connection)), school_rows(connection)
     assert outbox_school.handle(connection, case.command, now=NOON) == case.result
-    assert events(connection)[known:] == list(case.told)
-    if isinstance(case.result, Refused) or not case.told:
-        assert facts(connection) == rows
+    assert events(connection)[known:] == list(case.events)
+    if isinstance(case.result, Refused) or not case.events:
+        assert school_rows(connection) == rows

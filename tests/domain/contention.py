@@ -1,7 +1,7 @@
-"""Many who offer texts to the same batch at the same moment: threads, or several processes.
+"""Many texts offered to the same batch at the same moment, by threads or several processes.
 
-`python -m tests.domain.stampede URL SEED BATCHES NUMBER` is one of the processes: before each
-batch it waits until the starter lets all of them go, and in the end it prints what came of it.
+`python -m tests.domain.contention URL SEED BATCHES NUMBER` is one of the processes: before each
+batch it waits until the starter lets all of them go; at the end it prints the results.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from outbox_school.commands import AnyCommand
     from outbox_school.results import Result
-    from tests.domain.facts import Connection
+    from tests.domain.school_rows import Connection
 
 PROCESSES: Final = 5
 LINKS: Final = 4
@@ -46,7 +46,7 @@ WAITING: Final = """
 
 
 @dataclass(frozen=True)
-class Rush:
+class ContendedBatch:
     """A batch, and the numbers of the texts that are offered to it at once."""
 
     batch_id: UUID
@@ -57,24 +57,24 @@ class Rush:
         return [text(name, self.batch_id) for name in self.names]
 
 
-def twenty_identical(chance: random.Random) -> Rush:
+def twenty_identical(chance: random.Random) -> ContendedBatch:
     """Texts on three slots."""
-    return Rush(UUID(int=chance.getrandbits(128)), 3, [chance.randrange(100)] * 20)
+    return ContendedBatch(UUID(int=chance.getrandbits(128)), 3, [chance.randrange(100)] * 20)
 
 
-def thirty_distinct(chance: random.Random) -> Rush:
+def thirty_distinct(chance: random.Random) -> ContendedBatch:
     """Texts on fifteen slots."""
-    return Rush(UUID(int=chance.getrandbits(128)), 15, chance.sample(range(100), 30))
+    return ContendedBatch(UUID(int=chance.getrandbits(128)), 15, chance.sample(range(100), 30))
 
 
-def drawn(seed: int, batches: int) -> list[Rush]:
-    """The same for everybody who knows the seed; one of each kind in turn."""
+def drawn(seed: int, batches: int) -> list[ContendedBatch]:
+    """Batches of both kinds in turn, the same for the same seed."""
     chance = random.Random(seed)
     kinds = (twenty_identical, thirty_distinct)
     return [kinds[number % 2](chance) for number in range(batches)]
 
 
-class Crowd:
+class Connections:
     """Connections that each carry out their share of the commands, all at once."""
 
     def __init__(self, links: Sequence[Connection], pool: ThreadPoolExecutor) -> None:
@@ -93,18 +93,18 @@ class Crowd:
 
 
 @contextmanager
-def gathered(url: str, count: int) -> Iterator[Crowd]:
-    """A crowd of so many connections, for as long as the block lasts."""
+def open_connections(url: str, count: int) -> Iterator[Connections]:
+    """So many connections, for as long as the block lasts."""
     with ExitStack() as stack:
         links = [stack.enter_context(connect(url)) for _ in range(count)]
-        yield Crowd(links, stack.enter_context(ThreadPoolExecutor(count)))
+        yield Connections(links, stack.enter_context(ThreadPoolExecutor(count)))
 
 
 def in_processes(url: str, link: Connection, seed: int, batches: int) -> list[list[ContentResult]]:
     """What came of the drawn batches, which are registered, by process."""
     link.execute(HOLD, (START, batches))
-    order = [sys.executable, "-m", "tests.domain.stampede", url, str(seed), str(batches)]
-    crew = [
+    order = [sys.executable, "-m", "tests.domain.contention", url, str(seed), str(batches)]
+    processes = [
         subprocess.Popen([*order, str(number)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
         for number in range(PROCESSES)
     ]
@@ -112,11 +112,11 @@ def in_processes(url: str, link: Connection, seed: int, batches: int) -> list[li
         for place in range(batches):
             wait_until(partial(all_wait, link, place), WAIT_S, "all processes are there")
             link.execute(LET_GO, (START, place))
-        said = [each.communicate(timeout=patient(WAIT_S))[0].splitlines() for each in crew]
+        said = [each.communicate(timeout=patient(WAIT_S))[0].splitlines() for each in processes]
     finally:
-        for each in crew:
+        for each in processes:
             each.kill()
-    assert [each.returncode for each in crew] == [0] * PROCESSES
+    assert [each.returncode for each in processes] == [0] * PROCESSES
     return [list(map(ContentResult.model_validate_json, lines)) for lines in said]
 
 
@@ -128,11 +128,11 @@ def all_wait(link: Connection, place: int) -> bool:
 def main(url: str, seed: str, batches: str, number: str) -> None:
     """Offer this process's share of each batch, and print a line for each result."""
     results: list[Result] = []
-    with connect(url) as gate, gathered(url, LINKS) as crowd:
-        for place, rush in enumerate(drawn(int(seed), int(batches))):
-            share = rush.commands()[int(number) :: PROCESSES]
+    with connect(url) as gate, open_connections(url, LINKS) as connections:
+        for place, contended in enumerate(drawn(int(seed), int(batches))):
+            share = contended.commands()[int(number) :: PROCESSES]
             gate.execute(AWAIT, (START, place))
-            results += crowd.carry_out(share)
+            results += connections.carry_out(share)
     # At once: the starter reads when all is done.
     sys.stdout.writelines(f"{result.model_dump_json()}\n" for result in results)
 

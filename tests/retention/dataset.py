@@ -89,7 +89,7 @@ class Early:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Dataset:
     """All that is there; commands by days since they finished, None where they are queued."""
 
     batches: Sequence[Batch] = ()
@@ -109,7 +109,7 @@ class World:
                 status = "queued" if age is None else "succeeded"
                 link.execute(INSERT_COMMAND, {"status": status, "finished_at": finished_at})
 
-    def judge(self, days: int, class_types: Sequence[str]) -> tuple[Purged, World]:
+    def expected_after_purge(self, days: int, class_types: Sequence[str]) -> tuple[Purged, Dataset]:
         """What purge must remove, and what it must leave."""
         gone = {
             number
@@ -134,7 +134,7 @@ class World:
         kept = [number for number in range(len(self.batches)) if number not in gone]
         # Those of a batch that stays, under its new number.
         stay = [each for each in self.early if each not in lost and each.of not in gone]
-        left = World(
+        left = Dataset(
             [self.batches[number] for number in kept],
             [each if each.of is None else replace(each, of=kept.index(each.of)) for each in stay],
             [age for age in self.commands if age is None or age <= days],
@@ -222,7 +222,7 @@ def counted(link: Connection, class_type: str) -> tuple[int, int]:
     return int(row[0]), int(row[1])
 
 
-class Silent:
+class RecordedProgress:
     """Hears of the progress, and keeps what it heard."""
 
     def __init__(self) -> None:

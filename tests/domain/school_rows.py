@@ -28,7 +28,7 @@ READ_STUDENTS: Final = (
 READ_ENROLMENTS: Final = "SELECT class_id, student_id FROM school.enrolment"
 
 
-class Told(NamedTuple):
+class WrittenEvent(NamedTuple):
     """An event of the outbox; `payload` is what a subscriber would read."""
 
     topic: str
@@ -38,7 +38,7 @@ class Told(NamedTuple):
     headers: dict[str, str]
 
 
-class Facts(NamedTuple):
+class SchoolRows(NamedTuple):
     """All rows of classes, students and enrolments."""
 
     classes: frozenset[tuple[Any, ...]]
@@ -46,17 +46,17 @@ class Facts(NamedTuple):
     enrolments: frozenset[tuple[Any, ...]]
 
 
-def events(connection: Connection) -> list[Told]:
+def events(connection: Connection) -> list[WrittenEvent]:
     """Every event written so far, in order."""
     return [
-        Told(topic, key, kind, json.loads(payload), headers)
+        WrittenEvent(topic, key, kind, json.loads(payload), headers)
         for topic, key, kind, payload, headers in connection.execute(READ_EVENTS)
     ]
 
 
-def facts(connection: Connection) -> Facts:
+def school_rows(connection: Connection) -> SchoolRows:
     """What is in the tables now."""
-    return Facts(
+    return SchoolRows(
         frozenset(connection.execute(READ_CLASSES)),
         frozenset(connection.execute(READ_STUDENTS)),
         frozenset(connection.execute(READ_ENROLMENTS)),

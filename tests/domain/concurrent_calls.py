@@ -1,4 +1,4 @@
-"""Several who do things at nearly the same moment, each on a connection of its own."""
+"""Calls at nearly the same moment, each on a connection of its own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOST_QUESTIONS: Final = 15
 Work: TypeAlias = "Callable[[Connection], object]"
 
 
-class Crowd:
+class ConcurrentCalls:
     """Up to eight; `chance` is drawn from a seed that is printed, which pytest shows on failure."""
 
     def __init__(self, links: Sequence[Connection], pool: ThreadPoolExecutor) -> None:
@@ -36,31 +36,31 @@ class Crowd:
         self._pool = pool
 
     def at_once(self, works: Sequence[Work]) -> list[object]:
-        """Do these; what came of each, in their order.
+        """Call these; returns their results in the same order.
 
-        Each asks the server a few questions before, so that another one is the first each time.
+        Each sends the server a few queries first, so that the first one varies.
         """
         start = threading.Barrier(len(works))
 
-        def play(link: Connection, work: Work, questions: int) -> object:
+        def call(link: Connection, work: Work, questions: int) -> object:
             start.wait(WAIT_S)
             for _ in range(questions):
                 link.execute("SELECT 1")
             return work(link)
 
         futures = [
-            self._pool.submit(play, link, work, self.chance.randrange(MOST_QUESTIONS))
+            self._pool.submit(call, link, work, self.chance.randrange(MOST_QUESTIONS))
             for link, work in zip(self._links, works, strict=False)
         ]
         return [future.result(WAIT_S) for future in futures]
 
 
 @contextmanager
-def gathered(url: str) -> Iterator[Crowd]:
-    """A crowd with its connections, for as long as the block lasts."""
+def concurrent_calls(url: str) -> Iterator[ConcurrentCalls]:
+    """Connections for concurrent calls, for as long as the block lasts."""
     with ExitStack() as stack:
         links = [
-            stack.enter_context(database.connect(url, application=f"crowd {number}"))
+            stack.enter_context(database.connect(url, application=f"concurrent {number}"))
             for number in range(WORKERS)
         ]
-        yield Crowd(links, stack.enter_context(ThreadPoolExecutor(WORKERS)))
+        yield ConcurrentCalls(links, stack.enter_context(ThreadPoolExecutor(WORKERS)))
