@@ -192,7 +192,10 @@ def test_a_properties_file_that_cannot_be_read(cluster: CliCluster) -> None:
     ("statement", "word"),
     [
         ("DELETE FROM outbox.migration WHERE number > 1", "outbox-worker migrate"),
-        ("INSERT INTO outbox.migration VALUES (99, 'later', 'x')", "newer outbox-worker"),
+        (
+            "INSERT INTO outbox.migration VALUES ('outbox-worker', 99, 'later', 'x')",
+            "newer release",
+        ),
         ("DROP SCHEMA outbox CASCADE", "outbox-worker migrate"),
     ],
     ids=["older", "newer", "none"],

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 WITHOUT_IDENTITY: Final = """
     SELECT relnamespace::regnamespace || '.' || relname FROM pg_class
     WHERE relnamespace IN ('outbox'::regnamespace, 'school'::regnamespace, 'domain'::regnamespace)
-      AND relkind IN ('r', 'p')
+      AND relkind IN ('r', 'p') AND relnatts > 0
       AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = pg_class.oid AND indisprimary)"""
 REWRITE: Final = "UPDATE outbox.event SET xid = pg_current_xact_id()"
 
