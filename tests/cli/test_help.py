@@ -36,6 +36,9 @@ def listed(*arguments: str, **settings: str) -> set[str]:
         ("verify", DATABASE | KAFKA | GROUP),
         ("rebase", DATABASE | KAFKA | GROUP),
         ("tail", KAFKA | GROUP),
+        ("grant", DATABASE),
+        ("revoke", DATABASE),
+        ("grants", DATABASE),
         ("run", EVERY | OF_THE_SCHOOL),
     ],
 )

@@ -174,6 +174,7 @@ def test_an_event_that_takes_longer_than_a_transaction_is_named_and_others_flow(
     cluster, proxy = proxied.cluster, proxied.proxy
     wide = f"{cluster.name}.wide"
     cluster.listen_to({wide: 1}, **{"max.message.bytes": "10000000"})
+    cluster.take_larger_events()
     write(cluster, wide, 1, 3_000_000)
     ((large, row),) = cluster.rows().items()
     proxy.throttle(THIN)

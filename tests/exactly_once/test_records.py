@@ -104,8 +104,7 @@ OLD_ROW: Final = """
     ALTER TABLE outbox.event
         DROP CONSTRAINT event_headers_leave_ours_alone,
         DROP CONSTRAINT event_headers_of_cloudevents_are_attributes,
-        DROP CONSTRAINT event_headers_are_at_most_64_kb,
-        DROP CONSTRAINT event_headers_are_at_most_32_deep;
+        DROP CONSTRAINT event_headers_are_bounded;
     """
 DEEP: Final = 3_000 * "[" + 3_000 * "]"
 

@@ -187,6 +187,7 @@ def read_or_held(cluster: Cluster, worker: Worker) -> bool:
 def test_an_event_too_large_for_any_topic_is_not_even_read(cluster: Cluster) -> None:
     topic = f"{cluster.name}.huge"
     cluster.listen_to({topic: 1})
+    cluster.take_larger_events()
     with cluster.workload():
         workers = cluster.workers(2)
         write(cluster, topic, "stuck", b'{"n": 1}')

@@ -1,0 +1,39 @@
+"""`outbox-worker grant`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from outbox_worker import settings
+from outbox_worker.cli.options import DATABASE, settings_help
+from outbox_worker.cli.patterns import patterns_of, warn_of_refused, with_patterns
+from outbox_worker.postgres import database, rights
+
+NAME: Final = "outbox-worker grant"
+
+EXAMPLES: Final = """\b
+Examples:
+  outbox-worker grant orders --topic 'orders.*' --topic invoices
+  outbox-worker grant billing --command 'Refund*' --actor 'clerk-*'
+"""
+
+
+@click.command("grant", epilog=f"{EXAMPLES}\n{settings_help(DATABASE)}")
+@with_patterns
+def command(
+    role: str, topics: tuple[str, ...], types: tuple[str, ...], actors: tuple[str, ...]
+) -> None:
+    """Let ROLE, and its members, write to topics or submit commands.
+
+    In a pattern * stands for any characters; quote it. Until the first --topic is granted every
+    writer may write to every topic, afterwards only those whose topics were granted; the
+    same holds for --command. Workers, the owner and superusers need no right. To give several roles
+    their first rights at once, use SQL (docs/operations.md). Run it as the owner of the schema.
+    """
+    patterns = patterns_of(topics, types, actors)
+    with database.connect(settings.load().need_database(), application=NAME) as connection:
+        new = rights.grant(connection, role, patterns)
+        click.echo(f"{new} new" if new else "nothing new")
+        warn_of_refused(connection)

@@ -1,0 +1,30 @@
+"""`outbox-worker revoke`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from outbox_worker import settings
+from outbox_worker.cli.options import DATABASE, settings_help
+from outbox_worker.cli.patterns import patterns_of, warn_of_refused, with_patterns
+from outbox_worker.postgres import database, rights
+
+NAME: Final = "outbox-worker revoke"
+
+
+@click.command("revoke", epilog=settings_help(DATABASE))
+@with_patterns
+def command(
+    role: str, topics: tuple[str, ...], types: tuple[str, ...], actors: tuple[str, ...]
+) -> None:
+    """Take back from ROLE what `grant` gave, by the same patterns.
+
+    Where it does not have one of them nothing is changed (exit code 1). With the last right of all
+    roles every writer may write everything again. Run it as the owner of the schema.
+    """
+    patterns = patterns_of(topics, types, actors)
+    with database.connect(settings.load().need_database(), application=NAME) as connection:
+        click.echo(f"{rights.revoke(connection, role, patterns)} taken back")
+        warn_of_refused(connection)

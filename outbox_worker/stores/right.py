@@ -1,0 +1,69 @@
+"""Statements over the tables that say what each role may write."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from outbox_worker.stores.loader import sql
+
+if TYPE_CHECKING:
+    from outbox_worker.stores import Connection
+
+
+class Right(NamedTuple):
+    """What one role may write; `kind` is topic or command, of which only a command has an actor.
+
+    `role` is a name, or the number of a role that was dropped.
+    """
+
+    role: str
+    kind: str
+    pattern: str
+    actor: str | None
+
+
+class Refused(NamedTuple):
+    """A login that no right of this kind covers, while others have one."""
+
+    login: str
+    kind: str
+
+
+def find_role(connection: Connection, role: str) -> bool:
+    """Whether there is a role of this name."""
+    row = connection.execute(sql.load("right/find_role"), {"role": role}).fetchone()
+    return row is not None and bool(row[0])
+
+
+def insert_topic(connection: Connection, role: str, topic: str) -> bool:
+    """Let a role write to the topics of a pattern; whether that is new."""
+    return _change(connection, "right/insert_topic", role=role, topic=topic)
+
+
+def insert_command(connection: Connection, role: str, kind: str, actor: str) -> bool:
+    """Let a role submit the commands of two patterns; whether that is new."""
+    return _change(connection, "right/insert_command", role=role, type=kind, actor=actor)
+
+
+def delete_topic(connection: Connection, role: str, topic: str) -> bool:
+    """Take back what `insert_topic` gave; whether it was there."""
+    return _change(connection, "right/delete_topic", role=role, topic=topic)
+
+
+def delete_command(connection: Connection, role: str, kind: str, actor: str) -> bool:
+    """Take back what `insert_command` gave; whether it was there."""
+    return _change(connection, "right/delete_command", role=role, type=kind, actor=actor)
+
+
+def list_rights(connection: Connection) -> list[Right]:
+    """Every right, by role."""
+    return [Right(*row) for row in connection.execute(sql.load("right/list_rights"))]
+
+
+def list_refused(connection: Connection) -> list[Refused]:
+    """The logins of writers that can write nothing of a kind, as things stand."""
+    return [Refused(*row) for row in connection.execute(sql.load("right/list_refused"))]
+
+
+def _change(connection: Connection, name: str, **given: str) -> bool:
+    return connection.execute(sql.load(name), given).rowcount > 0
