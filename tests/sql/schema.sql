@@ -736,10 +736,10 @@ CREATE VIEW domain.student AS
     created_at,
     updated_at
    FROM school.student;
-CREATE TABLE outbox.all_commands (
-);
-CREATE TABLE outbox.all_topics (
-);
+CREATE VIEW outbox.all_commands AS
+ SELECT true AS allowed;
+CREATE VIEW outbox.all_topics AS
+ SELECT true AS allowed;
 CREATE TABLE outbox.application_sequence (
     sequence text NOT NULL,
     highest text NOT NULL,
