@@ -18,10 +18,11 @@ import structlog
 from prometheus_client import CollectorRegistry
 from typing_extensions import override
 
-from outbox_worker.errors import OutboxError
+from outbox_worker.errors import OutboxError, WorkFailedError
 from outbox_worker.observe.health import Health
 from outbox_worker.observe.http import HttpServer
 from outbox_worker.postgres import database
+from outbox_worker.safe_text import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,10 +106,24 @@ class Loop(threading.Thread):
         if isinstance(error, OutboxError):
             log.error("loop_failed", loop=self.name, error=error.message, hint=error.hint)
         else:
-            log.error("loop_failed", loop=self.name, error=str(error), exc_info=error)
-        failure = database.failure(error) if isinstance(error, psycopg.Error) else error
+            log.error("loop_failed", loop=self.name, error=describe(error), exc_info=error)
+        failure = _for_people(error, self.name)
         self.failure = self.failure or failure
         self._ended.set()
+
+
+def _for_people(error: Exception, loop: str) -> OutboxError:
+    """The error that ends the program; of a bug no more than a log may hold."""
+    if isinstance(error, OutboxError):
+        return error
+    if isinstance(error, psycopg.Error):
+        return database.failure(error)
+    failed = WorkFailedError(
+        f"The loop {loop} failed: {type(error).__name__}: {describe(error)}",
+        "This is a defect: the line loop_failed of the log names the place in the code",
+    )
+    failed.__cause__ = error
+    return failed
 
 
 class Daemon:

@@ -89,6 +89,7 @@ MOST_PREFIX: Final = 200
 OF_A_TOPIC: Final = re.compile(r"[A-Za-z0-9._-]*")
 
 Role = Literal["relay", "commands", "all"]
+LogValues = Literal["off", "on"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
 Timestamp = Literal["insert", "publish"]
@@ -199,6 +200,13 @@ class Settings(BaseSettings):
     log_level: Annotated[LogLevel, Field(description="from which level on lines are logged")] = (
         "info"
     )
+    log_values: Annotated[
+        LogValues,
+        Field(
+            description="on: messages of errors are logged in full, with values of rows that they "
+            "may hold"
+        ),
+    ] = "off"
     command_threads: Annotated[
         int, Field(ge=1, le=128, description="threads that execute commands")
     ] = 4

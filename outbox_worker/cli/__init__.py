@@ -16,6 +16,7 @@ from typing_extensions import override
 from outbox_worker import __version__
 from outbox_worker.errors import OutboxError, WorkFailedError
 from outbox_worker.postgres import database
+from outbox_worker.safe_text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -126,7 +127,7 @@ def _give_up_output() -> None:
 
 
 def _fail(error: OutboxError) -> None:
-    click.echo(f"error: {error.message}", err=True)
+    click.echo(f"error: {printable(error.message)}", err=True)
     if error.hint:
-        click.echo(f"  hint: {error.hint}", err=True)
+        click.echo(f"  hint: {printable(error.hint)}", err=True)
     sys.exit(error.exit_code)

@@ -23,7 +23,7 @@ def command(*, keep: bool) -> int:
     The story is that of the application, or one of plain events where it has none.
 
     Needs nothing but the extra `demo` (in a checkout: pip install '.[demo]') and, for a real
-    broker, Java 17 with Maven, or Docker, or an address in OUTBOX_LOCAL_KAFKA. Takes about half
+    broker, Java 17 with Maven, or Docker, or OUTBOX_LOCAL_KAFKA with its address. Takes about half
     a minute and leaves nothing behind (with --keep once it is ended), but for its topics in a
     broker that was there before. Exit code 1 where a command is not executed
     once, or an event is lost, duplicated or out of order.

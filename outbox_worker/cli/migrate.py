@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from outbox_worker import settings
+from outbox_worker import safe_text, settings
 from outbox_worker.application.loading import load
 from outbox_worker.cli.options import DATABASE, settings_help
 from outbox_worker.maintenance import instance, partitions
@@ -28,7 +28,7 @@ that stands still in the middle of a migration within a minute."""
 LOCK_OPTIONS: Final[Mapping[str, str]] = {**OPTIONS, "lock_timeout": f"{migrations.LOCK_MS}ms"}
 
 
-@click.command("migrate", epilog=settings_help((*DATABASE, "application")))
+@click.command("migrate", epilog=settings_help((*DATABASE, "application", "log_values")))
 def command() -> None:
     """Make or update the engine's tables, the application's, and the partitions of the next days.
 
@@ -38,6 +38,7 @@ def command() -> None:
     it does where another one migrates for as long.
     """
     found = settings.load()
+    safe_text.show_values(shown=found.log_values == "on")
     url = found.need_database()
     wanted = load(found.application).tables
     with database.connect(url, application=NAME, options=OPTIONS) as connection:

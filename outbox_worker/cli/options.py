@@ -22,7 +22,7 @@ PREFIX: Final = "OUTBOX_"
 
 DATABASE: Final = ("database_url", "database_password_command")
 KAFKA: Final = ("kafka_bootstrap_servers", "kafka_properties")
-GROUP: Final = ("group", "log_level")
+GROUP: Final = ("group", "log_level", "log_values")
 
 NEAR: Final = 0.8
 """How much of two names is alike where one may be the other mistyped. An application has settings

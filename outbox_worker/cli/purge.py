@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from typing_extensions import override
 
-from outbox_worker import settings
+from outbox_worker import safe_text, settings
 from outbox_worker.application.loading import load
 from outbox_worker.cli.options import DATABASE, settings_help
 from outbox_worker.errors import OutboxError, SettingsError, WorkFailedError
@@ -52,7 +52,9 @@ class PurgeCommand(click.Command):
         return [found[0], option, *found[1:]]
 
 
-@click.command("purge", cls=PurgeCommand, epilog=settings_help((*DATABASE, "application")))
+@click.command(
+    "purge", cls=PurgeCommand, epilog=settings_help((*DATABASE, "application", "log_values"))
+)
 @click.option(
     "--older-than-days",
     type=click.IntRange(1, settings.MOST_DAYS),
@@ -84,6 +86,7 @@ def command(
     Safe beside running workers, and to be interrupted: run it again.
     """
     found = settings.load()
+    safe_text.show_values(shown=found.log_values == "on")
     url = found.need_database()
     now = datetime.now(UTC)
     application = load(found.application)

@@ -9,11 +9,13 @@ import click
 from rich import progress as bars
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from outbox_worker import logs, settings
 from outbox_worker.cli.options import DATABASE, GROUP, KAFKA, settings_help
 from outbox_worker.postgres import database, migrations, switchover
 from outbox_worker.reconcile.topic_scan import SCAN_OPTIONS
+from outbox_worker.safe_text import printable
 
 if TYPE_CHECKING:
     from outbox_worker.reconcile.rebase import ShardPlan
@@ -55,7 +57,7 @@ def command(since: datetime | None, *, execute: bool) -> None:
     from outbox_worker.reconcile.rebase import Progress, Rebase  # noqa: PLC0415
 
     found = settings.load()
-    logs.set_up(found.log_level)
+    logs.set_up(found.log_level, values=found.log_values == "on")
     url = found.need_database()
     found.need_kafka()
     console = Console()
@@ -72,7 +74,7 @@ def command(since: datetime | None, *, execute: bool) -> None:
         if execute:
             switchover.see_that_nobody_replicates(link)
             for each in switchover.catch_up(link):
-                console.print(switchover.in_words(each))
+                console.print(Text(printable(switchover.in_words(each))))
             rebase.execute(since, lambda plan: _show(plan, console))
             done = f"done: group {found.group} has new positions; start its workers"
             console.print(done, markup=False)
@@ -93,7 +95,7 @@ def _show(plan: dict[int, ShardPlan], console: Console) -> None:
         table.add_column(name, str(count), justify="right")
     table.add_column("its old position", overflow="fold")
     for shard, each in plan.items():
-        table.add_row(str(shard), *map(str, _counts(each)), each.lost or "stands")
+        table.add_row(str(shard), *map(str, _counts(each)), Text(printable(each.lost or "stands")))
     console.print(table)
 
 

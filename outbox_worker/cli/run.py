@@ -36,7 +36,7 @@ def command(role: settings.Role) -> None:
     from outbox_worker.wiring import build_daemon  # noqa: PLC0415  --help needs none of it
 
     found = settings.load()
-    logs.set_up(found.log_level)
+    logs.set_up(found.log_level, values=found.log_values == "on")
     if role != "relay" and (own := load(found.application).settings) is not None:
         warn_of_mistyped(own)
     build_daemon(found, role).run()

@@ -15,6 +15,7 @@ from outbox_worker import logs, settings
 from outbox_worker.cli.options import DATABASE, GROUP, settings_help
 from outbox_worker.postgres import database, migrations
 from outbox_worker.published import witnesses
+from outbox_worker.safe_text import printable
 from outbox_worker.stores import command as inbox
 from outbox_worker.stores import lag
 from outbox_worker.stores.lag import MirroredPosition
@@ -68,7 +69,7 @@ def command(*, as_json: bool) -> None:
     and for how long the oldest has been waiting.
     """
     found = settings.load()
-    logs.set_up(found.log_level)
+    logs.set_up(found.log_level, values=found.log_values == "on")
     with database.connect(
         found.need_database(), application="outbox-worker status", options=OPTIONS
     ) as link:
@@ -215,19 +216,19 @@ def _as_table(shards: list[_Shard], group: str, room: int) -> Table:
     for mirrored, state, events, seconds in shards:
         age = "" if mirrored.position_seconds is None else _seconds(mirrored.position_seconds)
         waits = "" if events == 0 else _seconds(seconds)
-        owner = Text(_shortened(mirrored.worker or "", room))
+        owner = Text(_shortened(printable(mirrored.worker or ""), room))
         table.add_row(str(mirrored.shard), state, owner, age, _count(events), waits)
     return table
 
 
 def _show_long_names(shards: list[_Shard], room: int, console: Console) -> None:
     """Below the table the names that stand in it shortened, and of other groups."""
-    owners = {each.mirrored.worker for each in shards if each.mirrored.worker}
+    owners = {printable(each.mirrored.worker) for each in shards if each.mirrored.worker}
     for owner in sorted(each for each in owners if len(each) > room):
         console.print(Text(f"{_shortened(owner, room)} = {owner}"), soft_wrap=True)
     groups = {each.mirrored.group_name or "" for each in shards if each.state == "other group"}
     for other in sorted(groups):
-        console.print(Text(f"other group: {other} publishes here"), soft_wrap=True)
+        console.print(Text(f"other group: {printable(other)} publishes here"), soft_wrap=True)
 
 
 def _shortened(name: str, room: int) -> str:
@@ -260,7 +261,7 @@ def _commands_as_table(rows: list[Queued] | None) -> Table:
     table.add_column("oldest waits", _seconds(oldest), justify="right")
     for row in given:
         # Anybody may insert a type: it is text, not markup.
-        kind = Text(row.type)
+        kind = Text(printable(row.type))
         table.add_row(kind, str(row.commands), str(row.waiting), _seconds(row.seconds))
     return table
 

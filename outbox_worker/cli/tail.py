@@ -16,6 +16,7 @@ from rich.text import Text
 
 from outbox_worker import logs, settings
 from outbox_worker.cli.options import GROUP, KAFKA, settings_help
+from outbox_worker.safe_text import printable
 
 if TYPE_CHECKING:
     from outbox_worker.kafka.subscribe import Event
@@ -47,7 +48,7 @@ def command(topic: str, limit: int | None, *, from_beginning: bool, as_json: boo
     from outbox_worker.kafka.subscribe import follow  # noqa: PLC0415  --help needs none of it
 
     found = settings.load()
-    logs.set_up(found.log_level)
+    logs.set_up(found.log_level, values=found.log_values == "on")
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -55,19 +56,19 @@ def command(topic: str, limit: int | None, *, from_beginning: bool, as_json: boo
     events = follow(found, topic, stop, from_beginning=from_beginning)
     for event in islice(events, limit):
         if as_json:
-            click.echo(json.dumps(event.as_json(), ensure_ascii=False))
+            click.echo(printable(json.dumps(event.as_json(), ensure_ascii=False)))
         else:
             show(event, console)
 
 
 def show(event: Event, console: Console) -> None:
-    """One event: a line that says what it is, then its payload."""
-    headers = event.headers
+    """One event: a line that says what it is, then its payload, without control characters."""
+    headers = {name: printable(value) for name, value in event.headers.items()}
     console.print(
         Text.assemble(
             (headers.get("ce_type", "(no CloudEvent)"), "bold cyan"),
             "  key ",
-            ("(none)" if event.key is None else event.key, "yellow"),
+            ("(none)" if event.key is None else printable(event.key), "yellow"),
             f"  {headers.get('ce_time', '')}  {headers.get('ce_id', '')}",
             (f"  {event.topic}[{event.partition}]@{event.offset}", "dim"),
         ),
@@ -76,8 +77,14 @@ def show(event: Event, console: Console) -> None:
     if event.payload is None and not event.is_json:
         console.print(Text("  (tombstone: no payload)", "dim"))
     elif event.is_json:
-        text = json.dumps(event.payload, indent=2, ensure_ascii=False)
-        console.print(Text("\n".join(f"  {line}" for line in text.splitlines())), soft_wrap=True)
+        console.print(
+            _indented(json.dumps(event.payload, indent=2, ensure_ascii=False)), soft_wrap=True
+        )
     else:
         shown = event.payload if isinstance(event.payload, str) else repr(event.payload)
-        console.print(Text(f"  {shown}"), soft_wrap=True)
+        console.print(_indented(shown), soft_wrap=True)
+
+
+def _indented(text: str) -> Text:
+    """Each line begins with two spaces: no payload looks like the next event."""
+    return Text("\n".join(f"  {line}" for line in printable(text, keep="\n\t").split("\n")))

@@ -16,6 +16,7 @@ from outbox_worker.cli.options import DATABASE, GROUP, KAFKA, settings_help
 from outbox_worker.postgres import database, migrations
 from outbox_worker.reconcile import verify
 from outbox_worker.reconcile.topic_scan import SCAN_OPTIONS
+from outbox_worker.safe_text import printable
 
 if TYPE_CHECKING:
     from outbox_worker.reconcile.verify import Report
@@ -41,7 +42,7 @@ def command(*, as_json: bool) -> int:
     which their topic had already are the writer's: they are counted, and are no fault here.
     """
     found = settings.load()
-    logs.set_up(found.log_level)
+    logs.set_up(found.log_level, values=found.log_values == "on")
     url = found.need_database()
     found.need_kafka()
     with (
@@ -72,12 +73,13 @@ def show(report: Report, console: Console) -> None:
     for n in shown:
         table.add_column(COLUMNS[n], justify="right", no_wrap=True)
     for topic in report.topics:
-        table.add_row(topic.topic, *(str(topic[1:][n]) for n in shown))
+        table.add_row(Text(printable(topic.topic)), *(str(topic[1:][n]) for n in shown))
     table.add_section()
     table.add_row(total.topic, *(str(total[1:][n]) for n in shown))
     console.print(table)
     for name, when in report.made_again.items():
         text = f"topic {name} was made again about {when:%Y-%m-%d %H:%M:%S} UTC: it holds no event "
+        text = printable(text)
         console.print(Text(f"{text}that was published before, and none of these counts as lost"))
     if report.without_id:
         console.print(f"{report.without_id} records without ce_id were not looked at")

@@ -33,6 +33,7 @@ from outbox_worker.commands.outcome import (
     Unreached,
 )
 from outbox_worker.commands.rounds import Rounds
+from outbox_worker.safe_text import describe
 from outbox_worker.stores import command as inbox
 
 if TYPE_CHECKING:
@@ -179,11 +180,11 @@ class Executor:
         """Have it wait, which costs it nothing; without a session others may try at once."""
         times = self._parts.patience.count(claimed.command_id)
         say = log.info if times == (LONG_BLOCKED if is_contention(error) else 1) else log.debug
-        say("command_postponed", **_named(claimed), error=" ".join(str(error).split()))
+        say("command_postponed", **_named(claimed), error=describe(error))
         try:
             inbox.postpone_command(connection, claimed.command_id, pause_after(times), 0)
         except psycopg.Error as further:
-            log.debug("command_not_postponed", **_named(claimed), error=str(further))
+            log.debug("command_not_postponed", **_named(claimed), error=describe(further))
         return Postponed(claimed, error)
 
     def _fail(self, connection: Connection, claimed: Claimed, error: Exception) -> Tried:

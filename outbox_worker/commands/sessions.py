@@ -11,6 +11,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from outbox_worker.errors import HistoryLostError, ServerError
 from outbox_worker.postgres import database, switchover
+from outbox_worker.safe_text import describe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,7 +105,7 @@ class Sessions:
                     switchover.see_that_numbers_go_on(link)
             except (ServerError, HistoryLostError) as reason:
                 return str(reason)
-        return " ".join(str(error).split())
+        return describe(error)
 
     def _arguments(self, cursor_factory: type[psycopg.Cursor[Any]]) -> dict[str, Any]:
         given = database.arguments(self._url, application=APPLICATION)

@@ -18,6 +18,7 @@ from outbox_worker.errors import HistoryLostError, SchemaVersionError
 from outbox_worker.maintenance.trouble import FAULTS
 from outbox_worker.postgres import database, migrations
 from outbox_worker.published import witnesses
+from outbox_worker.safe_text import describe
 from outbox_worker.settings import BACKOFF_MAX_S
 from outbox_worker.stores import command, lag
 
@@ -124,7 +125,7 @@ class Gauges:
 
     def _fail(self, began: float, error: Exception) -> float:
         """Say once that nothing is known, and show it, if that lasts; seconds until the next."""
-        words = " ".join(str(error).split())
+        words = describe(error)
         # The loops that do the work say when the database is away; here it is tried again.
         log.debug("gauges_wait", error=words)
         if self._failing_since is None:

@@ -12,6 +12,7 @@ import structlog
 
 from outbox_worker.errors import ServerError, SettingsError
 from outbox_worker.postgres import database
+from outbox_worker.safe_text import describe
 from outbox_worker.settings import BACKOFF_MAX_S, BACKOFF_MIN_S
 from outbox_worker.stores import server
 
@@ -111,7 +112,7 @@ class Instance:
     def _lose(self, error: Exception) -> float:
         self.close()
         self._taken_since = None
-        first, self._fault = not self._fault, " ".join(str(error).split())
+        first, self._fault = not self._fault, describe(error)
         if first:
             log.warning(
                 "instance_lock_lost",

@@ -9,6 +9,7 @@ import psycopg
 import structlog
 
 from outbox_worker.errors import ServerError
+from outbox_worker.safe_text import describe
 from outbox_worker.settings import BACKOFF_MAX_S
 
 ALOUD_AFTER_S: Final = 60.0
@@ -35,7 +36,7 @@ class Trouble:
     def note(self, error: Exception) -> float:
         """It failed; seconds until the next try."""
         now = time.monotonic()
-        words = " ".join(str(error).split())
+        words = describe(error)
         self._since = now if self._since is None else self._since
         lasts = not isinstance(error, PASSING) or now - self._since >= ALOUD_AFTER_S
         if lasts and not self._is_told:

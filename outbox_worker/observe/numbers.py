@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from outbox_worker.errors import ServerError
 from outbox_worker.postgres import database
+from outbox_worker.safe_text import describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -88,7 +89,7 @@ class ScrapeNumbers(Collector):
                 answers.append(self._read())
             except (psycopg.Error, ServerError) as error:
                 self._disconnect()
-                self._say(" ".join(str(error).split()))
+                self._say(describe(error))
             else:
                 self._well()
 

@@ -12,6 +12,7 @@ from psycopg.types.numeric import Int8BinaryLoader
 
 from outbox_worker.errors import OutboxError, ServerError, SettingsError, WorkFailedError
 from outbox_worker.postgres import credentials, session
+from outbox_worker.safe_text import describe
 from outbox_worker.settings import DatabaseUrl
 
 if TYPE_CHECKING:
@@ -223,7 +224,7 @@ def _libpq_refuses(given: Mapping[str, Any]) -> bool:
 
 def unreachable(error: Exception, url: str) -> ServerError:
     """The error for a person: the server's own words, without the password."""
-    words = " ".join(str(error).split())
+    words = describe(error)
     password = parse(url).get("password")
     if password:
         words = words.replace(str(password), "***")
@@ -239,7 +240,7 @@ def failure(error: psycopg.Error) -> OutboxError:
     `ServerError` where the database is away or refuses us; `WorkFailedError` where a
     statement of ours does not work there: that is no outage, and passes with no waiting.
     """
-    words = " ".join(str(error).split())
+    words = describe(error)
     state = error.sqlstate or "none"
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return ServerError(

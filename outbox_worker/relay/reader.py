@@ -17,6 +17,7 @@ import structlog
 
 from outbox_worker.errors import ServerError
 from outbox_worker.postgres import database
+from outbox_worker.safe_text import describe
 from outbox_worker.settings import BACKOFF_MAX_S, BACKOFF_MIN_S
 from outbox_worker.stores import outbox
 from outbox_worker.stores.outbox import Limits
@@ -109,7 +110,7 @@ class TableReader:
     def lose(self, error: Exception) -> None:
         """Give the connection up after `error`; the next `connect` makes a new one."""
         self.close()
-        self._fail(" ".join(str(error).split()))
+        self._fail(describe(error))
 
     def close(self) -> None:
         """Let go of the connection."""

@@ -39,6 +39,7 @@ from outbox_worker.relay.outcome import (
     record_of,
 )
 from outbox_worker.relay.record import headers_of, written_ms
+from outbox_worker.safe_text import describe
 from outbox_worker.settings import KAFKA_CALL_S, TRANSACTION_TIMEOUT_MS
 from outbox_worker.stores.outbox import TOPIC
 
@@ -261,7 +262,7 @@ class Transactions:
 
     def _spoiled(self, producer: Producer, row: EventRow, error: Exception) -> TransactionOutcome:
         """Abort because of a row of which no record can be made: others must not wait for it."""
-        reason = f"{type(error).__name__}: {error}"
+        reason = f"{type(error).__name__}: {describe(error)}"
         topics, records = frozenset({TOPIC(row)}), frozenset({record_of(row)})
         try:
             self._undo(producer)

@@ -14,7 +14,7 @@ from tests.cli.conftest import run_command
 SECRET: Final = "hush-hush"
 DATABASE: Final = {"DATABASE_URL", "DATABASE_PASSWORD_COMMAND"}
 KAFKA: Final = {"KAFKA_BOOTSTRAP_SERVERS", "KAFKA_PROPERTIES"}
-GROUP: Final = {"GROUP", "LOG_LEVEL"}
+GROUP: Final = {"GROUP", "LOG_LEVEL", "LOG_VALUES"}
 EVERY: Final = {name.upper() for name in Settings.model_fields}
 OF_THE_SCHOOL: Final = {name.upper() for name in SchoolSettings.model_fields}
 
@@ -28,8 +28,8 @@ def listed(*arguments: str, **settings: str) -> set[str]:
 @pytest.mark.parametrize(
     ("command", "read"),
     [
-        ("migrate", DATABASE | {"APPLICATION"}),
-        ("purge", DATABASE | {"APPLICATION"}),
+        ("migrate", DATABASE | {"APPLICATION", "LOG_VALUES"}),
+        ("purge", DATABASE | {"APPLICATION", "LOG_VALUES"}),
         ("contracts", {"APPLICATION"}),
         ("demo", {"APPLICATION"}),
         ("status", DATABASE | GROUP),
