@@ -37,12 +37,14 @@ SHORT: Final = 300
 
 HEAD: Final = """# Compatibility
 
-Written by `make matrix`, which is no part of `make test`, on {date} with psycopg {psycopg} and
-confluent-kafka {kafka} (librdkafka {librdkafka}). On each server: `migrate`; two workers beside
-writers, events and commands, one worker killed; `rebase --execute`, and on; nothing lost, repeated
-or out of order at a subscriber; `tail`, `status`, `verify`, `purge`. The oldest Postgres is 15.
-Behind each PgBouncer: in session mode the worker and every command; in the others each is refused,
-also beside other clients; writers in transaction mode, from 1.24 on with prepared statements.
+`make matrix`, which is not part of `make test`, wrote this page on {date} with
+psycopg {psycopg} and confluent-kafka {kafka} (librdkafka {librdkafka}).
+It runs on each server: `migrate`; two workers while others write events and submit commands,
+one of them killed; `rebase --execute` and a worker again; `tail`, `status`, `verify`, `purge`;
+and checks that a subscriber received each event once and in order. The oldest Postgres is 15.
+Behind each PgBouncer it runs the worker and every command in session mode, checks that the
+other modes are refused, also beside other clients, and runs writers in transaction mode (from
+1.24 on with prepared statements).
 
 | server | from | result |
 |---|---|---|
