@@ -208,14 +208,21 @@ def test_no_file_names_the_folder_of_this_clone() -> None:
     assert found == []
 
 
+def imported_modules(node: ast.AST) -> list[str]:
+    """The modules that a statement imports, in either form of it."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+
+
 def test_the_application_imports_one_module_of_the_engine() -> None:
     found = {
-        f"{name(path)}: {node.module}"
+        f"{name(path)}: {module}"
         for path in files(".py")
         if path.relative_to(ROOT).parts[0] == "domain"
         for node in ast.walk(parse(path))
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("outbox_worker")
-        if node.module != "outbox_worker.application"
+        for module in imported_modules(node)
+        if module.split(".")[0] == "outbox_worker" and module != "outbox_worker.application"
     }
     assert found == set()
 
