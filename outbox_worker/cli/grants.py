@@ -8,11 +8,13 @@ from typing import Final
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from outbox_worker import settings
 from outbox_worker.cli.options import DATABASE, settings_help
 from outbox_worker.cli.patterns import warn_of_refused
 from outbox_worker.postgres import database, migrations
+from outbox_worker.safe_text import printable
 from outbox_worker.stores import right
 
 NAME: Final = "outbox-worker grants"
@@ -34,6 +36,7 @@ def command(*, as_json: bool) -> None:
         else:
             table = Table("role", "kind", "pattern", "actor")
             for each in found:
-                table.add_row(each.role, each.kind, each.pattern, each.actor or "")
+                shown = (each.role, each.kind, each.pattern, each.actor or "")
+                table.add_row(*(Text(printable(cell)) for cell in shown))
             Console().print(table)
         warn_of_refused(connection)
