@@ -87,7 +87,7 @@ class Loop(threading.Thread):
             self._fail(error)
         try:
             self._end()
-        except Exception as error:  # noqa: BLE001  likewise
+        except Exception as error:  # noqa: BLE001  as above
             self._fail(error)
         finally:
             self._ended.set()

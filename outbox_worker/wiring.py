@@ -75,7 +75,7 @@ def add_relay(daemon: Daemon, settings: Settings, owner: str) -> None:
         daemon.add("instance", instance.run_once, instance.close, AFTERWARDS)
     anchor.ensure_topic(make_admin(settings))
     brokers.require_fencing(settings)
-    # What a producer alone refuses of the properties file is told before any shard is ours.
+    # What a producer alone refuses of the properties file is reported before any shard is ours.
     make_producer(producer_config(settings, owner))
     metrics = RelayMetrics(daemon.registry)
     relay = build_relay(settings, owner, metrics)

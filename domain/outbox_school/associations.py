@@ -66,7 +66,7 @@ def confirm(context: Context, command: ConfirmAssociations) -> ConfirmationResul
     """Write down what the owner of the batch decided: all of it, or nothing.
 
     A decision that stands already is repeated without effect, whatever became of the
-    student since. What was decided for lack of time gives way until the batch is told of.
+    student since. What was decided for lack of time gives way until the completion is written.
     """
     batch_id = command.batch_id
     batch = lock_batch(context, batch_id)

@@ -77,7 +77,7 @@ def _refuse_other(command: RegisterBatch, known: Registered) -> None:
 
 
 def _differences(command: RegisterBatch, known: Registered) -> list[str]:
-    """The fields that are not as they were; of somebody else's batch nothing more is told.
+    """The fields that are not as they were; of somebody else's batch only the owner.
 
     A count agrees with any list of that length; what was left out was none.
     """

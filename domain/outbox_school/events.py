@@ -1,4 +1,4 @@
-"""What subscribers are told: each event a versioned model, written in its writer's transaction.
+"""The events for subscribers: each a versioned model, written in its writer's transaction.
 
 Within a version fields are only added. The schemas for others are in `contracts/`.
 """

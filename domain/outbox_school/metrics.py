@@ -32,7 +32,7 @@ def count_results(registry: CollectorRegistry) -> Callable[[BaseModel], None]:
 
 
 def assignments_of(result: BaseModel) -> dict[str, int]:
-    """How many texts by what became of them: `repeated` where that was told before.
+    """How many texts by what became of them: `repeated` if the event was written before.
 
     A text that comes early is `pending` at first, and counts again once its batch comes.
     """

@@ -47,7 +47,7 @@ def complete_if_last(context: Context, batch_id: UUID, taken: Taken) -> None:
 
 
 def complete(context: Context, batch_id: UUID) -> None:
-    """Mark and tell that every slot is taken; nothing where that is not so, or was told.
+    """Mark and announce that every slot is taken; nothing if some are free, or if it was announced.
 
     A GUEST batch is completed with it; a REGULAR one as soon as its authors are decided.
     """

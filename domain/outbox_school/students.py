@@ -107,7 +107,7 @@ def delete(context: Context, command: DeleteStudent) -> StudentResult:
 
 
 def _changed(old: Person, command: UpdateStudent) -> Person:
-    """The person with what is given; a legal name that followed the names goes on to do so."""
+    """The person with what is given; a legal name that followed the names continues to do so."""
     first = command.first_name or old.first_name
     last = command.last_name or old.last_name
     follows = old.legal_full_name == f"{old.first_name} {old.last_name}"

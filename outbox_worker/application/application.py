@@ -147,7 +147,7 @@ class Application:
     ) -> BaseModel:
         """Carry out `command` and append its events, all in the caller's transaction.
 
-        The result, or a `Refused`, which has written nothing; the transaction goes on. Without an
+        The result, or a `Refused`, which has written nothing; the transaction continues. Without an
         open transaction this is one of its own. Without `savepoint` it costs the server less, and
         after a refusal the caller must roll back. Expects READ COMMITTED, Postgres' default:
         rules that wait for other transactions look again at what those wrote.

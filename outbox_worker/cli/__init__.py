@@ -113,7 +113,7 @@ def main() -> None:
 
 def _prepare_output() -> None:
     if sys.stderr is None:
-        # Closed by whoever started us: logs and bars go nowhere, and the work goes on.
+        # Closed by whoever started us: logs and bars go nowhere, and the work continues.
         sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     if isinstance(sys.stdout, io.TextIOWrapper):
         # What a terminal has no character for, and half a surrogate pair, is shown escaped.

@@ -49,8 +49,8 @@ def command(since: datetime | None, *, execute: bool) -> None:
     topic has dropped by retention counts as published only where the old positions still
     prove it: otherwise it is repeated rather than lost; --since says otherwise.
 
-    Stop the workers first; one that refused may stay, and goes on by itself afterwards.
-    Writers may go on. Run it as the owner of the schema outbox: it updates events. If it is
+    Stop the workers first; one that refused may stay, and continues by itself afterwards.
+    Writers may continue. Run it as the owner of the schema outbox: it updates events. If it is
     interrupted, run it again.
     """
     # --help needs none of it

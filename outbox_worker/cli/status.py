@@ -35,8 +35,8 @@ OPTIONS: Final[Mapping[str, str]] = {
     "jit": "off",
     "enable_seqscan": "off",
 }
-"""Over a backlog of millions a count takes seconds. Who asks where the workers stand is told so
-much within a minute, also while somebody keeps the table of events locked."""
+"""Over a backlog of millions a count takes seconds. `status` prints the positions of the workers
+within a minute, even while somebody keeps the table of events locked."""
 
 STUCK_S: Final = 30.0
 """An event that waits longer is held up, unless its shard moved since: its worker catches up."""
@@ -111,7 +111,7 @@ class _Seen(NamedTuple):
 
 
 def _look(link: Connection, group: str) -> _Seen:
-    """Ask for everything, and go on without what does not come in time."""
+    """Ask for everything, and continue without what does not come in time."""
     rows = _in_time(lag.list_lag, link)
     lost = _in_time(witnesses.invalid_in_mirror, link)
     queued = _in_time(inbox.list_queued, link)
@@ -174,7 +174,7 @@ def _events(shards: list[_Shard]) -> int | None:
 
 
 def _oldest(shards: list[_Shard]) -> float | None:
-    """For how long the oldest event of all has been waiting, None likewise."""
+    """For how long the oldest event of all has been waiting, None as above."""
     known = [each.seconds for each in shards if each.seconds is not None]
     return max(known, default=0.0) if len(known) == len(shards) else None
 

@@ -105,7 +105,7 @@ class Executor:
                     self._parts.rounds.claimed(claimed.key)
                     floors.claimed(claimed)
                 outcome = Idle() if claimed is None else self._execute(connection, claimed)
-        except Exception as error:  # noqa: BLE001  whatever it is, the next command goes on
+        except Exception as error:  # noqa: BLE001  whatever it is, the next command continues
             outcome = self._undone(connection, claimed, error)
         self._idle = claimed is None
         if claimed is not None and not isinstance(outcome, Idle):

@@ -82,7 +82,7 @@ class CommandLoop:
             self._sessions.give_back(connection, usable=usable)
 
     def _well(self) -> float:
-        """All is as it must be: go on at once."""
+        """All is as it must be: continue at once."""
         if not self._is_well:
             self._is_well = True
             self._sessions.well()
@@ -97,7 +97,7 @@ class CommandLoop:
         return self._wait * random.uniform(0.5, 1.0)  # noqa: S311  no secret
 
     def _postponed(self, connection: Connection, error: Exception) -> float:
-        """Go on where it was the command's own bad luck; where all have it, ever more slowly."""
+        """Continue where it was the command's own bad luck; where all have it, ever more slowly."""
         if not _is_usable(connection):
             self._disconnect(usable=False)
             return self._trouble(error)

@@ -37,7 +37,7 @@ long transaction of a service blocks must not keep all others waiting. Plans are
 each session, and not for the empty tables that it may have met."""
 
 WAIT_S: Final = 2.0
-"""How long a thread waits for a session before it sees whether it is told to stop."""
+"""How long a thread waits for a session before it checks whether it must stop."""
 
 CLOSE_S: Final = 0.3
 """How long the pool's own threads may take to end; one that is connecting is left behind."""

@@ -74,7 +74,7 @@ class Place:
 
     @property
     def leading_here(self) -> dict[str, str]:
-        """The settings with which a worker that is started by hand goes on here."""
+        """The settings with which a worker that is started by hand continues here."""
         own = {"OUTBOX_GROUP": GROUP, "OUTBOX_TOPIC_PREFIX": self.application.topic_prefix}
         servers = ("OUTBOX_DATABASE_URL", "OUTBOX_KAFKA_BOOTSTRAP_SERVERS")
         return {

@@ -91,7 +91,7 @@ def order_topic(admin: AdminClient, topic: str, partitions: int, replication: in
 
 
 def not_made(fault: KafkaError, topic: str, partitions: int) -> ServerError:
-    """The error for a person of a topic that Kafka does not let us make."""
+    """The error for a topic that Kafka does not let the worker create."""
     hint = f"Let an administrator run: {by_hand(partitions, topic)}"
     if fault.code() in rights.REFUSALS:
         hint += f" (or grant us to make it: {rights.on_topic(topic, 'Create')})"
@@ -139,7 +139,7 @@ def answer(asked: Future[Found], seconds: float) -> Found:
 
 
 def unreachable(fault: KafkaError, topic: str = "TOPIC") -> ServerError:
-    """The error for a person of a broker that is away or refuses us, be it a right on `topic`."""
+    """The error for a broker that is away or refuses, perhaps for a right on `topic`."""
     hint = rights.hint(fault.code(), topic=topic)
     if topic == ANCHOR_TOPIC and fault.code() in rights.REFUSALS:
         # Kafka does not tell those who may not know of it whether it is there.

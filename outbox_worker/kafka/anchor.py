@@ -38,7 +38,7 @@ def check(found: int) -> None:
     if found == SHARDS:
         return
     if found == 0:
-        hint = "Start the worker again: it makes the topic, and goes on where the mirror says"
+        hint = "Start the worker again: it makes the topic, and continues where the mirror says"
     elif found < SHARDS:
         hint = f"Add the others: {by_hand(SHARDS, order='--alter')}"
     else:

@@ -153,7 +153,7 @@ class KafkaServer:
             self._process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on after `pause`."""
+        """Let it continue after `pause`."""
         if self._process is not None:
             self._process.send_signal(signal.SIGCONT)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from outbox_worker.stores import Connection
 
 ROUND_S: Final = 1.0
-"""After so long a round ends although there is more: a worker that is told to stop gets to it."""
+"""After so long a round ends although there is more: a worker that must stop notices it."""
 
 log = structlog.get_logger("jobs")
 

@@ -1,4 +1,4 @@
-"""What a loop that tends to things says when it cannot: those that do the work go on without it."""
+"""What an upkeep loop logs when it fails: the working loops continue without it."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class RelayMetrics:
         )
         self.shards_held = Gauge(
             "outbox_shards_held",
-            "Shards of this worker that wait for a person: topic missing or record refused",
+            "Shards of this worker that wait until somebody acts: topic missing or record refused",
             registry=registry,
         )
         self.rebalances = Counter(

@@ -161,7 +161,7 @@ def parse(url: str) -> dict[str, Any]:
 
 
 def _wrong_setting(error: Exception, url: str) -> SettingsError | None:
-    """The error for a person where no server could make it right; None where one could.
+    """The error for the user if no server could resolve it; None if one could.
 
     Never with a value: of a password that is not encoded libpq takes pieces for other parts.
     """
@@ -223,7 +223,7 @@ def _libpq_refuses(given: Mapping[str, Any]) -> bool:
 
 
 def unreachable(error: Exception, url: str) -> ServerError:
-    """The error for a person: the server's own words, without the password."""
+    """The error for the user: the server's own words, without the password."""
     words = describe(error)
     password = parse(url).get("password")
     if password:
@@ -235,7 +235,7 @@ def unreachable(error: Exception, url: str) -> ServerError:
 
 
 def failure(error: psycopg.Error) -> OutboxError:
-    """The error for a person of what Postgres said in the middle of some work.
+    """The error for the user from an error of Postgres during some work.
 
     `ServerError` where the database is away or refuses us; `WorkFailedError` where a
     statement of ours does not work there: that is no outage, and passes with no waiting.

@@ -22,7 +22,7 @@ class LockRetry:
     """How long `command` tries for a lock, and after which pauses, doubled up to the longest.
 
     Whoever comes later queues behind a request for a lock: so each one is short (the
-    lock_timeout of the session or transaction), and in the pauses all others go on.
+    lock_timeout of the session or transaction), and in the pauses all others continue.
     """
 
     command: str

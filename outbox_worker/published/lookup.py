@@ -79,7 +79,7 @@ def known(settings: Settings, connection: Connection) -> Mapping[int, CommittedP
     """By shard where it stands: Kafka's word, else the mirror's; none where nothing is published.
 
     A mirror that another group wrote sends us to what Kafka holds for that group, too:
-    batch numbers go on when a group is renamed, so that the highest is the last.
+    batch numbers continue when a group is renamed, so that the highest is the last.
     """
     rows = mirror.list_positions(connection)
     groups = {row.group_name for row in rows} - {settings.group}

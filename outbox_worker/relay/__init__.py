@@ -68,7 +68,7 @@ A backlog
 ---------
 The worker has published id 13 and then draws transaction id 103. Whoever drew an id up to 13 has a
 transaction below 103, so no such row can appear after a snapshot whose xmin is 103 or more: 13
-is its *floor*. In memory the shard goes on to S = 104:104:. Transaction 104 inserts id 14 and
+is its *floor*. In memory the shard continues to S = 104:104:. Transaction 104 inserts id 14 and
 stays open; 105 inserts 25,000 rows, ids 15 to 25,014, and commits. The next read takes
 S' = 104:106:104 and finds more than the 10,000 rows of a batch. S' is now the *border*: rows
 that S' shows and S does not are read in the order of ids, above the floor, 10,000 at a time.

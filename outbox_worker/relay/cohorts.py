@@ -38,7 +38,7 @@ class Cohort:
 
     `rows` bounds its next batch below the setting. `runs` are of a shard whose records are on
     trial: what of a refused batch is still to come. `held_until` (monotonic seconds) and
-    `holds` are of a shard that waits: for its topic, or for a person; `refused_by` is the topic
+    `holds` are of a shard that waits for its topic or for a fix; `refused_by` is the topic
     whose refusal it was.
     """
 

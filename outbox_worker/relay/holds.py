@@ -1,7 +1,7 @@
 """Events that cannot go out now: their shard waits, the others flow, nothing is skipped.
 
 A topic that takes no events, and an event too large for any, is found before the
-transaction. Where Kafka refuses records, the shards of those in question go on alone: these
+transaction. Where Kafka refuses records, the shards of those in question continue alone: these
 records one by one, or by a few, and apart from all others, until the one that is refused
 stands alone and its shard is held. Records that nobody doubts are not sent again and again:
 each time would leave a copy of them that readers without `read_committed` see.
@@ -41,7 +41,7 @@ LONGEST_HOLD_S: Final = 5.0
 """Pause before a held record is tried again, doubled from the first to the longest."""
 
 SAY_EVERY: Final = 6
-"""A held shard is told of at once, then at every sixth try (half a minute)."""
+"""A held shard is logged at once, then at every sixth try (half a minute)."""
 
 TOO_LARGE: Final = frozenset(
     {
@@ -82,7 +82,7 @@ def clear_way(
     """The part of the batch without an obstacle; None where nothing of it can go.
 
     Shards with one are parted from the cohort, and not joined to it again by the border of a
-    backlog. Alone, such a shard goes on up to the event in question and is held there.
+    backlog. Alone, such a shard continues up to the event in question and is held there.
     """
     found = obstacles(topics, size, batch.rows)
     if not found:
@@ -115,7 +115,7 @@ def _beware(cohorts: Cohorts, cohort: Cohort, batch: Batch) -> tuple[Cohort, Bat
 def _parted(
     cohorts: Cohorts, cohort: Cohort, batch: Batch, singles: Sequence[Cohort]
 ) -> tuple[Cohort, Batch] | None:
-    """The batch without these shards of it, which go on alone; None where nothing is left."""
+    """The batch without these shards of it, which continue alone; None where nothing is left."""
     shards = frozenset[int]().union(*(single.shards for single in singles))
     rest = cohort.without(shards)
     cohorts.part(cohort, *singles, rest)
@@ -128,7 +128,7 @@ def _parted(
 def isolate(cohorts: Cohorts, cohort: Cohort, batch: Batch, refusal: Rejected) -> None:
     """After a refusal: trials of the records in question, or the hold of the one record.
 
-    Shards without any go on together.
+    Shards without any continue together.
     """
     doubted = [row for row in batch.rows if refusal.doubts(row)] or batch.rows
     singles = _trials(batch, doubted)

@@ -2,7 +2,7 @@
 
 Kafka lets an id begin its next transaction once the last one is decided everywhere. Of one that
 wrote to a partition that has lost its leader since, that is when the leader is back, however long
-that takes. The worker then goes on under another id. The shards of the undecided transaction are
+that takes. The worker then continues under another id. The shards of the undecided transaction are
 not served meanwhile: their positions are pending in Kafka, and it does not tell them before they
 are decided. Nor can such a transaction be committed behind our back: librdkafka asks for its end
 only once its positions are acknowledged, which is when they are pending.
@@ -60,7 +60,7 @@ class Ids:
             id=before,
             next_id=self.now,
             meaning="Kafka cannot end the last transaction of this id, mostly because a partition "
-            "has no leader; its shards wait for that, all others go on under the next id",
+            "has no leader; its shards wait for that, all others continue under the next id",
             hint="See kafka-topics.sh --describe --unavailable-partitions and the brokers",
         )
 

@@ -95,7 +95,7 @@ class PositionLookup:
             self._takeover.close()
 
     def _give_up(self, complaints: KafkaStatus) -> None:
-        """Go on without a question that does not end."""
+        """Continue without a question that does not end."""
         reason = f"NO_ANSWER: librdkafka did not tell positions within {ANSWER_S:.0f} s"
         complaints.note("positions", KafkaError._TIMED_OUT, reason)  # noqa: SLF001  librdkafka's own
         self._answer = None

@@ -242,7 +242,7 @@ class Relay:
         self._parts.group.join()
 
     def _serve(self) -> bool:
-        """Read and publish one batch; whether to go on at once."""
+        """Read and publish one batch; whether to continue at once."""
         taken = self._take()
         if taken is None:
             return False
@@ -325,5 +325,5 @@ class Relay:
         try:
             self._serving.ahead = cohort, self._parts.reader.read(cohort)
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            # The commit goes on: its outcome counts, whatever became of the read.
+            # The commit continues: its outcome counts, whatever became of the read.
             self._parts.reader.lose(error)

@@ -1,6 +1,6 @@
 """What the topics of events were when they were last looked at: deleted and made again, or wider.
 
-librdkafka goes on by itself with what it finds. A person hears of it here: keys that lie in other
+librdkafka continues by itself with what it finds. A person hears of it here: keys that lie in other
 partitions from now on, events of before that are gone with their topic.
 """
 
@@ -48,7 +48,7 @@ class Shapes:
     def __init__(self, settings: Settings, leaders: Leaders) -> None:
         """Ask through a client of its own; nothing is asked before `look`.
 
-        `leaders` is told of partitions that have none.
+        `leaders` learns of partitions that have none.
         """
         self._settings = settings
         self._leaders = leaders

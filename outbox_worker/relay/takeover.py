@@ -117,8 +117,8 @@ class Takeover:
         that the positions do not tell of, and every subscriber waits for its time-out. A
         member that handed a shard over is alive, ended its transaction, and is left alone.
         Where the group does not say who is in it, or Kafka cannot end such a transaction now,
-        our shards go on without: Kafka ends it by itself, only later. Positions can no longer come
-        into it, for its owner is no member.
+        our shards continue without: Kafka ends it by itself, only later. Its owner is no
+        member, so it cannot add positions to it.
         """
         ids = self._transactions.ids
         owners -= ids.left
@@ -159,7 +159,7 @@ class Takeover:
         return undecided
 
     def start_over(self) -> None:
-        """Go on without clients that a call did not return from; they are left as they are."""
+        """Continue without clients that a call did not return from; they are left as they are."""
         self._stable = PositionReader(self._reader_config("read_committed"))
 
     def close(self) -> None:

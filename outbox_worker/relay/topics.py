@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 MAKE_S: Final = 1.0
 """How long a new topic is waited for; one that takes longer is asked for again, as a missing one
-is, and meanwhile other shards go on."""
+is, and meanwhile other shards continue."""
 
 NEED_S: Final = 2.0
 """How often the topic's setting is read anew while it has too few replicas."""

@@ -213,7 +213,7 @@ class Transactions:
         return Committed(seconds)
 
     def give_up(self) -> Discarded:
-        """Go on without a `finish` that does not end: what it did is unknown.
+        """Continue without a `finish` that does not end: what it did is unknown.
 
         A new producer fences the old one, whatever that still sends.
         """
@@ -231,7 +231,7 @@ class Transactions:
             producer.purge(blocking=False)
 
     def _left(self) -> float:
-        """For how many seconds more the transaction may go on."""
+        """For how many seconds more the transaction may continue."""
         return max(0.0, self._began + TRANSACTION_S - time.perf_counter())
 
     def _require(self) -> Producer:
@@ -251,7 +251,7 @@ class Transactions:
             self._undo(producer)
         except (KafkaException, SystemError) as error:
             # Where the right on a topic was refused, librdkafka (2.16) aborts a transaction that
-            # the broker may never have heard of, and is told that there is none.
+            # the broker may never have heard of, and the answer is that there is none.
             self._discard(producer)
             rejected = self._rejection(fault)
             topics = rejected.topics if rejected else frozenset()
@@ -272,14 +272,14 @@ class Transactions:
         return Rejected(reason, NO_RECORD, topics, records)
 
     def _undo(self, producer: Producer) -> None:
-        """Abort, and go on with a new producer."""
+        """Abort, and continue with a new producer."""
         producer.abort_transaction(self._left() + UNDO_S)
         self._replace(producer)
 
     def _replace(self, producer: Producer) -> None:
-        """Go on with a new producer, where something of this one may still be on its way.
+        """Continue with a new producer, where something of this one may still be on its way.
 
-        librdkafka (2.16) would go on with the same epoch and sequence numbers. Of a request that
+        librdkafka (2.16) would continue with the same epoch and sequence numbers. Of a request that
         comes late, inside the next transaction, that one then has the effect: records are committed
         with it, and those that have the same numbers there are taken for copies and lost; what
         there is of it is committed, or aborted, and the rest apart; newer positions are replaced.

@@ -66,7 +66,7 @@ def change_password(cluster: CliCluster, password: str) -> None:
 
 
 def settings_of(cluster: CliCluster, way: str, password: str) -> dict[str, str]:
-    """How a worker is told the password: the file is written anew, the settings stay the same."""
+    """How a worker gets the password: the file is written anew, the settings stay the same."""
     url = conninfo.make_conninfo(cluster.url, user=LOGIN)
     if way == "a file":
         file = cluster.folder / "passwords"

@@ -122,7 +122,7 @@ def test_demo_ends_with_nothing_lost_though_a_worker_is_killed(
     kafka_bootstrap_servers: str,
 ) -> None:
     def publish_on(shown: dict[str, str]) -> None:
-        """A worker that is started by hand goes on where the demonstration ended."""
+        """A worker that is started by hand continues where the demonstration ended."""
         topic = f"{shown['group']}.orders"
         with psycopg.connect(shown["database_url"], autocommit=True) as link:
             link.execute("SELECT outbox.publish(%s, 'k', 't', '{}'::jsonb)", (topic,))
@@ -159,7 +159,7 @@ def read_until(stream: IO[str], begin: str) -> str:
 @pytest.mark.slow
 def test_demo_without_a_broker_says_that_the_guarantee_is_not_shown() -> None:
     def look(shown: dict[str, str]) -> None:
-        # Servers of its own: a worker that is started by hand needs nothing else to go on.
+        # Servers of its own: a worker that is started by hand needs nothing else to continue.
         assert shown.keys() == {"database_url", "kafka_bootstrap_servers"}
         with psycopg.connect(shown["database_url"]) as link:
             assert link.execute("SELECT count(*) > 50 FROM outbox.event").fetchone() == (True,)

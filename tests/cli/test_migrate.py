@@ -36,7 +36,7 @@ SETTING: Final = {"application": "tests.cli.altering:application"}
 
 OTHERS_S: Final = 45
 """How long others may have to wait. The dump does not end before they are done, so that it tells
-one who goes on from one who does not; a migration gives up after 60 s, and asks for 1.5 s."""
+one who continues from one who does not; a migration gives up after 60 s, and asks for 1.5 s."""
 
 ENGINE: Final = (migrations.ENGINE,)
 BRIEFLY: Final = replace(migrations.PATIENCE, first_s=0.05, longest_s=0.05, seconds=0.5)
@@ -95,7 +95,7 @@ def migrating(url: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def migrate_beside_a_dump(url: str, order_of_another: str) -> str:
-    """What `migrate` says when it comes into a dump, beside which others go on."""
+    """What `migrate` says when it comes into a dump, beside which others continue."""
     with (
         psycopg.connect(url, autocommit=True) as other,
         dumping(url) as dump,

@@ -89,7 +89,7 @@ def test_a_floor_rises_once_all_have_ended_who_inserted_when_its_number_was_seen
     # What was inserted later is another matter.
     floors.finished(claimed("a", 11, 12))
     assert floor_of(floors, "a") == 9
-    # An end that is told late moves nothing back.
+    # An end that is reported late moves nothing back.
     floors.finished(claimed("a", 7, 12))
     assert floor_of(floors, "a") == 9
 

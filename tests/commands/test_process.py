@@ -241,7 +241,7 @@ def test_more_blocked_keys_than_threads_leave_room_for_the_others(
         connection.execute(MANY, (200,))
         wait_until(lambda: value(connection, MANY_LEFT) == 0, 20, "all others are executed")
         assert {look(connection, each).status for each in blocked} == {"queued"}
-    wait_until(lambda: all(executed(connection, each) for each in blocked), 30, "they go on")
+    wait_until(lambda: all(executed(connection, each) for each in blocked), 30, "they continue")
     assert not worker.said("database_away")
     assert worker.stop() == 0
 

@@ -188,7 +188,7 @@ def rows(connection: Connection, batch_id: UUID) -> dict[UUID, tuple[Any, ...]]:
 
 
 def events_of_batch(connection: Connection, batch_id: UUID) -> list[tuple[str, dict[str, Any]]]:
-    """Type and payload of what was told of the batch, in order."""
+    """Type and payload of the batch's events, in order."""
     cursor = connection.execute(
         "SELECT type, payload, topic, headers FROM outbox.event WHERE key = %s ORDER BY id",
         (str(batch_id),),
@@ -242,5 +242,5 @@ def suggested_batch(connection: Connection, room: Room, count: int, now: datetim
 
 
 def kinds(connection: Connection, batch: Batch) -> list[str]:
-    """The types of what was told of the batch, in order."""
+    """The types of the batch's events, in order."""
     return [kind for kind, _ in events_of_batch(connection, batch.batch_id)]

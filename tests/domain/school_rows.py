@@ -74,14 +74,14 @@ def refused(code: ErrorCode, message: str, **details: JsonValue) -> Refused:
 
 
 def not_found(name: str, value: UUID) -> Refused:
-    """What the owner of nothing is told, whatever others have."""
+    """The refusal for an owner of nothing, whatever others have."""
     return refused(
         ErrorCode.NOT_FOUND, f"You have no such {name.removesuffix('_id')}", **{name: str(value)}
     )
 
 
 def taken(name: str) -> Refused:
-    """What is told of an id that somebody has."""
+    """The refusal of an id that is in use."""
     fault = "is taken; leave it out or draw a new one"
     return refused(
         ErrorCode.VALIDATION_ERROR,

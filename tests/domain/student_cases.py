@@ -292,7 +292,7 @@ UPDATING: Final = {
         updated(added_class_ids=[str(TWO)], removed_class_ids=[str(ONE)]),
         before=ENROLLED,
     ),
-    "only what really changes is told": Case(
+    "only what really changes is in the event": Case(
         update(add_class_ids=[ONE, TWO], last_name="Ek", first_name="Ida"),
         DONE,
         updated(first_name="Ida", legal_full_name="Ida Ek", added_class_ids=[str(TWO)]),

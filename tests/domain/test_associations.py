@@ -113,7 +113,7 @@ def test_subscribers_are_told_all_of_it(connection: Connection) -> None:
 def association(
     essay: UUID, student: UUID | None, name: str | None, confidence: float | None
 ) -> dict[str, object]:
-    """What is told of an essay that the teacher decided at noon."""
+    """The event's entry for an essay that the teacher decided at noon."""
     return {
         "essay_id": str(essay),
         "student_id": student and str(student),

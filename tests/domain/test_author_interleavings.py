@@ -184,7 +184,7 @@ def connection(migrated_database_url: str) -> Iterator[Connection]:
 @pytest.fixture(scope="module")
 def room(connection: Connection) -> Room:
     found = make_room(connection, 2)
-    # What was told of the class is none of a batch's events.
+    # The events of the class are not among a batch's events.
     connection.execute("TRUNCATE outbox.event")
     return found
 
@@ -238,7 +238,7 @@ def before(race: Race, room: Room) -> Author:
 
 
 def check(connection: Connection, batch: Batch) -> Author:
-    """All is told that is true by now, and as it is; the author of the last text from before."""
+    """The events say everything that is true by now; the author of the last text from before."""
     now = slots(connection, batch)
     events = events_of_batch(connection, batch.batch_id)
     assert [kind for kind, _ in events] == due(now)
@@ -278,7 +278,7 @@ def decides(result: object) -> bool:
 
 
 def finish(connection: Connection, batch: Batch, parts: Sequence[Part]) -> None:
-    """All try again, as after an error, and what is left to do is done: the batch is told."""
+    """All try again, as after an error, and what is left to do is done: the batch completes."""
     for part in sorted(parts, key=lambda each: not each.commits):
         for work in part.works:
             carry_out(connection, work)

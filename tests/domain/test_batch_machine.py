@@ -149,7 +149,7 @@ class Batches(RuleBasedStateMachine):
 
     @rule(commands=st.lists(COMMANDS, min_size=2, max_size=6), commit=st.booleans())
     def transaction(self, commands: list[UploadCommand], commit: bool) -> None:
-        """Several in the caller's transaction, which goes on after a refusal."""
+        """Several in the caller's transaction, which continues after a refusal."""
         models = copied(self.models)
         expected = [models[command.batch_id].apply(command) for command in commands]
         with self.links[0].transaction(force_rollback=not commit):

@@ -156,7 +156,7 @@ OTHER: Final[Mapping[str, tuple[RegisterBatch, list[str]]]] = {
     "another organisation": (registration(**FULL | {"org_id": "school-8"}), ["org_id"]),
     "no organisation and no prompt": (registration(), ["org_id", "student_prompt_ref"]),
     "a course that there is not": (registration(course_code="X", **FULL), ["course_code"]),
-    "another user, who is told no more": (
+    "another user, who learns no more": (
         registration(user_id=BO, course_code="SV2", essay_ids=[essay(9)]),
         ["user_id"],
     ),

@@ -116,7 +116,7 @@ def run(link: Connection, command: SchoolCommand) -> str | UUID:
         try:
             return outcome(outbox_school.handle(link, command))
         except psycopg.errors.DeadlockDetected:
-            # Two students who swap their addresses; Postgres lets one of them go on.
+            # Two students who swap their addresses; Postgres lets one of them continue.
             continue
 
 
@@ -153,7 +153,7 @@ class SchoolMachine(RuleBasedStateMachine):
 
     @rule(commands=st.lists(COMMANDS, min_size=2, max_size=5), commit=st.booleans())
     def transaction(self, commands: list[SchoolCommand], commit: bool) -> None:
-        """Several in the caller's transaction, which goes on after a refusal."""
+        """Several in the caller's transaction, which continues after a refusal."""
         school = self.school.copy()
         expected = [school.apply(command) for command in commands]
         with self.links[0].transaction(force_rollback=not commit):

@@ -164,7 +164,7 @@ CASES: Final = {
         ],
         before=[create()],
     ),
-    "of two given only what differs is told": Case(
+    "of two given only what differs is in the event": Case(
         update(name="9B", course_codes=["ENG5"]),
         DONE,
         [

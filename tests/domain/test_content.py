@@ -108,7 +108,9 @@ ROWS: Final[Mapping[str, Row]] = {
     "excess is remembered and told once": Row(
         [*FULL, text(2)], text(2), excess(created=False), writes=False
     ),
-    "each excess text is told": Row([*FULL, text(2)], text(3), excess(), [excess_provisioned(3)]),
+    "each excess text has its event": Row(
+        [*FULL, text(2)], text(3), excess(), [excess_provisioned(3)]
+    ),
     "a text after failed files took every slot is excess": Row(
         [registration(1), broken(1)], text(2), excess(), [excess_provisioned(2)]
     ),

@@ -83,7 +83,7 @@ def only(found: dict[str, BatchRecord], batch_id: UUID) -> BatchRecord:
 
 
 def one_is_created(contended: ContendedBatch, results: Sequence[Result]) -> None:
-    """All are told the same slot, the first one, and one that it was new."""
+    """All get the same slot, the first one, and one learns that it was new."""
     placed = assigned(1).model_copy(update={"batch_id": contended.batch_id})
     again = placed.model_copy(update={"created": False})
     assert Counter(results) == {placed: 1, again: len(contended.names) - 1}

@@ -1,4 +1,4 @@
-"""One command in the caller's transaction: all of it or nothing, and the transaction goes on."""
+"""One command in the caller's transaction: all of it or nothing, and the transaction continues."""
 
 from __future__ import annotations
 

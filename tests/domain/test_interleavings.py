@@ -233,7 +233,7 @@ def run_race(trio: Scheduler, connection: Connection, race: Race, pick: Pick) ->
 
 
 def verify(connection: Connection, race: Race, orders: Sequence[Order]) -> None:
-    """Every batch is as the rules say, and as the transactions were told."""
+    """Every batch is as the rules say, and as the results of the transactions."""
     found = assert_batch_rules(connection)
     for batch_id, taken, results in orders:
         try:
@@ -246,7 +246,7 @@ def verify(connection: Connection, race: Race, orders: Sequence[Order]) -> None:
 def agree(
     race: Race, batch_id: UUID, record: BatchRecord | None, results: Sequence[Sequence[object]]
 ) -> None:
-    """Who committed was told what is in the tables; each thing was new for exactly one."""
+    """Committed results are in the tables; each thing was new for exactly one."""
     new: Counter[str] = Counter()
     for transaction, answers in zip(race.transactions(batch_id), results, strict=True):
         if not transaction.commits:

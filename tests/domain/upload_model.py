@@ -136,7 +136,7 @@ class UploadModel:
         )
 
     def _place(self, name: Name, *, early: bool = False) -> list[Event]:
-        """Give a new upload its slot, if there is one; what is told of it."""
+        """Give a new upload its slot, if there is one; returns its events."""
         if not self.is_full:
             self.taken.append(name)
         events = self._told(name)

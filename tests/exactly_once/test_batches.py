@@ -39,7 +39,7 @@ TYPES: Final = (
     *(COMPLETED, ERRORS, CONFIRMED, READY, "command.rejected.v1"),
 )
 STAGES: Final = {ASSIGNED: 0, COMPLETED: 1, ERRORS: 2, CONFIRMED: 3, READY: 4}
-"""The order in which a batch goes on; excess may come at any time after its last slot."""
+"""The order in which a batch continues; excess may come at any time after its last slot."""
 
 CODES: Final = (
     *("EMPTY_CONTENT", "CONTENT_TOO_SHORT", "CONTENT_TOO_LONG", "RAW_STORAGE_FAILED"),
@@ -203,7 +203,7 @@ def check_kinds(order: Order, kinds: list[str], failed: int) -> None:
 
 
 def check_payloads(order: Order, told: dict[str, list[Payload]], failed: int) -> None:
-    """The completion is told with the counts, texts and failed file of this batch."""
+    """The completion has the counts, texts and failed file of this batch."""
     (completed,) = told[COMPLETED]
     counts = ("expected_count", "provisioned_count", "failed_count")
     assert [completed[each] for each in counts] == [ESSAYS, ESSAYS - failed, failed], order

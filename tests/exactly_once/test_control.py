@@ -1,4 +1,4 @@
-"""The control sees a machine that stands still, and nothing on one that goes on."""
+"""The control sees a machine that stands still, and nothing on one that continues."""
 
 from __future__ import annotations
 

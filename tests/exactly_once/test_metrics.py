@@ -91,7 +91,7 @@ def test_published_events_are_counted_once_each_and_a_lost_connection_too(
     assert found.value("outbox_events_published_total", topic=orders) == 32
     assert found.value("outbox_events_published_total", topic=notes) == 20
     batches = found.value("outbox_batch_events_count")
-    # Who loses its shards meanwhile goes on in smaller batches.
+    # Who loses its shards meanwhile continues in smaller batches.
     assert 1 <= batches <= (4 if calm else 52)
     assert found.value("outbox_batch_events_sum") == 52
     # With the claim of the shards, a transaction without events.

@@ -124,7 +124,7 @@ def test_a_worker_ends_where_shards_are_left_without_a_partition(plain: Cluster)
     delete(plain, ANCHOR_TOPIC)
     plain.create_topics({ANCHOR_TOPIC: 1})
     with plain.workload():
-        wait_until(lambda: not worker.alive, 40, "the worker does not go on with one shard")
+        wait_until(lambda: not worker.alive, 40, "the worker does not continue with one shard")
     assert worker.await_end() == 2
     said = [line for line in worker.lines() if line.get("event") == "loop_failed"]
     assert "has 1 partitions, not 16" in said[0]["error"]

@@ -1,4 +1,4 @@
-"""The database goes on on another server: row by row (logical replication), or upgraded."""
+"""The database moves to another server: row by row (logical replication), or upgraded."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def refuses(worker: Worker, word: str) -> bool:
 
 
 def go_on(cluster: Cluster) -> None:
-    """What docs/operations.md says to do on the new server, beside writers that go on."""
+    """What docs/operations.md says to do on the new server, beside writers that continue."""
     with cluster.workload(seed=3):
         worker = refusing_worker(cluster)
         rebase(cluster, worker)
@@ -137,7 +137,7 @@ def test_a_worker_that_reconnects_to_a_server_that_is_not_ready_waits_and_says_w
         pair.switch()
         wait_until(lambda: refuses(worker, "not begun yet"), 30, "it names the rows of another")
         cluster.run("rebase", "--execute")
-        wait_until(lambda: worker.said("history_mended"), 30, "it goes on by itself")
+        wait_until(lambda: worker.said("history_mended"), 30, "it continues by itself")
         cluster.assert_exactly_once(least=100)
 
 

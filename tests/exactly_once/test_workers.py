@@ -1,4 +1,4 @@
-"""Workers freeze, come, go, and die, while others go on."""
+"""Workers freeze, come, go, and die, while others continue."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_takeover_of_an_open_transaction_is_quick_and_disturbs_nobody(
         Control(sharded_cluster.url) as control,
         Metronome(sharded_cluster.url, sharded_cluster.name),
     ):
-        # It dies once it is told to, and not before.
+        # It dies on request, and not before.
         victim = sharded_cluster.worker_dying_at(point, nth=0)
         survivor = sharded_cluster.worker()
         sharded_cluster.await_shards()

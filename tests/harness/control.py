@@ -24,7 +24,7 @@ WORK_S: Final = 0.004
 WORK: Final = bytes(64_000)
 
 ROUND_S: Final = 0.03
-"""A pause, some work and a commit of one row on a machine that goes on: of the 6 ms that are left
+"""A pause, some work and a commit of one row on a machine that continues: of the 6 ms that are left
 for it a commit takes one or two."""
 
 JOIN_S: Final = 60.0
@@ -46,7 +46,7 @@ def work() -> None:
     """For so much time of a processor, which lasts longer where others have it."""
     until = time.thread_time() + WORK_S
     while time.thread_time() < until:
-        hashlib.sha256(WORK)  # others of this process go on beside it
+        hashlib.sha256(WORK)  # others of this process continue beside it
 
 
 class Control(threading.Thread):
@@ -55,7 +55,7 @@ class Control(threading.Thread):
     Every 20 ms it works for 4 ms of a processor's time, and commits one row to Postgres.
     Whatever holds it up, a machine that crawls or stands still, its disk, its Postgres, is
     no fault of a worker, and holds up a worker for as long. What may take some seconds is
-    held to these seconds plus what the control lost meanwhile: on a machine that goes on
+    held to these seconds plus what the control lost meanwhile: on a machine that continues
     that is nothing, and a worker that is too slow has no excuse; where the machine stood
     still there is nothing to repeat.
     """

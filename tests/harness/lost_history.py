@@ -31,9 +31,9 @@ def refusing_worker(cluster: Cluster) -> Worker:
 
 
 def rebase(cluster: Cluster, worker: Worker) -> None:
-    """Look at the plan, carry it out, and see that the worker that refused goes on by itself."""
+    """Look at the plan, carry it out, and see that the worker that refused continues by itself."""
     cluster.run("rebase")
     assert not worker.said("history_mended")
     cluster.run("rebase", "--execute")
-    wait_until(lambda: worker.said("history_mended"), REFUSE_S, "the worker goes on by itself")
+    wait_until(lambda: worker.said("history_mended"), REFUSE_S, "the worker continues by itself")
     wait_until(lambda: worker.ready()[0] == 200, REFUSE_S, "/readyz says that it is ready")

@@ -17,7 +17,7 @@ def main() -> None:
     """Put the lower limits in place, then run the command."""
     seconds, calls, *arguments = sys.argv[1:]
     setattr(publisher, "FINISH_S", float(seconds))  # noqa: B010  a constant for all others
-    setattr(abandonable, "MOST_LEFT", int(calls))  # noqa: B010  likewise
+    setattr(abandonable, "MOST_LEFT", int(calls))  # noqa: B010  as above
     sys.argv = ["outbox-worker", *arguments]
     from outbox_worker.cli import main as command  # noqa: PLC0415
 

@@ -185,7 +185,7 @@ class History:
         self.postgres.write_mirror(self.kafka.positions)
 
     def fail_over(self) -> None:
-        """The server goes on from an earlier point of its log."""
+        """The server continues from an earlier point of its log."""
         length = self.postgres.wal_length()
         kept = length - min(length, int(self.chance.expovariate(0.3)))
         self.postgres.fail_over(kept)

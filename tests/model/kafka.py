@@ -137,7 +137,7 @@ class Kafka:
         pending = set[int]().union(*(each.positions for each in self._current.values()))
         return pending & set(shards)
 
-    # What goes on by itself.
+    # What continues by itself.
 
     def arrive(self) -> None:
         """Some request comes that nobody waits for."""
@@ -154,7 +154,7 @@ class Kafka:
             self._mend(self._chance.choice(names))
 
     def mend_all(self) -> None:
-        """Nothing is in the way of what goes on by itself."""
+        """Nothing is in the way of what continues by itself."""
         while self.late and self._chance.random() < 0.5:
             self.away.clear()
             self.arrive()

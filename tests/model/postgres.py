@@ -126,7 +126,7 @@ class Postgres:
         return len(self._wal)
 
     def fail_over(self, kept: int) -> None:
-        """Go on from the first `kept` entries of the log; what was in progress is gone."""
+        """Continue from the first `kept` entries of the log; what was in progress is gone."""
         self._wal = self._wal[:kept]
         self.failovers += 1
         self.active.clear()

@@ -119,7 +119,7 @@ def no_waiting_for_the_undecided() -> AbstractContextManager[object]:
 
 
 def producers_used_again() -> AbstractContextManager[object]:
-    """A producer goes on after a commit of which nobody knows what became."""
+    """A producer continues after a commit of which nobody knows what became."""
     return mock.patch.object(Transactions, "_discard", return_value=None)
 
 

@@ -34,7 +34,7 @@ SWITCHES: Final[dict[str, dict[str, Any]]] = {
     "asyncpg": {"statement_cache_size": 0},
     "asyncpg alone": {"statement_cache_size": 0},
 }
-"""How each is told to prepare nothing; those with nothing to tell prepare nothing that stays."""
+"""How each is set to prepare nothing; those without a setting prepare nothing that stays."""
 
 
 def write(first: sa.Connection, second: sa.Connection) -> None:

@@ -49,7 +49,7 @@ def let_hang(servers: Coordinated, worker: Worker, calls: int, before: Usage) ->
 
 
 def run_round(servers: Coordinated) -> None:
-    """A worker after the other, until so many calls have hung; the last one goes on."""
+    """A worker after the other, until so many calls have hung; the last one continues."""
     cluster, left = servers.cluster, CALLS
     while left > 0:
         worker = cluster.worker(kafka_bootstrap_servers=servers.bootstrap)
@@ -63,7 +63,7 @@ def run_round(servers: Coordinated) -> None:
             assert code == ANSWERLESS, f"exit code {code}"
             click.echo(f"it ended with code {code}")
             cluster.started.remove(worker)
-    assert cluster.alive, "it goes on where fewer hang"
+    assert cluster.alive, "it continues where fewer hang"
     cluster.await_new(100)
 
 

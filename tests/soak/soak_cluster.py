@@ -117,7 +117,7 @@ class SoakCluster:
         self.excused |= written - self.cluster.rows().keys()
 
     def pause(self, shortest: float, longest: float) -> None:
-        """Let things go on for a random time, in seconds."""
+        """Let things continue for a random time, in seconds."""
         threading.Event().wait(self.rng.uniform(shortest, longest))
 
     def assert_delivered(self) -> int:

@@ -1,4 +1,4 @@
-"""A loop of the daemon: it lives while it rests, and what fails in it is told and ended well."""
+"""A loop of the daemon: it lives while it rests, and a failure in it is logged and ends it well."""
 
 from __future__ import annotations
 

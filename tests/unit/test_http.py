@@ -21,7 +21,7 @@ def serve(address: str) -> HttpServer:
 
 
 def answers(host: str) -> bool:
-    """Whether a server that was told this host answers there."""
+    """Whether a server for this host answers there."""
     with closing(serve(f"{host}:0")) as server:
         url = f"http://{host}:{server.port}/livez"
         with urllib.request.urlopen(url, timeout=5) as answer:

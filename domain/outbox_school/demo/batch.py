@@ -23,7 +23,7 @@ COMMANDS: Final = 11
 """Registration, 7 texts (one of them twice), a file that failed, suggestion, decision."""
 
 EVENTS: Final = 10
-"""What subscribers are told: 5 texts assigned, 1 too many, complete, errors, authors, ready."""
+"""The events of the demo: 5 texts assigned, 1 too many, complete, errors, authors, ready."""
 
 SCORE: Final = 0.93
 

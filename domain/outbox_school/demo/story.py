@@ -1,4 +1,4 @@
-"""What happens in the demonstration, step by step; each is told before it is done."""
+"""What happens in the demonstration, step by step; each is announced before it is done."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def _ask_for_students(stage: demo.Stage, office: Office, worker: int) -> None:
         counts = stage.count_commands()
         say(
             f"It is dead. {counts.get('succeeded', 0)} commands are executed, "
-            f"{counts.get('queued', 0)} wait; the service goes on asking"
+            f"{counts.get('queued', 0)} wait; the service continues asking"
         )
     with office.ask(range(half, STUDENTS)):
         pass

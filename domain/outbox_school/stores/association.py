@@ -41,7 +41,7 @@ class Known(NamedTuple):
     def stands(self, *, told: bool) -> bool:
         """Whether a person has no say any more; `student_id` None where it is nobody.
 
-        What was decided for lack of time stands only once it was told.
+        What was decided for lack of time stands only once its event is written.
         """
         return self.method == "human" or (told and self.method is not None)
 

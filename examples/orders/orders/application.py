@@ -58,7 +58,7 @@ class CancelOrder(Command, frozen=True):
     order_id: UUID
 
 
-# What subscribers are told: the topic of each is its type.
+# The events for subscribers: the topic of each is its type.
 
 
 class OrderPlaced(Event, frozen=True):
