@@ -19,6 +19,7 @@ from outbox_worker.published.committed import CommittedPosition, as_offset
 from outbox_worker.relay.group import Group
 from outbox_worker.relay.outcome import Committed
 from outbox_worker.relay.record import headers_of
+from outbox_worker.relay.sources import Sources
 from outbox_worker.relay.transaction import Transactions
 from outbox_worker.settings import SHARDS
 
@@ -91,7 +92,7 @@ def measure_floor(place: Place, transactions: int) -> Latency:
     """
     rows = read_rows(place)[: FLOOR_ROWS * 50]
     group = Group({**group_config(place.settings, "bench"), "group.id": "bench-floor"})
-    producer = Transactions(producer_config(place.settings, "bench-floor"), "/bench")
+    producer = Transactions(producer_config(place.settings, "bench-floor"), Sources("/bench"))
     group.join()
     producer.open()
     while len(group.owned) < SHARDS:

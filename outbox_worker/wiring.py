@@ -34,6 +34,7 @@ from outbox_worker.relay.position_lookup import PositionLookup
 from outbox_worker.relay.publisher import Publisher
 from outbox_worker.relay.reader import TableReader
 from outbox_worker.relay.relay import Relay, RelayParts
+from outbox_worker.relay.sources import Sources
 from outbox_worker.relay.takeover import Takeover
 from outbox_worker.relay.topics import Topics
 from outbox_worker.relay.transaction import Transactions
@@ -117,7 +118,8 @@ def build_relay(settings: Settings, owner: str, metrics: RelayMetrics) -> Relay:
     """A relay with its clients; none of them has been used yet."""
     group = Group(group_config(settings, owner))
     config = producer_config(settings, owner)
-    transactions = Transactions(config, settings.source, settings.timestamp, group.leaders)
+    sources = Sources(settings.source)
+    transactions = Transactions(config, sources, settings.timestamp, group.leaders)
     takeover = Takeover(settings, transactions, metrics)
     size = BatchSize(Limits(settings.batch_rows, settings.batch_bytes))
     topics = Topics(settings, group)
@@ -129,6 +131,7 @@ def build_relay(settings: Settings, owner: str, metrics: RelayMetrics) -> Relay:
             reader=TableReader(settings.need_database(), size, metrics),
             claims=Claims(settings.group, lambda: transactions.ids.now, topics, size),
             topics=topics,
+            sources=sources,
             transactions=transactions,
             publisher=Publisher(transactions, group, size, metrics),
             metrics=metrics,

@@ -61,6 +61,7 @@ class Upkeep:
             connection = self._connect()
             self._mirror(connection)
             self._keep_topics(connection)
+            self._relay.sources.refresh(connection)
             if now >= self._partitions_at:
                 self._partitions_at = now + PARTITIONS_RETRY_S
                 if self._make_partitions(connection):

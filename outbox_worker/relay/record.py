@@ -54,7 +54,7 @@ def headers_of(row: EventRow, source: Header) -> list[Header]:
 
     This runs for every event: it makes a list and nothing else.
     """
-    _, _, _, event_id, _, key, kind, content_type, created_at, own, payload, _ = row
+    _, _, _, event_id, _, key, kind, content_type, created_at, own, payload, _, _ = row
     headers = [
         SPEC_VERSION,
         ("ce_id", event_id),

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from outbox_worker.relay.publisher import Publisher
     from outbox_worker.relay.reader import Batch, TableReader
     from outbox_worker.relay.shapes import Shape
+    from outbox_worker.relay.sources import Sources
     from outbox_worker.relay.topics import Topics
     from outbox_worker.relay.transaction import Transactions
     from outbox_worker.stores.outbox import EventRow
@@ -61,6 +62,7 @@ class RelayParts:
     reader: TableReader
     claims: Claims
     topics: Topics
+    sources: Sources
     transactions: Transactions
     publisher: Publisher
     metrics: RelayMetrics
@@ -107,6 +109,11 @@ class Relay:
         """By topic, as it was found last."""
         return self._parts.topics.shapes
 
+    @property
+    def sources(self) -> Sources:
+        """The CloudEvents sources of writers, which others refresh while the connection stays."""
+        return self._parts.sources
+
     def troubles(self) -> dict[str, str]:
         """By neighbour (database, broker, group) what is wrong, empty where nothing is."""
         parts = self._parts
@@ -130,6 +137,7 @@ class Relay:
             connected = self._parts.reader.connect()
             if connected:
                 self._recheck_all()
+                self._parts.sources.refresh(self._parts.reader.connection)
             if connected is not None:
                 self._admit()
                 worked = self._serve()

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from outbox_worker.kafka.config import Config
     from outbox_worker.relay.outcome import Record, TransactionOutcome
     from outbox_worker.relay.record import Header
+    from outbox_worker.relay.sources import Sources
     from outbox_worker.settings import Timestamp
     from outbox_worker.stores.outbox import EventRow
 
@@ -84,18 +85,18 @@ class Transactions:
     def __init__(
         self,
         config: Config,
-        source: str,
+        sources: Sources,
         timestamp: Timestamp = "insert",
         leaders: Leaders | None = None,
     ) -> None:
-        """Take librdkafka's configuration, and the records' CloudEvents source and time.
+        """Take librdkafka's configuration, and the records' CloudEvents sources and time.
 
         Events without a key keep clear of the partitions that `leaders` names.
         """
         self._config = config
         self._ids = Ids(config["transactional.id"])
         self._leaders = Leaders() if leaders is None else leaders
-        self._source = ("ce_source", source)
+        self._sources = sources
         self._time_of = written_ms if timestamp == "insert" else _now
         self._producer: Producer | None = None
         self._failures: list[tuple[KafkaError, Record]] = []
@@ -155,7 +156,7 @@ class Transactions:
         row = None
         try:
             producer.begin_transaction()
-            source, time_of = self._source, self._time_of
+            default, own, time_of = self._sources.default, self._sources.by_writer, self._time_of
             produce: Callable[..., None] = producer.produce
             if self._leaders.are_lacking:
                 produce = self._produce_around
@@ -165,7 +166,7 @@ class Transactions:
                 if row[8][:23] != written:
                     written = row[8][:23]
                     stamp = time_of(written)
-                headers = headers_of(row, source)
+                headers = headers_of(row, own.get(row[12], default) if own else default)
                 produce(row[4], row[10], row[5], headers=headers, timestamp=stamp)
             producer.poll(0)
         except (KafkaException, SystemError) as error:

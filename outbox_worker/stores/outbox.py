@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from outbox_worker.stores import Connection
 
 EventRow: TypeAlias = tuple[
-    int, int, int, str, str, str | None, str, str, str, str | None, bytes | None, int
+    int, int, int, str, str, str | None, str, str, str, str | None, bytes | None, int, str | None
 ]
 """In this order: id, xid, shard, event_id, topic, key, type, content_type, created_at (RFC 3339,
-UTC, microseconds), headers (JSON), payload, size (bytes of payload and headers). Of an event
+UTC, microseconds), headers (JSON), payload, size (bytes of payload and headers), writer (None in
+rows from before the database noted it). Of an event
 larger than `LARGEST_EVENT` the payload is not there: it must not go out."""
 
 SHARD: Final = itemgetter(2)

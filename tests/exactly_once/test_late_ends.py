@@ -15,6 +15,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from outbox_worker.local.ports import HOST, free_port
 from outbox_worker.relay.outcome import Committed
+from outbox_worker.relay.sources import Sources
 from outbox_worker.relay.transaction import Transactions
 from tests.harness.brokers import own_broker
 from tests.harness.detour import END_TXN, TXN_OFFSET_COMMIT, Detour
@@ -61,7 +62,7 @@ class Late:
         }
         # A new broker lets the first of an id wait for longer than a worker does.
         Producer(config).init_transactions(ADMIN_S)
-        self.transactions = Transactions(config, "/test")
+        self.transactions = Transactions(config, Sources("/test"))
         self.group = Consumer({"bootstrap.servers": server.bootstrap, "group.id": name})
         self.transactions.open()
         self.write(0, b"before")

@@ -11,6 +11,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from outbox_worker.local.kafka import KafkaServer
 from outbox_worker.local.ports import HOST, free_port
+from outbox_worker.relay.sources import Sources
 from outbox_worker.relay.transaction import Transactions
 from tests.harness.proxy import Proxy
 from tests.harness.waiting import wait_until
@@ -27,7 +28,21 @@ TOPIC: Final = "late"
 
 
 def row(number: int, payload: bytes) -> EventRow:
-    return (number, 5, 0, f"{number:012x}", TOPIC, "k", "type", "text/plain", "", None, payload, 1)
+    return (
+        number,
+        5,
+        0,
+        f"{number:012x}",
+        TOPIC,
+        "k",
+        "type",
+        "text/plain",
+        "",
+        None,
+        payload,
+        1,
+        "w",
+    )
 
 
 def committed(bootstrap: str, until: bytes) -> list[bytes]:
@@ -88,7 +103,7 @@ def test_a_record_that_comes_late_is_not_read_and_costs_no_other(own_kafka: Kafk
         )
         order = NewTopic(TOPIC, num_partitions=1, replica_assignment=[[2]])
         admin.create_topics([order])[TOPIC].result(ADMIN_S)
-        transactions = Transactions(config, "/test")
+        transactions = Transactions(config, Sources("/test"))
         transactions.open()
         transact(transactions, 1, b"before")
         proxy.fall_silent()

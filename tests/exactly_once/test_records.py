@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 import pytest
+from psycopg import conninfo
 
 from tests.harness.delivery import compare
 from tests.harness.waiting import wait_until
@@ -98,6 +99,45 @@ def test_headers_are_those_of_cloudevents_and_of_the_writer(cluster: Cluster) ->
             "size": b"3",
         }.items()
     )
+
+
+LOGIN: Final = """
+    DO $$ BEGIN CREATE ROLE chatty LOGIN IN ROLE outbox_writer;
+    EXCEPTION WHEN duplicate_object THEN NULL; END $$"""
+SOURCE: Final = "INSERT INTO outbox.source (role, source) VALUES (%s::regrole, %s)"
+
+
+def write_as(cluster: Cluster, login: str) -> str:
+    """Insert one event as this login; returns the event id."""
+    url = conninfo.make_conninfo(cluster.url, user=login)
+    with psycopg.connect(url) as link:
+        given = {"topic": cluster.topics[0], "key": "k", "payload": b"{}"}
+        row = link.execute(INSERT, given).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def source_of(cluster: Cluster, event_id: str) -> str | bytes | None:
+    return dict(read(cluster, event_id).headers)["ce_source"]
+
+
+def test_a_writer_has_the_source_that_the_owner_gave_to_its_login(cluster: Cluster) -> None:
+    """Known before the first event; a change is known within seconds."""
+    with psycopg.connect(cluster.url, autocommit=True) as owner:
+        owner.execute(LOGIN)
+        owner.execute(SOURCE, ("chatty", "/chat"))
+        first = write_as(cluster, "chatty")
+        cluster.worker(source="/shop")
+        assert source_of(cluster, first) == b"/chat"
+        assert source_of(cluster, write_as(cluster, "postgres")) == b"/shop"
+        owner.execute("UPDATE outbox.source SET source = '/talk'")
+        wait_until(
+            lambda: source_of(cluster, write_as(cluster, "chatty")) == b"/talk", 20, "it is known"
+        )
+        owner.execute("DELETE FROM outbox.source")
+        wait_until(
+            lambda: source_of(cluster, write_as(cluster, "chatty")) == b"/shop", 20, "it is known"
+        )
 
 
 OLD_ROW: Final = """

@@ -17,6 +17,7 @@ from outbox_worker.relay.kafka_status import KafkaStatus
 from outbox_worker.relay.position_lookup import PositionLookup
 from outbox_worker.relay.reader import TableReader
 from outbox_worker.relay.relay import Relay, RelayParts
+from outbox_worker.relay.sources import Sources
 from outbox_worker.relay.takeover import Takeover
 from outbox_worker.relay.transaction import Transactions
 from outbox_worker.stores.outbox import Limits
@@ -146,7 +147,7 @@ class Worker:
         self.group = SimulatedGroup()
         reader = SimulatedReader(postgres, rows)
         topics = cast("Topics", SimulatedTopics())
-        transactions = Transactions(producer_config(client, name), "source", "publish")
+        transactions = Transactions(producer_config(client, name), Sources("source"), "publish")
         takeover = Takeover(cast("Settings", client), transactions, METRICS)
         self.relay = Relay(
             cast(
@@ -158,6 +159,7 @@ class Worker:
                     reader=reader,
                     claims=Claims("group", lambda: transactions.ids.now, topics, reader.size),
                     topics=topics,
+                    sources=Sources("source"),
                     transactions=transactions,
                     publisher=SimulatedPublisher(transactions, client.chance, self),
                     metrics=METRICS,

@@ -80,7 +80,7 @@ class Postgres:
         row_id = self._draw_id()
         self._events += 1
         event_id = f"{self._events:012x}"
-        row = (row_id, xid, key % self.shards, event_id, "t", str(key), *NOTHING, 1)
+        row = (row_id, xid, key % self.shards, event_id, "t", str(key), *NOTHING, 1, "w")
         self.rows[row_id] = self.written[event_id] = row
         self._wal.append(("insert", row))
         transaction.rows += 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from unittest import mock
 
 from outbox_worker.relay import position_limit, publisher, renewal, serving
-from outbox_worker.stores import mirror, outbox, server, switchover
+from outbox_worker.stores import mirror, outbox, server, source, switchover
 from outbox_worker.stores.mirror import Mirrored
 from outbox_worker.stores.switchover import Foreign
 from tests.model.clients import simulated_clients
@@ -99,6 +99,7 @@ def simulated() -> Iterator[None]:
         mock.patch.object(outbox, "find_witness", find_witness),
         mock.patch.object(server, "read_identity", identity),
         mock.patch.object(server, "draw_xid", draw_xid),
+        mock.patch.object(source, "list_sources", return_value={}),
         mock.patch.object(switchover, "find_foreign", return_value=Foreign(False, None)),
         mock.patch.object(switchover, "list_behind", return_value=[]),
         mock.patch.object(serving, "MARK_S", 0.0),

@@ -163,6 +163,7 @@ def test_workers_and_the_owner_need_no_right(connection: Connection, database: s
         "TRUNCATE outbox.command_right",
         "INSERT INTO outbox.command_right (role, type) VALUES ('attacker', '*')",
         "SELECT * FROM outbox.topic_right",
+        "INSERT INTO outbox.source (role, source) VALUES ('attacker', '/victim')",
         "ALTER TABLE outbox.event DISABLE TRIGGER check_topic_right",
         "SET session_replication_role = replica",
         "GRANT REFERENCES ON outbox.all_topics TO attacker",

@@ -964,6 +964,11 @@ UNION ALL
     list_application_sequences.reached,
     list_application_sequences.highest
    FROM outbox.list_application_sequences() list_application_sequences(name, reached, highest);
+CREATE TABLE outbox.source (
+    role regrole NOT NULL,
+    source text NOT NULL,
+    CONSTRAINT source_is_short CHECK (((octet_length(source) >= 1) AND (octet_length(source) <= 500)))
+);
 CREATE TABLE outbox.topic (
     topic text NOT NULL,
     topic_id text NOT NULL,
@@ -1021,6 +1026,8 @@ ALTER TABLE ONLY outbox."position"
     ADD CONSTRAINT position_pkey PRIMARY KEY (shard);
 ALTER TABLE ONLY outbox.purged
     ADD CONSTRAINT purged_pkey PRIMARY KEY (one);
+ALTER TABLE ONLY outbox.source
+    ADD CONSTRAINT source_pkey PRIMARY KEY (role);
 ALTER TABLE ONLY outbox.topic
     ADD CONSTRAINT topic_pkey PRIMARY KEY (topic);
 ALTER TABLE ONLY outbox.topic_right
@@ -1209,6 +1216,8 @@ GRANT SELECT ON TABLE outbox.purged TO outbox_reader;
 GRANT SELECT,INSERT,UPDATE ON TABLE outbox.purged TO outbox_worker;
 GRANT SELECT ON TABLE outbox.sequence TO outbox_reader;
 GRANT SELECT ON TABLE outbox.sequence TO outbox_worker;
+GRANT SELECT ON TABLE outbox.source TO outbox_worker;
+GRANT SELECT ON TABLE outbox.source TO outbox_reader;
 GRANT SELECT ON TABLE outbox.topic TO outbox_reader;
 GRANT SELECT,INSERT,UPDATE ON TABLE outbox.topic TO outbox_worker;
 GRANT SELECT ON TABLE outbox.topic_right TO outbox_reader;

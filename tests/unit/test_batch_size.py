@@ -22,7 +22,7 @@ TIMED_OUT_S: Final = 11.0
 def rows(count: int, size: int, first: int = 1) -> list[EventRow]:
     """Events of so many bytes, the first with this id, over the shards in turn."""
     return [
-        (n, 5, n % 16, f"{n:012x}", "orders", "k", "type", "text/plain", "", None, b"", size)
+        (n, 5, n % 16, f"{n:012x}", "orders", "k", "type", "text/plain", "", None, b"", size, "w")
         for n in range(first, first + count)
     ]
 

@@ -45,7 +45,7 @@ class Table:
                     "gone" if number == missing else "there",
                 ),
                 *("k", "type", "text/plain", "", None, b"%d" % number),
-                LARGEST_EVENT + 1 if number == huge else 1,
+                *(LARGEST_EVENT + 1 if number == huge else 1, "w"),
             )
             for number in range(1, 31)
         ]

@@ -13,7 +13,21 @@ KEYS = [f"key-{n}" for n in range(50)]
 
 
 def row(number: int, topic: str, key: str | None) -> EventRow:
-    return (number, 5, 0, f"{number:012x}", topic, key, "type", "text/plain", "", None, b"1", 1)
+    return (
+        number,
+        5,
+        0,
+        f"{number:012x}",
+        topic,
+        key,
+        "type",
+        "text/plain",
+        "",
+        None,
+        b"1",
+        1,
+        "w",
+    )
 
 
 def test_only_keys_of_a_partition_without_a_leader_are_blocked() -> None:

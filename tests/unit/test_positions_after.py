@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 UPPER = Snapshot(50, 50)
 TOP = Witness(40, 7, b"digest")
 ROWS: list[EventRow] = [
-    (9, 30, 1, str(uuid.uuid4()), "t", "k", "type", "text/plain", "", None, None, 0)
+    (9, 30, 1, str(uuid.uuid4()), "t", "k", "type", "text/plain", "", None, None, 0, "w")
 ]
 """One row of shard 1, with a lower xid than what shard 2 has published."""
 

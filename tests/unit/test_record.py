@@ -18,7 +18,21 @@ MOMENT = "2026-01-02T03:04:05.000006Z"
 def headers(
     key: str | None = "k", own: str | None = None, payload: bytes | None = b"{}"
 ) -> list[Header]:
-    row = (7, 8, 9, "event-id", "t", key, "made.v1", "application/json", MOMENT, own, payload, 2)
+    row = (
+        7,
+        8,
+        9,
+        "event-id",
+        "t",
+        key,
+        "made.v1",
+        "application/json",
+        MOMENT,
+        own,
+        payload,
+        2,
+        "w",
+    )
     return headers_of(row, SOURCE)
 
 

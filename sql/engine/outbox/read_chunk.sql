@@ -8,7 +8,7 @@
 -- rows: many     index: event_pkey     transaction: none (autocommit)
 SELECT id, xid, shard, event_id::text, topic, key, type, content_type,
        to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-       headers::text, CASE WHEN size <= %(largest)s::bigint THEN payload END, size
+       headers::text, CASE WHEN size <= %(largest)s::bigint THEN payload END, size, writer
 FROM (
     SELECT *, sum(size) OVER (ROWS UNBOUNDED PRECEDING) - size AS before
     FROM (

@@ -8,7 +8,7 @@
 -- rows: many     index: event_xid_shard_idx     transaction: none (autocommit)
 SELECT id, xid, shard, event_id::text, topic, key, type, content_type,
        to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-       headers::text, CASE WHEN size <= %(largest)s::bigint THEN payload END, size
+       headers::text, CASE WHEN size <= %(largest)s::bigint THEN payload END, size, writer
 FROM (
     SELECT *, coalesce(octet_length(payload), 0) + coalesce(pg_column_size(headers), 0) AS size
     FROM outbox.event

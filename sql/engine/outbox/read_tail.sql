@@ -10,11 +10,11 @@
 SELECT 0::bigint AS id, NULL::xid8 AS xid, NULL::smallint AS shard, NULL::text AS event_id,
        pg_current_snapshot()::text AS topic, NULL::text AS key, NULL::text AS type,
        NULL::text AS content_type, NULL::text AS created_at, NULL::text AS headers,
-       NULL::bytea AS payload, 0 AS size
+       NULL::bytea AS payload, 0 AS size, NULL::text AS writer
 UNION ALL
 SELECT id, xid, shard, event_id::text, topic, key, type, content_type,
        to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-       headers::text, CASE WHEN size <= %(largest)s::bigint THEN payload END, size
+       headers::text, CASE WHEN size <= %(largest)s::bigint THEN payload END, size, writer
 FROM (
     SELECT *, sum(size) OVER (ROWS UNBOUNDED PRECEDING) - size AS before
     FROM (
