@@ -15,7 +15,7 @@ from outbox_worker.maintenance.trouble import FAULTS, Trouble
 from outbox_worker.postgres import database
 from outbox_worker.published.committed import as_row
 from outbox_worker.settings import MIRROR_INTERVAL_S
-from outbox_worker.stores import mirror, topic
+from outbox_worker.stores import hold, mirror, topic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from outbox_worker.relay.relay import Relay
     from outbox_worker.settings import Settings
     from outbox_worker.stores import Connection
+    from outbox_worker.stores.hold import Hold
 
 PARTITIONS_INTERVAL_S: Final = 3_600.0
 """How often partitions are looked after; a minute after it did not work."""
@@ -51,6 +52,7 @@ class Upkeep:
         self._connection: Connection | None = None
         self._kept: dict[int, CommittedPosition] = {}
         self._ids: dict[str, str] = {}
+        self._holds: dict[int, Hold | None] = {}
         self._partitions_at = 0.0
         self._trouble = Trouble("positions and partitions")
 
@@ -61,6 +63,7 @@ class Upkeep:
             connection = self._connect()
             self._mirror(connection)
             self._keep_topics(connection)
+            self._keep_holds(connection)
             self._relay.sources.refresh(connection)
             if now >= self._partitions_at:
                 self._partitions_at = now + PARTITIONS_RETRY_S
@@ -104,6 +107,18 @@ class Upkeep:
         if changed:
             mirror.write_positions(connection, self._settings.group, self._owner, changed)
         self._kept = dict(now)
+
+    def _keep_holds(self, connection: Connection) -> None:
+        """Write what the shards wait for; of one that is new to us also where that is nothing."""
+        now = dict(self._relay.holds)
+        changed = {
+            shard: found
+            for shard, found in now.items()
+            if shard not in self._holds or self._holds[shard] != found
+        }
+        if changed:
+            hold.write_holds(connection, changed)
+        self._holds = now
 
     def _keep_topics(self, connection: Connection) -> None:
         """Write the ids of topics that are new to us, so that `verify` tells one made again."""

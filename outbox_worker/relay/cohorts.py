@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from outbox_worker.position.snapshot import Snapshot
+    from outbox_worker.stores.hold import Hold
 
 
 class Stand(NamedTuple):
@@ -38,8 +39,8 @@ class Cohort:
 
     `rows` bounds its next batch below the setting. `runs` are of a shard whose records are on
     trial: what of a refused batch is still to come. `held_until` (monotonic seconds) and
-    `holds` are of a shard that waits for its topic or for a fix; `refused_by` is the topic
-    whose refusal it was.
+    `holds` are of a shard that waits for its topic or for a fix; `hold` is the event, and
+    `refused_by` the topic whose refusal it was.
     """
 
     stands: Mapping[int, Stand]
@@ -48,6 +49,7 @@ class Cohort:
     runs: tuple[Run, ...] = ()
     held_until: float = 0.0
     holds: int = 0
+    hold: Hold | None = None
     refused_by: str = ""
 
     @property
@@ -79,7 +81,7 @@ class Cohort:
 
     def flowing(self) -> Cohort:
         """It no longer waits."""
-        return replace(self, held_until=0.0, holds=0, refused_by="")
+        return replace(self, held_until=0.0, holds=0, hold=None, refused_by="")
 
     def joins(self, other: Cohort) -> bool:
         """Whether both can be read by one query from now on."""
@@ -110,6 +112,12 @@ class Cohorts:
     def held(self) -> int:
         """How many shards wait for a topic or a person."""
         return sum(len(cohort.stands) for cohort in self._queue if cohort.holds)
+
+    @property
+    def waiting_for(self) -> dict[int, Hold]:
+        """By shard that is held, the event that cannot go out."""
+        held = [each for each in tuple(self._queue) if each.hold is not None]
+        return {shard: each.hold for each in held for shard in each.stands if each.hold}
 
     @property
     def refusing(self) -> frozenset[str]:

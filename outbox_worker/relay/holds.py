@@ -24,6 +24,7 @@ from outbox_worker.relay.cohorts import Run
 from outbox_worker.relay.outcome import NO_RECORD
 from outbox_worker.relay.topics import Closed
 from outbox_worker.settings import LARGEST_EVENT
+from outbox_worker.stores.hold import Hold
 from outbox_worker.stores.outbox import SHARD, SIZE, TOPIC
 
 if TYPE_CHECKING:
@@ -242,4 +243,7 @@ def hold(cohorts: Cohorts, cohort: Cohort, start: Cohort, row: EventRow, why: Cl
     pause = min(FIRST_HOLD_S * 2**start.holds, LONGEST_HOLD_S)
     until = time.monotonic() + pause
     # One row: the look for it ends where it stands, and not at the end of the table.
-    cohorts.part(cohort, replace(start, rows=1, holds=start.holds + 1, held_until=until))
+    cohorts.part(
+        cohort,
+        replace(start, rows=1, holds=start.holds + 1, hold=Hold(row[0], reason), held_until=until),
+    )

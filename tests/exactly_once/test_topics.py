@@ -29,6 +29,10 @@ SHORTEN: Final = "UPDATE outbox.event SET payload = %(payload)s WHERE id = %(id)
 MOVE: Final = """
     UPDATE outbox.event SET topic = %(healthy)s
     WHERE topic = %(topic)s AND (key IS NULL OR octet_length(payload) > 20000)"""
+STATES: Final = """
+    SELECT told.state, told.reason
+    FROM outbox.event CROSS JOIN LATERAL outbox.event_state(event.event_id) AS told
+    WHERE topic = %s ORDER BY id"""
 ADMIN_S: Final = 60.0
 
 
@@ -47,6 +51,30 @@ def held(workers: list[Worker], topic: str) -> dict[str, Any]:
         if line.get("event") == "shard_held" and line.get("topic") == topic
     ]
     return lines[0] if lines else {}
+
+
+def states(cluster: Cluster, topic: str) -> list[tuple[str, str | None]]:
+    """What the writer is told of its events for a topic, in their order."""
+    with psycopg.connect(cluster.url) as connection:
+        return connection.execute(STATES, (topic,)).fetchall()
+
+
+def test_a_writer_is_told_why_its_event_is_held_and_when_it_is_published(cluster: Cluster) -> None:
+    topic = f"{cluster.name}.later"
+    cluster.worker()
+    cluster.await_shards()
+    write(cluster, topic, "waits", b'{"n": 1}')
+    write(cluster, topic, "waits", b'{"n": 2}')
+    told: list[tuple[str, str | None]] = [
+        ("held", "the topic does not exist"),
+        ("waiting", "an earlier event of its shard is held"),
+    ]
+    wait_until(lambda: states(cluster, topic) == told, 30, "the writer is told")
+    cluster.create_topics({topic: 1})
+    told = [("published", None)] * 2
+    wait_until(lambda: states(cluster, topic) == told, 60, "the events are published")
+    with psycopg.connect(cluster.url) as link:
+        wait_until(lambda: link.execute("SELECT FROM outbox.hold").rowcount == 0, 20, "none waits")
 
 
 def test_events_of_a_missing_topic_wait_for_it_and_nobody_else_does(cluster: Cluster) -> None:

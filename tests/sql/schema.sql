@@ -150,6 +150,124 @@ BEGIN
     EXECUTE format('DROP TABLE outbox.%I', name);
     RETURN true;
 END $_$;
+CREATE SEQUENCE outbox.event_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+CREATE TABLE outbox.event (
+    id bigint DEFAULT 
+CASE
+    WHEN (pg_current_xact_id() IS NOT NULL) THEN nextval('outbox.event_id_seq'::regclass)
+    ELSE NULL::bigint
+END NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    shard smallint GENERATED ALWAYS AS (((hashtextextended(COALESCE(key, (event_id)::text), (0)::bigint) & (15)::bigint))::smallint) STORED NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    event_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    topic text NOT NULL,
+    key text,
+    type text NOT NULL,
+    headers jsonb,
+    payload bytea,
+    content_type text NOT NULL,
+    horizon xid8 DEFAULT pg_snapshot_xmin(pg_current_snapshot()),
+    writer text DEFAULT SESSION_USER,
+    CONSTRAINT event_content_type_is_not_empty CHECK ((content_type <> ''::text)),
+    CONSTRAINT event_content_type_is_not_of_cloudevents CHECK (((content_type COLLATE "C") !~* '^[[:space:]]*application/cloudevents'::text)),
+    CONSTRAINT event_headers_are_an_object CHECK (((headers IS NULL) OR (jsonb_typeof(headers) = ANY (ARRAY['object'::text, 'null'::text])))),
+    CONSTRAINT event_headers_have_names CHECK ((NOT (headers ? ''::text))),
+    CONSTRAINT event_headers_leave_ours_alone CHECK ((((headers)::text !~* '"(ce_|content-)'::text) OR (NOT (headers @? '$.keyvalue()?(@."key" like_regex "^(ce_(specversion|id|source|type|time|subject|data|datacontenttype)|content-type)$" flag "i")'::jsonpath)))),
+    CONSTRAINT event_headers_of_cloudevents_are_attributes CHECK ((((headers)::text !~* '"ce_'::text) OR (NOT (headers @? '$.keyvalue()?(@."key" like_regex "^ce_" flag "i" && !((@."key" like_regex "^ce_[a-z0-9]{1,20}$" && @."value" != null) && @."value" != ""))'::jsonpath)))),
+    CONSTRAINT event_headers_of_schemas_are_uuids CHECK ((((headers ->> '__key_schema_id'::text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'::text) AND ((headers ->> '__value_schema_id'::text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'::text))),
+    CONSTRAINT event_topic_is_a_kafka_topic CHECK (((topic !~ '[^a-zA-Z0-9._-]'::text) AND ((length(topic) >= 1) AND (length(topic) <= 249)) AND (topic <> ALL (ARRAY['.'::text, '..'::text]))))
+)
+PARTITION BY RANGE (created_at);
+CREATE FUNCTION outbox.find_event(event_id uuid, written_at timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS SETOF outbox.event
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_custom_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    AS $$
+#variable_conflict use_variable
+BEGIN
+    IF written_at IS NOT NULL THEN
+        -- Until the function ends.
+        PERFORM set_config('enable_seqscan', 'on', true);
+        RETURN QUERY SELECT * FROM outbox.event AS e
+            WHERE e.created_at >= written_at - interval '30 min'
+              AND e.created_at <= written_at + interval '30 min'
+              AND e.event_id = find_event.event_id LIMIT 1;
+        RETURN;
+    END IF;
+    RETURN QUERY SELECT * FROM outbox.event AS e
+        WHERE e.id > (SELECT max(id) - 100000 FROM outbox.event)
+          AND e.event_id = find_event.event_id LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN QUERY
+        WITH place AS (
+            SELECT coalesce(seen, '1:1:'::pg_snapshot) AS seen
+            FROM generate_series(0, outbox.shard_count() - 1) AS shard (shard)
+                 LEFT JOIN outbox.position USING (shard)
+        )
+        SELECT * FROM outbox.event AS e
+        WHERE e.xid >= (SELECT pg_snapshot_xmax(seen) AS xmax FROM place ORDER BY 1 LIMIT 1)
+          AND e.event_id = find_event.event_id
+        UNION ALL
+        SELECT * FROM outbox.event AS e
+        WHERE e.xid = ANY(ARRAY(SELECT pg_snapshot_xip(seen) FROM place))
+          AND e.event_id = find_event.event_id
+        LIMIT 1;
+    END IF;
+END $$;
+CREATE FUNCTION outbox.shard_count() RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN 16;
+CREATE TABLE outbox.hold (
+    shard smallint NOT NULL,
+    id bigint NOT NULL,
+    reason text NOT NULL,
+    since timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT hold_shard_check CHECK (((shard >= 0) AND (shard <= (outbox.shard_count() - 1))))
+);
+CREATE TABLE outbox."position" (
+    shard smallint NOT NULL,
+    group_name text NOT NULL,
+    batch bigint NOT NULL,
+    "position" text NOT NULL,
+    seen pg_snapshot NOT NULL,
+    upper pg_snapshot,
+    cursor bigint,
+    floor bigint NOT NULL,
+    worker text NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT position_shard_check CHECK (((shard >= 0) AND (shard <= (outbox.shard_count() - 1))))
+)
+WITH (fillfactor='50');
+CREATE FUNCTION outbox.event_state(event_id uuid, written_at timestamp with time zone DEFAULT NULL::timestamp with time zone, OUT state text, OUT reason text) RETURNS SETOF record
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ SELECT
+         CASE
+             WHEN (pg_visible_in_snapshot(e.xid, p.seen) OR ((e.id <= p.cursor) AND pg_visible_in_snapshot(e.xid, p.upper))) THEN 'published'::text
+             WHEN (h.id = e.id) THEN 'held'::text
+             ELSE 'waiting'::text
+         END AS "case",
+         CASE
+             WHEN (pg_visible_in_snapshot(e.xid, p.seen) OR ((e.id <= p.cursor) AND pg_visible_in_snapshot(e.xid, p.upper))) THEN NULL::text
+             WHEN (h.id = e.id) THEN h.reason
+             WHEN (h.id < e.id) THEN 'an earlier event of its shard is held'::text
+             ELSE NULL::text
+         END AS "case"
+    FROM ((outbox.find_event(event_state.event_id, event_state.written_at) e(id, xid, shard, created_at, event_id, topic, key, type, headers, payload, content_type, horizon, writer)
+      LEFT JOIN outbox."position" p ON ((p.shard = e.shard)))
+      LEFT JOIN outbox.hold h ON ((h.shard = e.shard)))
+   WHERE (e.writer = SESSION_USER);
+END;
 CREATE FUNCTION outbox.has_unpublished(day date) RETURNS boolean
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -406,9 +524,6 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$;
-CREATE FUNCTION outbox.shard_count() RETURNS integer
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN 16;
 CREATE FUNCTION outbox.submit(type text, key text, payload jsonb, actor text, command_id uuid DEFAULT NULL::uuid, correlation_id uuid DEFAULT NULL::uuid) RETURNS uuid
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -792,40 +907,6 @@ ALTER TABLE outbox.command ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
-CREATE SEQUENCE outbox.event_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1;
-CREATE TABLE outbox.event (
-    id bigint DEFAULT 
-CASE
-    WHEN (pg_current_xact_id() IS NOT NULL) THEN nextval('outbox.event_id_seq'::regclass)
-    ELSE NULL::bigint
-END NOT NULL,
-    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
-    shard smallint GENERATED ALWAYS AS (((hashtextextended(COALESCE(key, (event_id)::text), (0)::bigint) & (15)::bigint))::smallint) STORED NOT NULL,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    event_id uuid DEFAULT gen_random_uuid() NOT NULL,
-    topic text NOT NULL,
-    key text,
-    type text NOT NULL,
-    headers jsonb,
-    payload bytea,
-    content_type text NOT NULL,
-    horizon xid8 DEFAULT pg_snapshot_xmin(pg_current_snapshot()),
-    writer text DEFAULT SESSION_USER,
-    CONSTRAINT event_content_type_is_not_empty CHECK ((content_type <> ''::text)),
-    CONSTRAINT event_content_type_is_not_of_cloudevents CHECK (((content_type COLLATE "C") !~* '^[[:space:]]*application/cloudevents'::text)),
-    CONSTRAINT event_headers_are_an_object CHECK (((headers IS NULL) OR (jsonb_typeof(headers) = ANY (ARRAY['object'::text, 'null'::text])))),
-    CONSTRAINT event_headers_have_names CHECK ((NOT (headers ? ''::text))),
-    CONSTRAINT event_headers_leave_ours_alone CHECK ((((headers)::text !~* '"(ce_|content-)'::text) OR (NOT (headers @? '$.keyvalue()?(@."key" like_regex "^(ce_(specversion|id|source|type|time|subject|data|datacontenttype)|content-type)$" flag "i")'::jsonpath)))),
-    CONSTRAINT event_headers_of_cloudevents_are_attributes CHECK ((((headers)::text !~* '"ce_'::text) OR (NOT (headers @? '$.keyvalue()?(@."key" like_regex "^ce_" flag "i" && !((@."key" like_regex "^ce_[a-z0-9]{1,20}$" && @."value" != null) && @."value" != ""))'::jsonpath)))),
-    CONSTRAINT event_headers_of_schemas_are_uuids CHECK ((((headers ->> '__key_schema_id'::text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'::text) AND ((headers ->> '__value_schema_id'::text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'::text))),
-    CONSTRAINT event_topic_is_a_kafka_topic CHECK (((topic !~ '[^a-zA-Z0-9._-]'::text) AND ((length(topic) >= 1) AND (length(topic) <= 249)) AND (topic <> ALL (ARRAY['.'::text, '..'::text]))))
-)
-PARTITION BY RANGE (created_at);
 CREATE TABLE outbox.event_default (
     id bigint DEFAULT 
 CASE
@@ -863,20 +944,6 @@ CREATE TABLE outbox.idempotency_key (
     CONSTRAINT idempotency_key_is_short CHECK ((((octet_length(key) >= 1) AND (octet_length(key) <= 2400)) AND ((octet_length(topic) > 249) OR (((octet_length(writer) + octet_length(topic)) + octet_length(key)) <= 2680)))),
     CONSTRAINT idempotency_key_topic_is_short CHECK ((octet_length(topic) <= 249))
 );
-CREATE TABLE outbox."position" (
-    shard smallint NOT NULL,
-    group_name text NOT NULL,
-    batch bigint NOT NULL,
-    "position" text NOT NULL,
-    seen pg_snapshot NOT NULL,
-    upper pg_snapshot,
-    cursor bigint,
-    floor bigint NOT NULL,
-    worker text NOT NULL,
-    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT position_shard_check CHECK (((shard >= 0) AND (shard <= (outbox.shard_count() - 1))))
-)
-WITH (fillfactor='50');
 CREATE VIEW outbox.lag AS
  WITH place AS (
          SELECT (shard.shard)::smallint AS shard,
@@ -1018,6 +1085,8 @@ ALTER TABLE outbox.event
     ADD CONSTRAINT event_topic_is_not_internal CHECK (((topic <> ALL (ARRAY['outbox.shards'::text, 'outbox_shards'::text])) AND ((writer IS NULL) OR (NOT starts_with(topic, '__'::text))))) NOT VALID;
 ALTER TABLE outbox.event
     ADD CONSTRAINT event_type_is_short CHECK (((type <> ''::text) AND ((writer IS NULL) OR (octet_length(type) <= 255)))) NOT VALID;
+ALTER TABLE ONLY outbox.hold
+    ADD CONSTRAINT hold_pkey PRIMARY KEY (shard);
 ALTER TABLE ONLY outbox.idempotency_key
     ADD CONSTRAINT idempotency_key_pkey PRIMARY KEY (writer, topic, key);
 ALTER TABLE ONLY outbox.migration
@@ -1124,6 +1193,31 @@ REVOKE ALL ON FUNCTION outbox.check_command_right() FROM PUBLIC;
 REVOKE ALL ON FUNCTION outbox.check_topic_right() FROM PUBLIC;
 REVOKE ALL ON FUNCTION outbox.drop_partition(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.drop_partition(day date) TO outbox_worker;
+GRANT USAGE ON SEQUENCE outbox.event_id_seq TO outbox_writer;
+GRANT SELECT ON TABLE outbox.event TO outbox_reader;
+GRANT SELECT ON TABLE outbox.event TO outbox_worker;
+GRANT SELECT(id) ON TABLE outbox.event TO outbox_writer;
+GRANT SELECT(created_at) ON TABLE outbox.event TO outbox_writer;
+GRANT SELECT(event_id),INSERT(event_id) ON TABLE outbox.event TO outbox_writer;
+GRANT INSERT(topic) ON TABLE outbox.event TO outbox_writer;
+GRANT INSERT(key) ON TABLE outbox.event TO outbox_writer;
+GRANT INSERT(type) ON TABLE outbox.event TO outbox_writer;
+GRANT INSERT(headers) ON TABLE outbox.event TO outbox_writer;
+GRANT INSERT(payload) ON TABLE outbox.event TO outbox_writer;
+GRANT SELECT(content_type),INSERT(content_type) ON TABLE outbox.event TO outbox_writer;
+REVOKE ALL ON FUNCTION outbox.find_event(event_id uuid, written_at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION outbox.shard_count() FROM PUBLIC;
+GRANT ALL ON FUNCTION outbox.shard_count() TO outbox_writer;
+GRANT ALL ON FUNCTION outbox.shard_count() TO outbox_worker;
+GRANT ALL ON FUNCTION outbox.shard_count() TO outbox_reader;
+GRANT SELECT ON TABLE outbox.hold TO outbox_reader;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE outbox.hold TO outbox_worker;
+GRANT SELECT ON TABLE outbox."position" TO outbox_reader;
+GRANT SELECT,INSERT,UPDATE ON TABLE outbox."position" TO outbox_worker;
+REVOKE ALL ON FUNCTION outbox.event_state(event_id uuid, written_at timestamp with time zone, OUT state text, OUT reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION outbox.event_state(event_id uuid, written_at timestamp with time zone, OUT state text, OUT reason text) TO outbox_writer;
+GRANT ALL ON FUNCTION outbox.event_state(event_id uuid, written_at timestamp with time zone, OUT state text, OUT reason text) TO outbox_reader;
+GRANT ALL ON FUNCTION outbox.event_state(event_id uuid, written_at timestamp with time zone, OUT state text, OUT reason text) TO outbox_worker;
 REVOKE ALL ON FUNCTION outbox.has_unpublished(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.has_unpublished(day date) TO outbox_worker;
 REVOKE ALL ON FUNCTION outbox.list_application_sequences() FROM PUBLIC;
@@ -1136,10 +1230,6 @@ GRANT ALL ON FUNCTION outbox.publish(topic text, key text, type text, payload js
 REVOKE ALL ON FUNCTION outbox.publish_bytes(topic text, key text, type text, payload bytea, event_id uuid, idempotency_key text, headers jsonb, content_type text, schema_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.publish_bytes(topic text, key text, type text, payload bytea, event_id uuid, idempotency_key text, headers jsonb, content_type text, schema_id uuid) TO outbox_writer;
 REVOKE ALL ON FUNCTION outbox.refuse_known_key() FROM PUBLIC;
-REVOKE ALL ON FUNCTION outbox.shard_count() FROM PUBLIC;
-GRANT ALL ON FUNCTION outbox.shard_count() TO outbox_writer;
-GRANT ALL ON FUNCTION outbox.shard_count() TO outbox_worker;
-GRANT ALL ON FUNCTION outbox.shard_count() TO outbox_reader;
 REVOKE ALL ON FUNCTION outbox.submit(type text, key text, payload jsonb, actor text, command_id uuid, correlation_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.submit(type text, key text, payload jsonb, actor text, command_id uuid, correlation_id uuid) TO outbox_writer;
 REVOKE ALL ON FUNCTION school.highest_arrival() FROM PUBLIC;
@@ -1192,22 +1282,8 @@ GRANT UPDATE(failures) ON TABLE outbox.command TO outbox_worker;
 GRANT UPDATE(retry_at) ON TABLE outbox.command TO outbox_worker;
 GRANT SELECT ON TABLE outbox.command_right TO outbox_reader;
 GRANT SELECT ON TABLE outbox.command_right TO outbox_worker;
-GRANT USAGE ON SEQUENCE outbox.event_id_seq TO outbox_writer;
-GRANT SELECT ON TABLE outbox.event TO outbox_reader;
-GRANT SELECT ON TABLE outbox.event TO outbox_worker;
-GRANT SELECT(id) ON TABLE outbox.event TO outbox_writer;
-GRANT SELECT(created_at) ON TABLE outbox.event TO outbox_writer;
-GRANT SELECT(event_id),INSERT(event_id) ON TABLE outbox.event TO outbox_writer;
-GRANT INSERT(topic) ON TABLE outbox.event TO outbox_writer;
-GRANT INSERT(key) ON TABLE outbox.event TO outbox_writer;
-GRANT INSERT(type) ON TABLE outbox.event TO outbox_writer;
-GRANT INSERT(headers) ON TABLE outbox.event TO outbox_writer;
-GRANT INSERT(payload) ON TABLE outbox.event TO outbox_writer;
-GRANT SELECT(content_type),INSERT(content_type) ON TABLE outbox.event TO outbox_writer;
 GRANT SELECT,DELETE ON TABLE outbox.event_default TO outbox_worker;
 GRANT SELECT,DELETE ON TABLE outbox.idempotency_key TO outbox_worker;
-GRANT SELECT ON TABLE outbox."position" TO outbox_reader;
-GRANT SELECT,INSERT,UPDATE ON TABLE outbox."position" TO outbox_worker;
 GRANT SELECT ON TABLE outbox.lag TO outbox_reader;
 GRANT SELECT ON TABLE outbox.lag TO outbox_worker;
 GRANT SELECT ON TABLE outbox.migration TO outbox_reader;
