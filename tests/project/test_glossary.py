@@ -28,7 +28,7 @@ EVERYDAY: Final = frozenset(
     re.findall(
         r"\w+",
         """
-        absent after again asking assigned at away back before blocked bytes changed changes
+        absent after again answer asking assigned at away back before blocked bytes changed changes
         connections counts created database days done entry error exc failed failures flows from
         gauges grown held id ids info init large left librdkafka line lock longer lost made many
         meaning mended milliseconds next no not numbers order parts postponed progress reason
