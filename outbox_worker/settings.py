@@ -1,3 +1,4 @@
+# long: every setting stands here
 """Every setting, and the numbers that several modules share, each with its reason.
 
 Settings come from the environment (`OUTBOX_*`, docs: README). The constants
@@ -172,6 +173,18 @@ class Settings(BaseSettings):
         NoDecode,
         Field(description="partitions:replication of topics to make when absent"),
     ] = None
+    create_topics_pattern: Annotated[
+        str,
+        Field(
+            description="names of topics that OUTBOX_CREATE_TOPICS may make, with commas; * stands "
+            "for any part of a name",
+            pattern=r"^\s*[A-Za-z0-9._*-]+\s*(,\s*[A-Za-z0-9._*-]+\s*)*$",
+        ),
+    ] = "*"
+    create_topics_per_hour: Annotated[
+        int,
+        Field(ge=1, le=100_000, description="how many topics a worker makes within an hour"),
+    ] = 100
     batch_rows: Annotated[
         int, Field(ge=1, le=100_000, description="events in one transaction at most")
     ] = 10_000

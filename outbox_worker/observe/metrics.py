@@ -13,6 +13,14 @@ SECONDS: Final = (
 SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 100_000)
 
 
+MOST_TOPICS: Final = 500
+"""Topics with a label of their own. Writers choose names; a time series of Prometheus is kept for
+each, in every worker and in every server that scrapes it."""
+
+OTHER: Final = "other"
+"""The label of all topics beyond these."""
+
+
 class RelayMetrics:
     """The relay's counters, in a registry of their own so that two never mix."""
 
@@ -73,3 +81,12 @@ class RelayMetrics:
         self.reconnects = Counter(
             "outbox_reconnects", "Connections made anew", ["peer"], registry=registry
         )
+        self._topics: set[str] = set()
+
+    def count_published(self, topic: str, events: int) -> None:
+        """Events of a topic were committed: under its name, or `OTHER` once there are too many."""
+        if topic not in self._topics:
+            if len(self._topics) >= MOST_TOPICS:
+                topic = OTHER
+            self._topics.add(topic)
+        self.published.labels(topic).inc(events)

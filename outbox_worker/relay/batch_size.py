@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from outbox_worker.relay.topics import Closed
+from outbox_worker.relay.creation import Closed
 from outbox_worker.settings import TRANSACTION_TIMEOUT_MS
 from outbox_worker.stores.outbox import SHARD, SIZE, TOPIC, Limits
 

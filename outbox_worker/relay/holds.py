@@ -21,8 +21,8 @@ from confluent_kafka import KafkaError
 
 from outbox_worker.kafka import rights
 from outbox_worker.relay.cohorts import Run
+from outbox_worker.relay.creation import Closed
 from outbox_worker.relay.outcome import NO_RECORD
-from outbox_worker.relay.topics import Closed
 from outbox_worker.settings import LARGEST_EVENT
 from outbox_worker.stores.hold import Hold
 from outbox_worker.stores.outbox import SHARD, SIZE, TOPIC

@@ -151,6 +151,6 @@ class Publisher:
             self._size.committed(rows, seconds)
             self._metrics.batch_events.observe(len(rows))
             for topic, count in Counter(map(TOPIC, rows)).items():
-                self._metrics.published.labels(topic).inc(count)
+                self._metrics.count_published(topic, count)
             age = datetime.now(UTC) - datetime.fromisoformat(rows[0][CREATED_AT])
             self._metrics.insert_to_commit_seconds.observe(max(0.0, age.total_seconds()))

@@ -20,6 +20,7 @@ from outbox_worker.kafka.admin import (
     unreachable,
 )
 from outbox_worker.kafka.clients import make_admin
+from outbox_worker.relay.creation import Closed, Creation
 from outbox_worker.relay.kafka_status import words
 from outbox_worker.relay.shapes import Shapes
 from outbox_worker.settings import ANCHOR_TOPIC
@@ -51,13 +52,6 @@ CREATE: Final = (
 log = structlog.get_logger("relay")
 
 
-class Closed(NamedTuple):
-    """Why a topic takes no event, and what a person can do about it."""
-
-    reason: str
-    hint: str
-
-
 class Order(NamedTuple):
     """A topic that is being made; past `until` (monotonic seconds) no answer comes any more."""
 
@@ -77,6 +71,7 @@ class Topics:
         self._shapes = Shapes(settings, group.leaders)
         self._admin: AdminClient | None = None
         self._orders: dict[str, Order] = {}
+        self._creation = Creation(settings)
         self._need_at = 0.0
 
     def closed(self, names: Iterable[str]) -> dict[str, Closed]:
@@ -169,6 +164,10 @@ class Topics:
             return Closed(words(fault), _hint(fault, name))
         if shape is None:
             return Closed("the topic does not exist", CREATE.format(name))
+        # What was ordered before is paid for.
+        refused = None if name in self._orders else self._creation.refuses(name)
+        if refused is not None:
+            return refused
         return self._make(name, shape)
 
     def _make(self, name: str, shape: TopicShape) -> Closed | None:
@@ -217,6 +216,7 @@ class Topics:
         return self._admin
 
     def _order(self, name: str, shape: TopicShape) -> Order:
+        self._creation.spend()
         made = order_topic(self._client(), name, shape.partitions, shape.replication)
         order = Order(made, time.monotonic() + CREATE_S + GRACE_S)
         self._orders[name] = order
@@ -224,6 +224,7 @@ class Topics:
 
     def _refused(self, fault: KafkaError, name: str, shape: TopicShape) -> Closed | None:
         del self._orders[name]
+        self._creation.give_back()
         if fault.code() == KafkaError.TOPIC_ALREADY_EXISTS:
             return None
         if fault.code() < 0:

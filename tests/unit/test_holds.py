@@ -12,15 +12,16 @@ from outbox_worker.position.snapshot import NOTHING, Snapshot
 from outbox_worker.relay import holds
 from outbox_worker.relay.batch_size import BatchSize
 from outbox_worker.relay.cohorts import Cohort, Cohorts, Run, Stand
+from outbox_worker.relay.creation import Closed
 from outbox_worker.relay.outcome import Rejected
 from outbox_worker.relay.reader import Batch
-from outbox_worker.relay.topics import Closed, Topics
 from outbox_worker.settings import LARGEST_EVENT
 from outbox_worker.stores.outbox import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from outbox_worker.relay.topics import Topics
     from outbox_worker.stores.outbox import EventRow
 
 UPPER = Snapshot(1_000, 1_000)
