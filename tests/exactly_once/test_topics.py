@@ -54,7 +54,7 @@ def held(workers: list[Worker], topic: str) -> dict[str, Any]:
 
 
 def states(cluster: Cluster, topic: str) -> list[tuple[str, str | None]]:
-    """What the writer is told of its events for a topic, in their order."""
+    """State and reason of the writer's events for a topic, in their order."""
     with psycopg.connect(cluster.url) as connection:
         return connection.execute(STATES, (topic,)).fetchall()
 
@@ -69,7 +69,7 @@ def test_a_writer_is_told_why_its_event_is_held_and_when_it_is_published(cluster
         ("held", "the topic does not exist"),
         ("waiting", "an earlier event of its shard is held"),
     ]
-    wait_until(lambda: states(cluster, topic) == told, 30, "the writer is told")
+    wait_until(lambda: states(cluster, topic) == told, 30, "the writer sees the states")
     cluster.create_topics({topic: 1})
     told = [("published", None)] * 2
     wait_until(lambda: states(cluster, topic) == told, 60, "the events are published")

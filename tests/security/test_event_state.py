@@ -1,4 +1,4 @@
-"""What a writer is told of its events, and of nobody else's."""
+"""The states of its events that a writer can read, and of no others."""
 
 from __future__ import annotations
 
