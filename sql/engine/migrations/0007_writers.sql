@@ -2,6 +2,17 @@
 -- them. The database sets it; no writer may. Rows from before have none (NULL).
 -- roles: outbox_writer, outbox_worker, outbox_reader
 
+-- Vacuum gives way (after deadlock_timeout, 1 s) before anybody waits. Then the locks that keep writers
+-- waiting, in the order in which workers and publish() take them, and each for less than
+-- deadlock_timeout: of a transaction that took them in another order and this one, this one gives up, and
+-- `migrate` runs it again.
+LOCK TABLE outbox.command, outbox.idempotency_key, outbox.event IN SHARE UPDATE EXCLUSIVE MODE;
+SET LOCAL lock_timeout = '300ms';
+LOCK TABLE outbox.command IN ACCESS EXCLUSIVE MODE;
+LOCK TABLE outbox.idempotency_key IN ACCESS EXCLUSIVE MODE;
+SET LOCAL lock_timeout = '900ms';
+LOCK TABLE outbox.event IN ACCESS EXCLUSIVE MODE;
+
 -- Two steps for each: a default in ADD COLUMN would name the owner as the writer of all old rows.
 ALTER TABLE outbox.event ADD COLUMN writer text;
 ALTER TABLE outbox.event ALTER COLUMN writer SET DEFAULT session_user;

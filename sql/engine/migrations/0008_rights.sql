@@ -113,6 +113,13 @@ CREATE TRIGGER wait_for_others BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
 CREATE TRIGGER mark_rights AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE
     ON outbox.command_right EXECUTE FUNCTION outbox.mark_rights();
 
+-- As in 0007.
+LOCK TABLE outbox.command, outbox.event IN SHARE UPDATE EXCLUSIVE MODE;
+SET LOCAL lock_timeout = '300ms';
+LOCK TABLE outbox.command IN SHARE ROW EXCLUSIVE MODE;
+SET LOCAL lock_timeout = '900ms';
+LOCK TABLE outbox.event IN SHARE ROW EXCLUSIVE MODE;
+
 CREATE TRIGGER check_topic_right BEFORE INSERT ON outbox.event FOR EACH ROW
     WHEN (NOT has_table_privilege(session_user, 'outbox.all_topics'::regclass::oid, 'REFERENCES'))
     EXECUTE FUNCTION outbox.check_topic_right();
