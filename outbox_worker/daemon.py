@@ -23,6 +23,7 @@ from outbox_worker.observe.health import Health
 from outbox_worker.observe.http import HttpServer
 from outbox_worker.postgres import database
 from outbox_worker.safe_text import describe
+from outbox_worker.timing.deadline import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,8 +95,8 @@ class Loop(threading.Thread):
 
     def _rest(self, seconds: float) -> None:
         """Wait, and live: a loop may have nothing to do for longer than one may be stuck."""
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0 and not self.stopping.wait(min(left, BEAT_S)):
+        rest = Deadline(seconds)
+        while not rest.passed and not self.stopping.wait(min(rest.left, BEAT_S)):
             self._health.beat(self.name)
 
     def _fail(self, error: Exception) -> None:

@@ -17,7 +17,6 @@ from outbox_worker.commands.faults import (
     RetryCounter,
     is_contention,
     is_infrastructure,
-    pause_after,
     pause_after_failures,
 )
 from outbox_worker.commands.floors import Floors
@@ -35,6 +34,7 @@ from outbox_worker.commands.outcome import (
 from outbox_worker.commands.rounds import Rounds
 from outbox_worker.safe_text import describe
 from outbox_worker.stores import command as inbox
+from outbox_worker.timing.backoff import pause_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 import psycopg
 
-from outbox_worker.settings import BACKOFF_MAX_S, BACKOFF_MIN_S, FAILURE_PAUSE_S
+from outbox_worker.settings import FAILURE_PAUSE_S
+from outbox_worker.timing.backoff import pause_after
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -44,15 +44,6 @@ def is_contention(error: Exception) -> bool:
         | psycopg.errors.DeadlockDetected
         | psycopg.errors.SerializationFailure,
     )
-
-
-def pause_after(times: int, first: float = BACKOFF_MIN_S) -> float:
-    """Seconds to wait after the so-manieth time, from 1: doubled up to a bound, spread by chance.
-
-    Who was stopped at the same time does not come back at the same time.
-    """
-    doubled: float = first * 2 ** min(times - 1, 30)
-    return min(doubled, BACKOFF_MAX_S) * random.uniform(0.5, 1.0)  # noqa: S311  no secret
 
 
 def pause_after_failures(times: int) -> float:

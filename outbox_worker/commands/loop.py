@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from outbox_worker.commands.faults import is_contention, pause_after
+from outbox_worker.commands.faults import is_contention
 from outbox_worker.commands.outcome import (
     Failed,
     Idle,
@@ -19,6 +19,7 @@ from outbox_worker.commands.outcome import (
     Unreached,
 )
 from outbox_worker.settings import COMMAND_IDLE_MAX_S, IDLE_POLL_GROWTH, IDLE_POLL_MIN_S
+from outbox_worker.timing.backoff import pause_after
 
 if TYPE_CHECKING:
     from outbox_worker.commands.executor import Executor

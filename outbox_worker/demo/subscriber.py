@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, TopicPartition
@@ -12,6 +11,7 @@ from outbox_worker.kafka.admin import partitions_of
 from outbox_worker.kafka.clients import make_consumer
 from outbox_worker.kafka.config import reader_config
 from outbox_worker.kafka.subscribe import event_of
+from outbox_worker.timing.deadline import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,9 +38,9 @@ def read(settings: Settings, topics: Sequence[str]) -> list[Event]:
         }
         consumer.assign([TopicPartition(*place, OFFSET_BEGINNING) for place in open_ends])
         found: list[Event] = []
-        deadline = time.monotonic() + READ_S
+        deadline = Deadline(READ_S)
         while open_ends:
-            if time.monotonic() > deadline:
+            if deadline.passed:
                 raise ServerError(f"{len(open_ends)} partitions were not read to their end")
             for message in consumer.consume(FETCH, POLL_S):
                 fault = message.error()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from enum import Enum
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection
@@ -104,16 +105,28 @@ def not_made(fault: KafkaError, topic: str, partitions: int) -> ServerError:
     return ServerError(f"Kafka did not make topic {topic}: {fault.name()}: {fault.str()}", hint)
 
 
-def may(admin: AdminClient, topic: str, operation: str) -> bool | None:
-    """Whether this user has a right on `topic`, None where the broker does not say.
+class Permission(Enum):
+    """Whether a user has a right."""
 
-    `KafkaException` where it does not answer, or may not even tell us of the topic.
+    GRANTED = "granted"
+    DENIED = "denied"
+    UNKNOWN = "unknown"
+    """The broker does not say."""
+
+
+def ask_permission(admin: AdminClient, topic: str, operation: str) -> Permission:
+    """Whether this user has a right on `topic`.
+
+    `KafkaException` where the broker does not answer, or may not even tell us of the topic.
     """
     asked = admin.describe_topics(
         TopicCollection([topic]), include_authorized_operations=True, request_timeout=METADATA_S
     )
     given = answer(asked[topic], METADATA_S).authorized_operations
-    return None if given is None else operation in {each.name for each in given}
+    if given is None:
+        return Permission.UNKNOWN
+    is_given = operation in {each.name for each in given}
+    return Permission.GRANTED if is_given else Permission.DENIED
 
 
 def least_in_sync(admin: AdminClient, topic: str) -> int:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from typing import TYPE_CHECKING, Final
 
 from outbox_worker.errors import ServerError, SettingsError
 from outbox_worker.kafka.admin import CREATE_S, by_hand, create_topic, partitions_of
 from outbox_worker.settings import ANCHOR_TOPIC, SHARDS
+from outbox_worker.timing.deadline import Deadline
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
@@ -52,13 +51,11 @@ def check(found: int) -> None:
 
 def _await_topic(admin: AdminClient, topic: str) -> int:
     """How many partitions a topic has that was just made; brokers learn of it one by one."""
-    deadline = time.monotonic() + CREATE_S
-    pause = threading.Event()
+    deadline = Deadline(CREATE_S)
     while not (found := partitions_of(admin, topic)):
-        if time.monotonic() > deadline:
+        if not deadline.pause(LOOK_AGAIN_S):
             raise ServerError(
                 f"Kafka made topic {topic} and does not show it within {CREATE_S:.0f} s",
                 "See whether its controller and its brokers are well; then start again",
             )
-        pause.wait(LOOK_AGAIN_S)
     return found

@@ -18,9 +18,9 @@ from outbox_worker.errors import HistoryLostError, SchemaVersionError
 from outbox_worker.maintenance.trouble import FAULTS
 from outbox_worker.postgres import database, migrations
 from outbox_worker.published import witnesses
-from outbox_worker.safe_text import describe
 from outbox_worker.settings import BACKOFF_MAX_S
 from outbox_worker.stores import command, lag
+from outbox_worker.timing.outage import Outage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -91,9 +91,7 @@ class Gauges:
         self._url = url
         self._subject = subject
         self._health = health
-        self._unknown_after_s = unknown_after_s
-        self._failing_since: float | None = None
-        self._is_unknown = False
+        self._outage = Outage(unknown_after_s)
         # Nobody has counted yet: 0 would be a claim.
         subject.show(UNKNOWN)
 
@@ -114,9 +112,7 @@ class Gauges:
             raise
         except (*FAULTS, HistoryLostError) as error:
             return self._fail(began, error)
-        self._failing_since = None
-        if self._is_unknown:
-            self._is_unknown = False
+        if self._outage.end():
             log.info("counts_back", of=self._subject.teller)
         return max(INTERVAL_S, REST * (time.monotonic() - began))
 
@@ -125,18 +121,15 @@ class Gauges:
 
     def _fail(self, began: float, error: Exception) -> float:
         """Say once that nothing is known, and show it, if that lasts; seconds until the next."""
-        words = describe(error)
+        is_said_now = self._outage.begin(error, tried_at=began)
         # The loops that do the work say when the database is away; here it is tried again.
-        log.debug("gauges_wait", error=words)
-        if self._failing_since is None:
-            self._failing_since = began
-        if not self._is_unknown and time.monotonic() - self._failing_since >= self._unknown_after_s:
-            self._is_unknown = True
+        log.debug("gauges_wait", error=self._outage.words)
+        if is_said_now:
             self._subject.show(UNKNOWN)
             log.warning(
                 "counts_absent",
                 of=self._subject.teller,
-                error=words,
+                error=self._outage.words,
                 meaning="what waits is not known; its gauges show NaN until it is counted again",
             )
         return BACKOFF_MAX_S

@@ -12,9 +12,9 @@ import structlog
 
 from outbox_worker.errors import ServerError, SettingsError
 from outbox_worker.postgres import database
-from outbox_worker.safe_text import describe
-from outbox_worker.settings import BACKOFF_MAX_S, BACKOFF_MIN_S
 from outbox_worker.stores import server
+from outbox_worker.timing.backoff import Backoff
+from outbox_worker.timing.outage import Outage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,8 +54,8 @@ class Instance:
         self._instance_id = instance_id
         self._connection: Connection | None = None
         self._taken_since: float | None = None
-        self._pause = BACKOFF_MIN_S
-        self._fault = ""
+        self._backoff = Backoff()
+        self._outage = Outage()
 
     def take(self) -> None:
         """Take the name, before the process does anything under it.
@@ -78,9 +78,9 @@ class Instance:
             return self._lose(error)
         if not is_ours:
             return TAKEN_RETRY_S
-        if self._fault:
+        if self._outage.end():
             log.info("instance_lock_back", instance_id=self._instance_id)
-        self._fault, self._pause = "", BACKOFF_MIN_S
+        self._backoff.reset()
         return LOOK_S
 
     def close(self) -> None:
@@ -112,13 +112,11 @@ class Instance:
     def _lose(self, error: Exception) -> float:
         self.close()
         self._taken_since = None
-        first, self._fault = not self._fault, describe(error)
-        if first:
+        if self._outage.begin(error):
             log.warning(
                 "instance_lock_lost",
                 instance_id=self._instance_id,
-                error=self._fault,
+                error=self._outage.words,
                 meaning="until it is taken again, another process could start under this name",
             )
-        pause, self._pause = self._pause, min(self._pause * 2, BACKOFF_MAX_S)
-        return pause
+        return self._backoff.next()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -13,6 +12,7 @@ import structlog
 from outbox_worker.application import JobRun
 from outbox_worker.maintenance.trouble import FAULTS, Trouble
 from outbox_worker.postgres import database
+from outbox_worker.timing.deadline import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,9 +71,9 @@ class JobLoop:
     def _work(self, connection: Connection) -> float:
         """Call the job until it has nothing left to do, or time is up."""
         total: Counter[str] = Counter()
-        deadline = time.monotonic() + ROUND_S
+        deadline = Deadline(ROUND_S)
         pause = 0.0
-        while time.monotonic() < deadline:
+        while not deadline.passed:
             run = JobRun(connection, self._clock(), self._topic_prefix, self._settings)
             counts = self._job.run_once(run)
             if not counts:

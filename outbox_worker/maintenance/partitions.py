@@ -30,6 +30,6 @@ def run_once(connection: Connection, now: datetime | None = None) -> Ahead:
     there = set(partition.list_partitions(connection))
     outcomes = {day: partition.add_partition(connection, day) for day in days if day not in there}
     return Ahead(
-        made=[day for day, made in outcomes.items() if made],
-        blocked=[day for day, made in outcomes.items() if made is None],
+        made=[day for day, made in outcomes.items() if made is partition.Added.MADE],
+        blocked=[day for day, made in outcomes.items() if made is partition.Added.BLOCKED],
     )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from typing import Final
 
 import psycopg
 import structlog
 
 from outbox_worker.errors import ServerError
-from outbox_worker.safe_text import describe
 from outbox_worker.settings import BACKOFF_MAX_S
+from outbox_worker.timing.outage import Outage
 
 ALOUD_AFTER_S: Final = 60.0
 """A restart or a fail-over of Postgres is over by then, and other loops have told of it."""
@@ -30,24 +29,17 @@ class Trouble:
     def __init__(self, of: str) -> None:
         """`of` names what is tended to."""
         self._of = of
-        self._since: float | None = None
-        self._is_told = False
+        self._outage = Outage(ALOUD_AFTER_S)
 
     def note(self, error: Exception) -> float:
         """It failed; seconds until the next try."""
-        now = time.monotonic()
-        words = describe(error)
-        self._since = now if self._since is None else self._since
-        lasts = not isinstance(error, PASSING) or now - self._since >= ALOUD_AFTER_S
-        if lasts and not self._is_told:
-            self._is_told = True
-            log.warning("upkeep_failed", of=self._of, error=words)
+        if self._outage.begin(error, at_once=not isinstance(error, PASSING)):
+            log.warning("upkeep_failed", of=self._of, error=self._outage.words)
         else:
-            log.debug("upkeep_waits", of=self._of, error=words)
+            log.debug("upkeep_waits", of=self._of, error=self._outage.words)
         return BACKOFF_MAX_S
 
     def settle(self) -> None:
         """It went well."""
-        if self._is_told:
+        if self._outage.end():
             log.info("upkeep_back", of=self._of)
-        self._since, self._is_told = None, False

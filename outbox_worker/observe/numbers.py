@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from outbox_worker.errors import ServerError
 from outbox_worker.postgres import database
-from outbox_worker.safe_text import describe
+from outbox_worker.timing.outage import Outage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -48,7 +48,7 @@ class ScrapeNumbers(Collector):
         self._numbers = numbers
         self._asking = threading.Lock()
         self._connection: Connection | None = None
-        self._fault = ""
+        self._outage = Outage()
 
     @override
     def collect(self) -> Iterator[Metric]:
@@ -89,7 +89,7 @@ class ScrapeNumbers(Collector):
                 answers.append(self._read())
             except (psycopg.Error, ServerError) as error:
                 self._disconnect()
-                self._say(describe(error))
+                self._say(error)
             else:
                 self._well()
 
@@ -117,16 +117,14 @@ class ScrapeNumbers(Collector):
             with contextlib.suppress(psycopg.Error):
                 connection.close()
 
-    def _say(self, fault: str) -> None:
-        first, self._fault = not self._fault, fault
-        if first:
+    def _say(self, fault: Exception | str) -> None:
+        if self._outage.begin(fault):
             log.warning(
                 "numbers_absent",
-                error=fault,
+                error=self._outage.words,
                 hint="the other metrics are there; these come back with the database",
             )
 
     def _well(self) -> None:
-        fault, self._fault = self._fault, ""
-        if fault:
+        if self._outage.end():
             log.info("numbers_back")

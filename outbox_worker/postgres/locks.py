@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import psycopg
 
 from outbox_worker.errors import WorkFailedError
+from outbox_worker.timing.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +37,7 @@ class LockRetry:
         `WorkFailedError` once the patience is over, counted from `began` (monotonic) or from now.
         """
         until = self.seconds + (time.monotonic() if began is None else began)
-        pause = self.first_s
+        backoff = Backoff(self.first_s, self.longest_s)
         while True:
             try:
                 return work()
@@ -47,5 +48,4 @@ class LockRetry:
                         "What is done stays done. See pg_stat_activity for a pg_dump or an old "
                         f"transaction (xact_start); run {self.command} again when it has ended",
                     ) from error
-            threading.Event().wait(pause)  # nobody tells when a lock is let go
-            pause = min(pause * 2, self.longest_s)
+            threading.Event().wait(backoff.next())  # nobody tells when a lock is let go

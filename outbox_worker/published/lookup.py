@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
-import time
 from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import KafkaError, KafkaException
@@ -16,6 +14,7 @@ from outbox_worker.published.committed import from_mirror, from_offset
 from outbox_worker.published.offsets import PositionReader
 from outbox_worker.settings import KAFKA_CALL_S, SHARDS
 from outbox_worker.stores import mirror
+from outbox_worker.timing.deadline import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,16 +57,14 @@ def of_group(
 
 def _ask(reader: PositionReader) -> list[TopicPartition]:
     """Ask again while a transaction holds the positions."""
-    deadline = time.monotonic() + PENDING_S
-    pause = threading.Event()
+    deadline = Deadline(PENDING_S)
     while True:
         try:
             return reader.committed(range(SHARDS), KAFKA_CALL_S)
         except KafkaException as error:
             fault = error.args[0]
-            if fault.code() != TIMED_OUT or time.monotonic() > deadline:
+            if fault.code() != TIMED_OUT or not deadline.pause(WAIT_S):
                 raise unreachable(fault) from error
-            pause.wait(WAIT_S)
 
 
 def of_mirror(connection: Connection) -> dict[int, CommittedPosition]:

@@ -6,8 +6,6 @@ keeps positions from being changed under a worker.
 
 from __future__ import annotations
 
-import threading
-import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +16,7 @@ from outbox_worker.kafka import brokers
 from outbox_worker.kafka.admin import members_of, unreachable
 from outbox_worker.kafka.clients import make_consumer
 from outbox_worker.kafka.config import reader_config
+from outbox_worker.timing.deadline import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,13 +42,11 @@ HAS_MEMBERS: Final = frozenset(
 
 def await_empty(admin: AdminClient, groups: Iterable[str], seconds: float = EMPTY_S) -> None:
     """Wait until no worker is a member of any of the groups; `WorkFailedError` where one stays."""
-    deadline = time.monotonic() + seconds
-    pause = threading.Event()
+    deadline = Deadline(seconds)
     for group in groups:
         while members := _members(admin, group):
-            if time.monotonic() > deadline:
+            if not deadline.pause(ASK_AGAIN_S):
                 raise _workers_run(group, members)
-            pause.wait(ASK_AGAIN_S)
 
 
 def abort_open_transactions(settings: Settings, owners: Iterable[str]) -> None:
@@ -64,8 +61,7 @@ def abort_open_transactions(settings: Settings, owners: Iterable[str]) -> None:
 def commit(settings: Settings, places: list[TopicPartition]) -> None:
     """Set the group's positions, all in one request; `WorkFailedError` while it has members."""
     config = reader_config(settings, group=settings.group, isolation="read_committed")
-    deadline = time.monotonic() + EMPTY_S
-    pause = threading.Event()
+    deadline = Deadline(EMPTY_S)
     with closing(make_consumer(config)) as consumer:
         while True:
             try:
@@ -77,9 +73,8 @@ def commit(settings: Settings, places: list[TopicPartition]) -> None:
                 return
             if faults[0].code() not in HAS_MEMBERS:
                 raise unreachable(faults[0])
-            if time.monotonic() > deadline:
+            if not deadline.pause(ASK_AGAIN_S):
                 raise _workers_run(settings.group, 1)
-            pause.wait(ASK_AGAIN_S)
 
 
 def _members(admin: AdminClient, group: str) -> int:

@@ -6,7 +6,6 @@ Postgres, where it is compared with the events.
 
 from __future__ import annotations
 
-import threading
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from outbox_worker.kafka.subscribe import headers_of
 from outbox_worker.settings import KAFKA_CALL_S
 from outbox_worker.stores import scan
 from outbox_worker.stores.topic import list_topics
+from outbox_worker.timing.deadline import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -191,16 +191,14 @@ class Scan:
         return offset + 1
 
     def _await_stable(self, place: TopicPartition, end: int) -> None:
-        deadline = time.monotonic() + STABLE_S
-        pause = threading.Event()
+        deadline = Deadline(STABLE_S)
         while self._ends(self._reader, place)[1] < end:
-            if time.monotonic() > deadline:
+            if not deadline.pause(ASK_AGAIN_S):
                 raise WorkFailedError(
                     f"A transaction over topic {place.topic}, partition {place.partition}, has "
                     f"been open for {STABLE_S:.0f} s, so that nobody can read to its end",
                     "Find it with kafka-transactions.sh find-hanging; end its producer",
                 )
-            pause.wait(ASK_AGAIN_S)
 
     def _ends(self, consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
         try:

@@ -14,6 +14,8 @@ from typing import Final
 
 import structlog
 
+from outbox_worker.timing.outage import Outage
+
 COUNT: Final = 4
 """So many ids take turns. More would only be needed while the transactions of all of them hang."""
 
@@ -31,7 +33,7 @@ class Ids:
         self._all = [worker, *(f"{worker}{MARK}{each}" for each in FURTHER)]
         self._number = 0
         self._left: set[str] = set()
-        self._is_told = False
+        self._outage = Outage()
 
     @property
     def now(self) -> str:
@@ -45,7 +47,7 @@ class Ids:
 
     def opened(self) -> None:
         """The id in use was let in."""
-        self._is_told = False
+        self._outage.end()
 
     def move_on(self) -> None:
         """Take the next one; said once until one is let in."""
@@ -53,8 +55,7 @@ class Ids:
         self._number = (self._number + 1) % COUNT
         self._left.add(before)
         self._left.discard(self.now)
-        say = log.debug if self._is_told else log.warning
-        self._is_told = True
+        say = log.warning if self._outage.begin(before) else log.debug
         say(
             "transaction_undecided",
             id=before,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import KafkaError, KafkaException
 
 from outbox_worker.relay.abandonable import AbandonableThread
 from outbox_worker.relay.kafka_status import words
-from outbox_worker.settings import BACKOFF_MAX_S, BACKOFF_MIN_S
+from outbox_worker.timing.backoff import Backoff
+from outbox_worker.timing.deadline import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,8 +35,8 @@ class PositionLookup:
         self._again: set[int] = set()
         self._asked: frozenset[int] = frozenset()
         self._answer: Future[dict[int, CommittedPosition | None]] | None = None
-        self._not_before = self._give_up_at = 0.0
-        self._pause = BACKOFF_MIN_S
+        self._rest = self._answer_by = Deadline(0.0)
+        self._backoff, self._backoff_again = Backoff(), Backoff()
         self._patience = 0.0
 
     def want(self, shards: Iterable[int]) -> None:
@@ -53,13 +53,15 @@ class PositionLookup:
         """
         self._again |= set(shards)
         self._asked -= self._again
-        self._not_before = max(self._not_before, time.monotonic() + self._patience)
-        self._patience = min(max(self._patience * 2, BACKOFF_MIN_S), BACKOFF_MAX_S)
+        if self._patience > self._rest.left:
+            self._rest = Deadline(self._patience)
+        self._patience = self._backoff_again.next()
 
     def hurry(self) -> None:
         """Something changed for the better: the next questions are asked at once again."""
         if self._patience:
-            self._patience = self._not_before = 0.0
+            self._patience, self._rest = 0.0, Deadline(0.0)
+            self._backoff_again.reset()
 
     def drop(self, shards: Iterable[int]) -> None:
         """They are no longer ours."""
@@ -74,18 +76,18 @@ class PositionLookup:
         `HistoryLostError` where Kafka holds no position of ours, but something else.
         """
         found: dict[int, CommittedPosition | None] = {}
-        if self._answer is not None and time.monotonic() > self._give_up_at:
+        if self._answer is not None and self._answer_by.passed:
             self._give_up(complaints)
         if self._answer is not None and self._answer.done():
             answer, self._answer = self._answer, None
             found = self._take(answer, complaints)
         next_ones = self._again or self._wanted
-        if self._answer is None and next_ones and time.monotonic() >= self._not_before:
+        if self._answer is None and next_ones and self._rest.passed:
             self._asked = frozenset(next_ones)
             self._again -= self._asked
             self._wanted -= self._asked
             self._answer = self._caller.submit(self._takeover.lookup, self._asked)
-            self._give_up_at = time.monotonic() + ANSWER_S
+            self._answer_by = Deadline(ANSWER_S)
         return found
 
     def close(self) -> None:
@@ -113,12 +115,11 @@ class PositionLookup:
             self._postpone()
             return {}
         complaints.settle("positions")
-        self._pause = BACKOFF_MIN_S
+        self._backoff.reset()
         # Of some an open transaction may hold the position: they are asked for again.
         self._wanted |= self._asked - found.keys()
         return {shard: stored for shard, stored in found.items() if shard in self._asked}
 
     def _postpone(self) -> None:
         self._wanted |= self._asked
-        self._not_before = time.monotonic() + self._pause
-        self._pause = min(self._pause * 2, BACKOFF_MAX_S)
+        self._rest = Deadline(self._backoff.next())

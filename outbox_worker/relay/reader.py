@@ -7,8 +7,8 @@ talks to Kafka.
 from __future__ import annotations
 
 import contextlib
-import time
 from dataclasses import dataclass, replace
+from enum import Enum
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -17,10 +17,11 @@ import structlog
 
 from outbox_worker.errors import ServerError
 from outbox_worker.postgres import database
-from outbox_worker.safe_text import describe
-from outbox_worker.settings import BACKOFF_MAX_S, BACKOFF_MIN_S
 from outbox_worker.stores import outbox
 from outbox_worker.stores.outbox import Limits
+from outbox_worker.timing.backoff import Backoff
+from outbox_worker.timing.deadline import Deadline
+from outbox_worker.timing.outage import Outage
 
 if TYPE_CHECKING:
     from outbox_worker.observe.metrics import RelayMetrics
@@ -63,6 +64,16 @@ class Batch:
         return replace(self, rows=self.rows[:first], cut=self.rows[first - 1][0])
 
 
+class Connected(Enum):
+    """What came of the look for a connection to the table."""
+
+    STILL = "still"
+    """The one of before."""
+    ANEW = "anew"
+    """Another one, which may lead to another server."""
+    AWAY = "away"
+
+
 class TableReader:
     """The relay's connection to the table, made anew with growing pauses when it is lost."""
 
@@ -72,9 +83,14 @@ class TableReader:
         self._size = size
         self._metrics = metrics
         self._connection: Connection | None = None
-        self._not_before = 0.0
-        self._pause = BACKOFF_MIN_S
-        self.trouble = ""
+        self._rest = Deadline(0.0)
+        self._backoff = Backoff()
+        self._outage = Outage()
+
+    @property
+    def trouble(self) -> str:
+        """Why there is no connection; empty where there is one, or none was needed yet."""
+        return self._outage.words
 
     @property
     def limits(self) -> Limits:
@@ -88,29 +104,29 @@ class TableReader:
             raise psycopg.OperationalError("the connection to the table is not open")
         return self._connection
 
-    def connect(self) -> bool | None:
-        """See that there is a connection: True for a new one, False for the old, None for none."""
+    def connect(self) -> Connected:
+        """See that there is a connection."""
         if self._connection is not None:
-            return False
-        if time.monotonic() < self._not_before:
-            return None
+            return Connected.STILL
+        if not self._rest.passed:
+            return Connected.AWAY
         try:
             self._connection = database.connect(
                 self._url, application="outbox-worker relay", options=database.READER_OPTIONS
             )
         except ServerError as error:
             self._fail(error.message)
-            return None
-        if self.trouble:
-            log.info("database_back", after=self.trouble)
+            return Connected.AWAY
+        if after := self._outage.end():
+            log.info("database_back", after=after)
             self._metrics.reconnects.labels("postgres").inc()
-        self.trouble, self._pause = "", BACKOFF_MIN_S
-        return True
+        self._backoff.reset()
+        return Connected.ANEW
 
     def lose(self, error: Exception) -> None:
         """Give the connection up after `error`; the next `connect` makes a new one."""
         self.close()
-        self._fail(describe(error))
+        self._fail(error)
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -145,9 +161,7 @@ class TableReader:
         rows, cut = outbox.read_chunk(self.connection, seen, cursors, upper, limits)
         return Batch(cohort, rows, upper, cut)
 
-    def _fail(self, words: str) -> None:
-        if not self.trouble:
-            log.warning("database_away", error=words)
-        self.trouble = words
-        self._not_before = time.monotonic() + self._pause
-        self._pause = min(self._pause * 2, BACKOFF_MAX_S)
+    def _fail(self, error: Exception | str) -> None:
+        if self._outage.begin(error):
+            log.warning("database_away", error=self._outage.words)
+        self._rest = Deadline(self._backoff.next())

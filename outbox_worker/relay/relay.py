@@ -23,7 +23,7 @@ from outbox_worker.relay import holds
 from outbox_worker.relay.outcome import Aborted, Committed, Discarded, Interrupted, Rejected
 from outbox_worker.relay.position_limit import PositionLimit
 from outbox_worker.relay.publisher import positions_after
-from outbox_worker.relay.reader import BY_ID
+from outbox_worker.relay.reader import BY_ID, Connected
 from outbox_worker.relay.renewal import Renewal
 from outbox_worker.relay.serving import Serving
 from outbox_worker.settings import IDLE_POLL_GROWTH, IDLE_POLL_MAX_S, IDLE_POLL_MIN_S, SHARDS
@@ -142,10 +142,10 @@ class Relay:
         try:
             self._serve_group()
             connected = self._parts.reader.connect()
-            if connected:
+            if connected is Connected.ANEW:
                 self._recheck_all()
                 self._parts.sources.refresh(self._parts.reader.connection)
-            if connected is not None:
+            if connected is not Connected.AWAY:
                 self._admit()
                 worked = self._serve()
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:

@@ -13,8 +13,9 @@ from outbox_worker.kafka import rights
 from outbox_worker.kafka.admin import (
     CREATE_S,
     GRACE_S,
+    Permission,
+    ask_permission,
     least_in_sync,
-    may,
     not_made,
     order_topic,
     unreachable,
@@ -25,6 +26,7 @@ from outbox_worker.relay.kafka_status import words
 from outbox_worker.relay.shapes import Shapes
 from outbox_worker.settings import ANCHOR_TOPIC
 from outbox_worker.stores.outbox import TOPIC
+from outbox_worker.timing.deadline import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -52,11 +54,11 @@ CREATE: Final = (
 log = structlog.get_logger("relay")
 
 
-class Order(NamedTuple):
-    """A topic that is being made; past `until` (monotonic seconds) no answer comes any more."""
+class PendingTopic(NamedTuple):
+    """A topic that is being created; after `until` no answer comes any more."""
 
     made: Future[None]
-    until: float
+    until: Deadline
 
 
 class Topics:
@@ -70,7 +72,7 @@ class Topics:
         self._doubted: set[str] = set()
         self._shapes = Shapes(settings, group.leaders)
         self._admin: AdminClient | None = None
-        self._orders: dict[str, Order] = {}
+        self._orders: dict[str, PendingTopic] = {}
         self._creation = Creation(settings)
         self._need_at = 0.0
 
@@ -121,7 +123,7 @@ class Topics:
         if not names:
             return False
         if code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-            if self._may(ANCHOR_TOPIC, "READ") is False:
+            if self._ask_permission(ANCHOR_TOPIC, "READ") is Permission.DENIED:
                 return False
             self._doubted.update(names)
         self._known.difference_update(names)
@@ -172,13 +174,12 @@ class Topics:
 
     def _make(self, name: str, shape: TopicShape) -> Closed | None:
         """Have it made: one order at a time, however long Kafka takes to carry it out."""
-        now = time.monotonic()
         patience = 0.0 if name in self._orders else MAKE_S
         order = self._orders.get(name) or self._order(name, shape)
         try:
             order.made.result(patience)
         except NotYetError:
-            if now > order.until:
+            if order.until.passed:
                 self._begin_anew()
             return Closed("Kafka has not made the topic yet", "See whether its controller is well")
         except KafkaException as error:
@@ -188,37 +189,38 @@ class Topics:
 
     def _find_out(self, name: str) -> Closed | None:
         """Whether it is this topic to which we may not write."""
-        may = self._may(name, "WRITE")
+        permission = self._ask_permission(name, "WRITE")
         hint = rights.to_publish(name)
-        if may is False:
+        if permission is Permission.DENIED:
             reason = "TOPIC_AUTHORIZATION_FAILED: Kafka does not let this user write to the topic"
             return Closed(reason, hint)
         self._doubted.discard(name)
-        if may is None:
+        if permission is Permission.UNKNOWN:
             code = KafkaError.TOPIC_AUTHORIZATION_FAILED
             reason = f"TOPIC_AUTHORIZATION_FAILED: Kafka does not say whether it is for {name}"
             self._group.complaints.note("transaction", code, reason, hint)
         return None
 
-    def _may(self, name: str, operation: str) -> bool | None:
-        """Whether Kafka lets us do this; None where it does not say."""
+    def _ask_permission(self, name: str, operation: str) -> Permission:
+        """Whether Kafka lets us do this; unknown also where it does not answer."""
         try:
-            return may(self._client(), name, operation)
+            return ask_permission(self._client(), name, operation)
         except KafkaException as error:
             code = error.args[0].code()
             if code < 0:
                 self._begin_anew()
-            return False if code == KafkaError.TOPIC_AUTHORIZATION_FAILED else None
+            denied = code == KafkaError.TOPIC_AUTHORIZATION_FAILED
+            return Permission.DENIED if denied else Permission.UNKNOWN
 
     def _client(self) -> AdminClient:
         if self._admin is None:
             self._admin = make_admin(self._settings)
         return self._admin
 
-    def _order(self, name: str, shape: TopicShape) -> Order:
+    def _order(self, name: str, shape: TopicShape) -> PendingTopic:
         self._creation.spend()
         made = order_topic(self._client(), name, shape.partitions, shape.replication)
-        order = Order(made, time.monotonic() + CREATE_S + GRACE_S)
+        order = PendingTopic(made, Deadline(CREATE_S + GRACE_S))
         self._orders[name] = order
         return order
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from outbox_worker.stores.loader import sql
@@ -18,10 +19,19 @@ def list_partitions(connection: Connection) -> list[date]:
     return [row[0] for row in rows]
 
 
-def add_partition(connection: Connection, day: date) -> bool | None:
-    """True where it was made, False where it is there, None where its rows sit in the default."""
-    made: bool | None = _one(connection, "partition/add_partition", {"day": day})[0]
-    return made
+class Added(Enum):
+    """What came of a day's partition."""
+
+    MADE = True
+    THERE = False
+    """It was there before."""
+    BLOCKED = None
+    """Rows of that day sit in the default partition, where they stay."""
+
+
+def add_partition(connection: Connection, day: date) -> Added:
+    """Make the partition of a UTC day."""
+    return Added(_one(connection, "partition/add_partition", {"day": day})[0])
 
 
 def drop_partition(connection: Connection, day: date) -> bool:

@@ -10,13 +10,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from outbox_school.school import school
-from outbox_worker.commands.faults import is_infrastructure, pause_after
+from outbox_worker.commands.faults import is_infrastructure
 from outbox_worker.maintenance.gauges import command_gauges
 from outbox_worker.observe.commands import CommandMetrics
 from outbox_worker.observe.health import Health
 from outbox_worker.observe.statements import StatementMetrics
 from outbox_worker.postgres import database as connections
 from outbox_worker.stores import command as inbox
+from outbox_worker.timing.backoff import pause_after
 from tests.commands.inbox import new_executor, run_all, submit
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from outbox_worker.relay.claim import Claims
 from outbox_worker.relay.group import Changes
 from outbox_worker.relay.kafka_status import KafkaStatus
 from outbox_worker.relay.position_lookup import PositionLookup
-from outbox_worker.relay.reader import TableReader
+from outbox_worker.relay.reader import Connected, TableReader
 from outbox_worker.relay.relay import Relay, RelayParts
 from outbox_worker.relay.sources import Sources
 from outbox_worker.relay.takeover import Takeover
@@ -87,11 +87,11 @@ class SimulatedReader(TableReader):
         return self._postgres
 
     @override
-    def connect(self) -> bool | None:
+    def connect(self) -> Connected:
         if self._epoch is not None:
-            return False
+            return Connected.STILL
         self._epoch = self._postgres.failovers
-        return True
+        return Connected.ANEW
 
     @override
     def lose(self, error: Exception) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, ParamSpec, TypeVar
 from unittest import mock
 
@@ -11,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from outbox_worker.kafka import brokers
 from outbox_worker.relay import position_lookup, takeover
+from outbox_worker.timing.backoff import Backoff
 from tests.model.kafka import FencedError, NoAnswerError, RefusedError
 
 if TYPE_CHECKING:
@@ -214,7 +216,6 @@ def simulated_clients() -> Iterator[None]:
         mock.patch.object(takeover, "held_shards", lambda broker, _group, some: broker.held(some)),
         mock.patch.object(takeover, "PositionReader", SimulatedPositions),
         mock.patch.object(position_lookup, "AbandonableThread", ImmediateCaller),
-        mock.patch.object(position_lookup, "BACKOFF_MIN_S", 0.0),
-        mock.patch.object(position_lookup, "BACKOFF_MAX_S", 0.0),
+        mock.patch.object(position_lookup, "Backoff", partial(Backoff, 0.0, 0.0)),
     ):
         yield

@@ -34,7 +34,7 @@ EVERYDAY: Final = frozenset(
         meaning mended milliseconds next no not numbers order parts postponed progress reason
         refuses replaced rows seconds seen settled shorter shrunk signal slow source started stopped
         stopping table thread too trouble unfinished unknown unreadable version wait wanted watch
-        written
+        written connected pending
         """,
     )
 )

@@ -61,7 +61,7 @@ def count(link: Connection) -> int:
 
 
 def make_day(link: Connection, when: datetime = OLD) -> date:
-    assert partition.add_partition(link, when.date())
+    assert partition.add_partition(link, when.date()) is partition.Added.MADE
     return when.date()
 
 

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from outbox_worker.errors import ServerError
 from outbox_worker.kafka import admin
+from outbox_worker.kafka.admin import Permission
 from outbox_worker.relay import topics as product
 from outbox_worker.relay.kafka_status import KafkaStatus
 from outbox_worker.relay.leaders import Leaders
@@ -58,7 +59,7 @@ def test_a_refusal_that_kafka_does_not_explain_is_said_with_the_right_that_it_ta
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(product, "may", lambda *_: None)
+    monkeypatch.setattr(product, "ask_permission", lambda *_: Permission.UNKNOWN)
     for _ in range(3):
         assert topics.blame(REFUSED, {"orders"})
         assert topics.closed({"orders"}) == {}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from unittest import mock
+
 import psycopg
 import pytest
 from structlog.testing import capture_logs
@@ -9,6 +12,7 @@ from structlog.testing import capture_logs
 from outbox_worker.errors import ServerError
 from outbox_worker.maintenance import trouble
 from outbox_worker.maintenance.trouble import Trouble
+from outbox_worker.timing import outage
 
 PASSING = [
     psycopg.OperationalError("the server went away"),
@@ -22,13 +26,15 @@ PASSING = [
 def test_what_passes_is_told_once_it_lasts_and_when_it_is_over(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    now = time.monotonic()
     with capture_logs() as lines:
         found = Trouble("partitions")
         found.note(error)
         found.settle()
         found.note(error)
         assert {line["log_level"] for line in lines} == {"debug"}
-        monkeypatch.setattr(trouble, "ALOUD_AFTER_S", 0.0)
+        later = mock.Mock(monotonic=lambda: now + trouble.ALOUD_AFTER_S + 60)
+        monkeypatch.setattr(outage, "time", later)
         found.note(error)
         found.note(error)
         found.settle()

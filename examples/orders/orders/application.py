@@ -98,12 +98,12 @@ class OrderResult(BaseModel, frozen=True):
 
 
 def place(context: Context, command: PlaceOrder) -> OrderResult:
-    """Write the order and its event, in one transaction."""
+    """Write the order and its event in one transaction."""
     order = command.model_dump(include={"order_id", "customer", "sku", "quantity"})
     row = {**order, "correlation_id": context.correlation_id}
     context.connection.execute(SQL.load("order/insert_order"), row)
-    told = {"correlation_id": context.correlation_id, "occurred_at": context.now}
-    context.emit(OrderPlaced(**told, **order))
+    fields = {"correlation_id": context.correlation_id, "occurred_at": context.now}
+    context.emit(OrderPlaced(**fields, **order))
     return OrderResult(order_id=command.order_id)
 
 
