@@ -49,6 +49,11 @@ SUBMIT: Final = """
     SELECT outbox.submit(%(type)s, %(id)s, jsonb_build_object('order_id', %(id)s::text) || %(more)s,
                          'shop')"""
 STATUS: Final = "SELECT status, count(*) FROM outbox.command GROUP BY status"
+TURNED_ROUND: Final = """
+    SELECT count(*) FROM (
+        SELECT finished_at < lag(finished_at) OVER (PARTITION BY key ORDER BY seq) AS turned
+        FROM outbox.command) AS pair
+    WHERE turned"""
 ROWS: Final = """SELECT order_id::text, status FROM orders."order" """
 
 
@@ -185,14 +190,15 @@ def test_each_command_is_executed_once_though_workers_are_killed(
 
         wait_until(is_done, 60, "every command is executed, and what stayed open has expired")
         outcomes, rows = pairs(link, STATUS), pairs(link, ROWS)
+        assert link.execute(TURNED_ROUND.encode()).fetchone() == (0,), "in the order of its key"
         wait_until(lambda: is_published(link), 60, "every event is published")
     late = [each for number, each in enumerate(ids) if number % 3 == 0 and rows[each] == "expired"]
     assert outcomes["rejected"] == ORDERS // 10 + len(late), "an id that is taken, a late cancel"
-    told = read(shop, prefix)
-    assert told["order.placed.v1"] == Counter(ids)
+    found = read(shop, prefix)
+    assert found["order.placed.v1"] == Counter(ids)
     for kind, status in (("order.cancelled.v1", "cancelled"), ("order.expired.v1", "expired")):
-        assert told[kind] == Counter(each for each in rows if rows[each] == status)
-    assert told["order.cancelled.v1"].total() > len(late)
+        assert found[kind] == Counter(each for each in rows if rows[each] == status)
+    assert found["order.cancelled.v1"].total() > len(late)
 
 
 def pairs(link: psycopg.Connection[Any], statement: str) -> dict[str, Any]:
