@@ -176,8 +176,6 @@ END NOT NULL,
     writer text DEFAULT SESSION_USER,
     CONSTRAINT event_content_type_is_not_empty CHECK ((content_type <> ''::text)),
     CONSTRAINT event_content_type_is_not_of_cloudevents CHECK (((content_type COLLATE "C") !~* '^[[:space:]]*application/cloudevents'::text)),
-    CONSTRAINT event_headers_are_an_object CHECK (((headers IS NULL) OR (jsonb_typeof(headers) = ANY (ARRAY['object'::text, 'null'::text])))),
-    CONSTRAINT event_headers_have_names CHECK ((NOT (headers ? ''::text))),
     CONSTRAINT event_headers_leave_ours_alone CHECK ((((headers)::text !~* '"(ce_|content-)'::text) OR (NOT (headers @? '$.keyvalue()?(@."key" like_regex "^(ce_(specversion|id|source|type|time|subject|data|datacontenttype)|content-type)$" flag "i")'::jsonpath)))),
     CONSTRAINT event_headers_of_cloudevents_are_attributes CHECK ((((headers)::text !~* '"ce_'::text) OR (NOT (headers @? '$.keyvalue()?(@."key" like_regex "^ce_" flag "i" && !((@."key" like_regex "^ce_[a-z0-9]{1,20}$" && @."value" != null) && @."value" != ""))'::jsonpath)))),
     CONSTRAINT event_headers_of_schemas_are_uuids CHECK ((((headers ->> '__key_schema_id'::text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'::text) AND ((headers ->> '__value_schema_id'::text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'::text))),
@@ -927,8 +925,6 @@ END CONSTRAINT event_id_not_null NOT NULL,
     writer text DEFAULT SESSION_USER,
     CONSTRAINT event_content_type_is_not_empty CHECK ((content_type <> ''::text)),
     CONSTRAINT event_content_type_is_not_of_cloudevents CHECK (((content_type COLLATE "C") !~* '^[[:space:]]*application/cloudevents'::text)),
-    CONSTRAINT event_headers_are_an_object CHECK (((headers IS NULL) OR (jsonb_typeof(headers) = ANY (ARRAY['object'::text, 'null'::text])))),
-    CONSTRAINT event_headers_have_names CHECK ((NOT (headers ? ''::text))),
     CONSTRAINT event_headers_leave_ours_alone CHECK ((((headers)::text !~* '"(ce_|content-)'::text) OR (NOT (headers @? '$.keyvalue()?(@."key" like_regex "^(ce_(specversion|id|source|type|time|subject|data|datacontenttype)|content-type)$" flag "i")'::jsonpath)))),
     CONSTRAINT event_headers_of_cloudevents_are_attributes CHECK ((((headers)::text !~* '"ce_'::text) OR (NOT (headers @? '$.keyvalue()?(@."key" like_regex "^ce_" flag "i" && !((@."key" like_regex "^ce_[a-z0-9]{1,20}$" && @."value" != null) && @."value" != ""))'::jsonpath)))),
     CONSTRAINT event_headers_of_schemas_are_uuids CHECK ((((headers ->> '__key_schema_id'::text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'::text) AND ((headers ->> '__value_schema_id'::text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'::text))),
@@ -1078,7 +1074,9 @@ ALTER TABLE ONLY outbox.event
 ALTER TABLE ONLY outbox.event_default
     ADD CONSTRAINT event_default_pkey PRIMARY KEY (id, created_at);
 ALTER TABLE outbox.event
-    ADD CONSTRAINT event_fits_a_record CHECK (((writer IS NULL) OR ((((COALESCE(octet_length(payload), 0) + (2 * COALESCE(octet_length(key), 0))) + octet_length(type)) + COALESCE(octet_length((headers)::text), 0)) <= 1047552))) NOT VALID;
+    ADD CONSTRAINT event_fits_a_record CHECK (((writer IS NULL) OR ((COALESCE(octet_length(payload), 0) + octet_length(concat(key, key, type, headers))) <= 1047552))) NOT VALID;
+ALTER TABLE outbox.event
+    ADD CONSTRAINT event_headers_are_an_object CHECK (((headers IS NULL) OR ((jsonb_typeof(headers) = ANY (ARRAY['object'::text, 'null'::text])) AND (NOT (headers ? ''::text))))) NOT VALID;
 ALTER TABLE outbox.event
     ADD CONSTRAINT event_headers_are_bounded CHECK (((octet_length((headers)::text) <= 65536) AND (NOT (headers @? 'strict $.**{32}'::jsonpath)))) NOT VALID;
 ALTER TABLE outbox.event

@@ -41,7 +41,7 @@ def insert_headers(link: Connection, headers: str) -> str:
         (r'{"ce_a\n": "x"}', ATTRIBUTES),
         ('{"ce_tenant": null}', ATTRIBUTES),
         ('{"ce_tenant": ""}', ATTRIBUTES),
-        ('{"": "x"}', "event_headers_have_names"),
+        ('{"": "x"}', "event_headers_are_an_object"),
         (f'{{"a": "{65_536 * "x"}"}}', "event_headers_are_bounded"),
         ('{"a": 1e70000}', "event_headers_are_bounded"),
         (32 * '{"a":' + "1" + 32 * "}", "event_headers_are_bounded"),

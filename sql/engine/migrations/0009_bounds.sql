@@ -5,10 +5,15 @@
 -- A topic takes 1,048,588 bytes by default (max.message.bytes). 61 of them frame the batch, and 975
 -- are left for the worker's own headers, of which OUTBOX_SOURCE and the content type have no
 -- fixed length. The key goes out twice, also as `ce_subject`. Headers are longer as text than in
--- the record.
+-- the record. concat() takes NULL for nothing, and is planned faster than a sum.
 ALTER TABLE outbox.event
     DROP CONSTRAINT event_type_is_not_empty,
-    -- Two in one, for their cost.
+    -- Four become two, which pays for the new one.
+    DROP CONSTRAINT event_headers_have_names,
+    DROP CONSTRAINT event_headers_are_an_object,
+    ADD CONSTRAINT event_headers_are_an_object
+    CHECK (headers IS NULL OR jsonb_typeof(headers) IN ('object', 'null') AND NOT headers ? '')
+    NOT VALID,
     DROP CONSTRAINT event_headers_are_at_most_64_kb,
     DROP CONSTRAINT event_headers_are_at_most_32_deep,
     ADD CONSTRAINT event_headers_are_bounded
@@ -17,5 +22,5 @@ ALTER TABLE outbox.event
     CHECK (type <> '' AND (writer IS NULL OR octet_length(type) <= 255)) NOT VALID,
     ADD CONSTRAINT event_fits_a_record
     CHECK (writer IS NULL
-           OR coalesce(octet_length(payload), 0) + 2 * coalesce(octet_length(key), 0)
-              + octet_length(type) + coalesce(octet_length(headers::text), 0) <= 1047552) NOT VALID;
+           OR coalesce(octet_length(payload), 0) + octet_length(concat(key, key, type, headers))
+              <= 1047552) NOT VALID;
