@@ -46,7 +46,7 @@ contracts: $(INSTALLED) ## write the schemas of the events, which only widen, to
 	@$(VENV)/bin/outbox-worker contracts contracts
 
 bench: $(INSTALLED) ## measure everything (QUICK=1: smaller; AGAINST="<commit> ...": in turn with those)
-	@$(RUN) -m bench $(if $(QUICK),--quick) $(AGAINST:%=--against %)
+	@$(RUN) -m bench $(if $(QUICK),--quick) $(AGAINST:%=--against %) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 soak: $(INSTALLED) ## exactly-once under random faults for MINUTES=10 (SEED=n repeats one)
 	@$(RUN) -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
@@ -241,7 +241,10 @@ TURNS: Final = ("throughput", "latency", "inbox", "start")
 @click.option(
     "--against", "commits", multiple=True, metavar="COMMIT", help="in turn with that commit"
 )
-def main(*, quick: bool, only: tuple[str, ...], commits: tuple[str, ...]) -> None:
+@click.option("--rounds", type=click.IntRange(1), help="of --against: 5, with --quick 3")
+def main(
+    *, quick: bool, only: tuple[str, ...], commits: tuple[str, ...], rounds: int | None
+) -> None:
     """Measure everything on servers of its own; print a table, write bench/results.
 
     With --against the parts throughput, latency, inbox and start of this tree and of other
@@ -261,7 +264,9 @@ def main(*, quick: bool, only: tuple[str, ...], commits: tuple[str, ...]) -> Non
             f"which were drained at {', '.join(f'{each:,.0f}' for each in rates)} a second"
         )
         if versions:
-            figures = compare_versions(scene, versions, only, console, quick=quick)
+            sizes = against.QUICK if quick else against.Sizes()
+            sizes = replace(sizes, rounds=rounds or sizes.rounds)
+            figures = compare_versions(scene, versions, only, console, sizes)
             report.write(figures, quick=quick, load=load)
             return
         run = Run(scene, QUICK if quick else Sizes())
@@ -290,14 +295,12 @@ def compare_versions(
     versions: list[Version],
     only: tuple[str, ...],
     console: Console,
-    *,
-    quick: bool,
+    sizes: against.Sizes,
 ) -> list[Figure]:
     """Print what this tree and the others do in turn; the ratios."""
     parts = only or TURNS
     if unknown := set(parts) - set(TURNS):
         raise click.UsageError(f"--against compares {', '.join(TURNS)}, not {', '.join(unknown)}")
-    sizes = against.QUICK if quick else against.Sizes()
     found = against.Contest(scene, [HERE, *versions], sizes).play(parts, console)
     compared = against.compare(found)
     console.print(against.as_table(compared, sizes.rounds))

@@ -10,13 +10,10 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 import click
-import psycopg
 from typing_extensions import override
 
 from outbox_worker import __version__
 from outbox_worker.errors import OutboxError, WorkFailedError
-from outbox_worker.postgres import database
-from outbox_worker.safe_text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,12 +100,26 @@ def main() -> None:
     except OSError as error:
         _give_up_output()
         _fail(WorkFailedError(f"The system refuses: {error}", "See that there is room, and rights"))
-    except psycopg.Error as error:
-        _fail(database.failure(error))
     except OutboxError as error:
         _fail(error)
+    except Exception as error:  # noqa: BLE001  what is none of Postgres is raised again
+        _fail(_of_database(error))
     else:
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _of_database(error: Exception) -> OutboxError:
+    """What an error of Postgres means; any other is a fault of ours, and is raised again.
+
+    Imported here: `--version` and `--help` need no driver, which takes most of their time.
+    """
+    import psycopg  # noqa: PLC0415
+
+    from outbox_worker.postgres import database  # noqa: PLC0415
+
+    if isinstance(error, psycopg.Error):
+        return database.failure(error)
+    raise error
 
 
 def _prepare_output() -> None:
@@ -127,6 +138,8 @@ def _give_up_output() -> None:
 
 
 def _fail(error: OutboxError) -> None:
+    from outbox_worker.safe_text import printable  # noqa: PLC0415  it knows the drivers' errors
+
     click.echo(f"error: {printable(error.message)}", err=True)
     if error.hint:
         click.echo(f"  hint: {printable(error.hint)}", err=True)

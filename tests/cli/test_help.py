@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from typing import Final
 
 import pytest
@@ -88,3 +90,17 @@ def test_a_mistyped_command_is_met_with_the_nearest_one(typed: str, hint: str) -
     done = run_command(typed)
     assert done.returncode == 2
     assert f"No such command: {typed}.{hint}\n" in done.stderr
+
+
+def test_the_version_needs_no_driver_and_no_settings() -> None:
+    """They take two thirds of the time of a start; whoever only asks does not wait for them."""
+    program = (
+        "import sys\n"
+        "from outbox_worker.cli import group\n"
+        "group.main(['--version'], standalone_mode=False)\n"
+        "print(sorted({'psycopg', 'pydantic', 'confluent_kafka'} & sys.modules.keys()))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
