@@ -101,3 +101,16 @@ def test_asking_leaves_the_settings_of_the_session(victim: Connection) -> None:
         victim.execute(STATE, (uuid.uuid4(),))
         assert victim.execute("SHOW enable_seqscan").fetchone() == ("on",)
         assert victim.execute("SHOW enable_bitmapscan").fetchone() == ("on",)
+
+
+@pytest.mark.parametrize("ask", [STATE, STATE_OF_DAY])
+def test_an_event_id_that_another_writer_copied_hides_nothing(
+    connection: Connection, victim: Connection, attacker: Connection, ask: str
+) -> None:
+    event_id = uuid.uuid4()
+    copied = "SELECT outbox.publish('t', 'k', 'v', '1', event_id => %s)"
+    attacker.execute(copied, (event_id,))
+    publish_all(connection)
+    victim.execute(copied, (event_id,))
+    assert victim.execute(ask, (event_id,)).fetchall() == [("waiting", None)]
+    assert attacker.execute(ask, (event_id,)).fetchall() == [("published", None)]

@@ -69,10 +69,10 @@ CREATE FUNCTION outbox.check_command_right() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    IF EXISTS (SELECT FROM outbox.command_right)
-       AND NOT EXISTS (SELECT FROM outbox.command_right AS granted
-                       WHERE NEW.type LIKE granted.type_like AND NEW.actor LIKE granted.actor_like
-                         AND pg_has_role(session_user, granted.role, 'member'))
+    IF NOT EXISTS (SELECT FROM outbox.command_right AS granted
+                   WHERE NEW.type LIKE granted.type_like AND NEW.actor LIKE granted.actor_like
+                     AND pg_has_role(session_user, granted.role, 'member'))
+       AND EXISTS (SELECT FROM outbox.command_right)
        AND outbox.needs_right(TG_RELID) THEN
         RAISE EXCEPTION 'COMMAND_NOT_GRANTED: % may not submit % for actor %',
             session_user, NEW.type, NEW.actor
@@ -88,10 +88,10 @@ CREATE FUNCTION outbox.check_topic_right() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    IF EXISTS (SELECT FROM outbox.topic_right)
-       AND NOT EXISTS (SELECT FROM outbox.topic_right AS granted
-                       WHERE NEW.topic LIKE granted.topic_like
-                         AND pg_has_role(session_user, granted.role, 'member'))
+    IF NOT EXISTS (SELECT FROM outbox.topic_right AS granted
+                   WHERE NEW.topic LIKE granted.topic_like
+                     AND pg_has_role(session_user, granted.role, 'member'))
+       AND EXISTS (SELECT FROM outbox.topic_right)
        AND outbox.needs_right(TG_RELID) THEN
         RAISE EXCEPTION 'TOPIC_NOT_GRANTED: % may not write to topic %', session_user, NEW.topic
             USING ERRCODE = 'insufficient_privilege',
@@ -198,12 +198,12 @@ BEGIN
         RETURN QUERY SELECT * FROM outbox.event AS e
             WHERE e.created_at >= written_at - interval '30 min'
               AND e.created_at <= written_at + interval '30 min'
-              AND e.event_id = find_event.event_id LIMIT 1;
+              AND e.event_id = find_event.event_id AND e.writer = session_user LIMIT 1;
         RETURN;
     END IF;
     RETURN QUERY SELECT * FROM outbox.event AS e
         WHERE e.id > (SELECT max(id) - 100000 FROM outbox.event)
-          AND e.event_id = find_event.event_id LIMIT 1;
+          AND e.event_id = find_event.event_id AND e.writer = session_user LIMIT 1;
     IF NOT FOUND THEN
         RETURN QUERY
         WITH place AS (
@@ -213,11 +213,11 @@ BEGIN
         )
         SELECT * FROM outbox.event AS e
         WHERE e.xid >= (SELECT pg_snapshot_xmax(seen) AS xmax FROM place ORDER BY 1 LIMIT 1)
-          AND e.event_id = find_event.event_id
+          AND e.event_id = find_event.event_id AND e.writer = session_user
         UNION ALL
         SELECT * FROM outbox.event AS e
         WHERE e.xid = ANY(ARRAY(SELECT pg_snapshot_xip(seen) FROM place))
-          AND e.event_id = find_event.event_id
+          AND e.event_id = find_event.event_id AND e.writer = session_user
         LIMIT 1;
     END IF;
 END $$;
@@ -263,8 +263,7 @@ CREATE FUNCTION outbox.event_state(event_id uuid, written_at timestamp with time
          END AS "case"
     FROM ((outbox.find_event(event_state.event_id, event_state.written_at) e(id, xid, shard, created_at, event_id, topic, key, type, headers, payload, content_type, horizon, writer)
       LEFT JOIN outbox."position" p ON ((p.shard = e.shard)))
-      LEFT JOIN outbox.hold h ON ((h.shard = e.shard)))
-   WHERE (e.writer = SESSION_USER);
+      LEFT JOIN outbox.hold h ON ((h.shard = e.shard)));
 END;
 CREATE FUNCTION outbox.has_unpublished(day date) RETURNS boolean
     LANGUAGE plpgsql STABLE SECURITY DEFINER

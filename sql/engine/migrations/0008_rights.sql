@@ -39,10 +39,10 @@ RETURN NOT pg_has_role(session_user, 'outbox_worker', 'member')
 CREATE FUNCTION outbox.check_topic_right() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF EXISTS (SELECT FROM outbox.topic_right)
-       AND NOT EXISTS (SELECT FROM outbox.topic_right AS granted
-                       WHERE NEW.topic LIKE granted.topic_like
-                         AND pg_has_role(session_user, granted.role, 'member'))
+    IF NOT EXISTS (SELECT FROM outbox.topic_right AS granted
+                   WHERE NEW.topic LIKE granted.topic_like
+                     AND pg_has_role(session_user, granted.role, 'member'))
+       AND EXISTS (SELECT FROM outbox.topic_right)
        AND outbox.needs_right(TG_RELID) THEN
         RAISE EXCEPTION 'TOPIC_NOT_GRANTED: % may not write to topic %', session_user, NEW.topic
             USING ERRCODE = 'insufficient_privilege',
@@ -55,10 +55,10 @@ END $$;
 CREATE FUNCTION outbox.check_command_right() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF EXISTS (SELECT FROM outbox.command_right)
-       AND NOT EXISTS (SELECT FROM outbox.command_right AS granted
-                       WHERE NEW.type LIKE granted.type_like AND NEW.actor LIKE granted.actor_like
-                         AND pg_has_role(session_user, granted.role, 'member'))
+    IF NOT EXISTS (SELECT FROM outbox.command_right AS granted
+                   WHERE NEW.type LIKE granted.type_like AND NEW.actor LIKE granted.actor_like
+                     AND pg_has_role(session_user, granted.role, 'member'))
+       AND EXISTS (SELECT FROM outbox.command_right)
        AND outbox.needs_right(TG_RELID) THEN
         RAISE EXCEPTION 'COMMAND_NOT_GRANTED: % may not submit % for actor %',
             session_user, NEW.type, NEW.actor

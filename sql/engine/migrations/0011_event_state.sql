@@ -11,7 +11,8 @@ CREATE TABLE outbox.hold (
 GRANT SELECT ON outbox.hold TO outbox_reader, outbox_worker;
 GRANT INSERT, UPDATE, DELETE ON outbox.hold TO outbox_worker;
 
--- There is no index on event_id, for it would cost every insert. What is looked at is bounded:
+-- The caller's own event of this id: event ids are not unique, and another writer may have chosen
+-- the same. There is no index on event_id, for it would cost every insert. What is looked at is bounded:
 -- with `written_at` the hour around it, else the newest 100,000 ids, then what is not published.
 CREATE FUNCTION outbox.find_event(event_id uuid, written_at timestamptz DEFAULT NULL)
 RETURNS SETOF outbox.event
@@ -26,12 +27,12 @@ BEGIN
         RETURN QUERY SELECT * FROM outbox.event AS e
             WHERE e.created_at >= written_at - interval '30 min'
               AND e.created_at <= written_at + interval '30 min'
-              AND e.event_id = find_event.event_id LIMIT 1;
+              AND e.event_id = find_event.event_id AND e.writer = session_user LIMIT 1;
         RETURN;
     END IF;
     RETURN QUERY SELECT * FROM outbox.event AS e
         WHERE e.id > (SELECT max(id) - 100000 FROM outbox.event)
-          AND e.event_id = find_event.event_id LIMIT 1;
+          AND e.event_id = find_event.event_id AND e.writer = session_user LIMIT 1;
     IF NOT FOUND THEN
         RETURN QUERY
         WITH place AS (
@@ -41,11 +42,11 @@ BEGIN
         )
         SELECT * FROM outbox.event AS e
         WHERE e.xid >= (SELECT pg_snapshot_xmax(seen) AS xmax FROM place ORDER BY 1 LIMIT 1)
-          AND e.event_id = find_event.event_id
+          AND e.event_id = find_event.event_id AND e.writer = session_user
         UNION ALL
         SELECT * FROM outbox.event AS e
         WHERE e.xid = ANY(ARRAY(SELECT pg_snapshot_xip(seen) FROM place))
-          AND e.event_id = find_event.event_id
+          AND e.event_id = find_event.event_id AND e.writer = session_user
         LIMIT 1;
     END IF;
 END $$;
@@ -68,8 +69,7 @@ BEGIN ATOMIC
                 WHEN h.id < e.id THEN 'an earlier event of its shard is held' END
     FROM outbox.find_event(event_state.event_id, event_state.written_at) AS e
     LEFT JOIN outbox.position AS p ON p.shard = e.shard
-    LEFT JOIN outbox.hold AS h ON h.shard = e.shard
-    WHERE e.writer = session_user;
+    LEFT JOIN outbox.hold AS h ON h.shard = e.shard;
 END;
 
 REVOKE ALL ON FUNCTION outbox.find_event, outbox.event_state FROM PUBLIC;
