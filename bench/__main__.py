@@ -255,19 +255,21 @@ def main(
     load = os.getloadavg()[0]
     console.print(f"{os.cpu_count()} cores; load of the last minute, before we begin: {load:.1f}")
     figures: list[Figure] = []
+    known = TURNS if commits else PARTS
+    if unknown := sorted(set(only) - set(known)):
+        raise click.UsageError(f"{', '.join(unknown)}: measured here are {', '.join(known)}")
     versions = [prepare(each) for each in commits]
     with open_scene() as scene:
         began = time.monotonic()
         events, rates = drain.warm_up(scene)
         console.print(
-            f"the broker is warm: {time.monotonic() - began:.0f} s and {events:,} events old, "
-            f"which were drained at {', '.join(f'{each:,.0f}' for each in rates)} a second"
+            f"warmed up for {time.monotonic() - began:.0f} s: {events:,} events, drained at "
+            f"{', '.join(f'{each:,.0f}' for each in rates)} a second"
         )
         if versions:
             sizes = against.QUICK if quick else against.Sizes()
             sizes = replace(sizes, rounds=rounds or sizes.rounds)
-            figures = compare_versions(scene, versions, only, console, sizes)
-            report.write(figures, quick=quick, load=load)
+            compare_versions(scene, versions, only, console, sizes)
             return
         run = Run(scene, QUICK if quick else Sizes())
         parts = {
@@ -280,8 +282,6 @@ def main(
             "compression": run.compression,
         }
         for name in only or PARTS:
-            if name not in parts:
-                raise click.UsageError(f"the part {name} is measured with --against only")
             for figure in parts[name]():
                 figures.append(figure)
                 console.print(f"({figure.part}) {figure.name}: {figure.value:,.4g} {figure.unit}")
@@ -296,15 +296,13 @@ def compare_versions(
     only: tuple[str, ...],
     console: Console,
     sizes: against.Sizes,
-) -> list[Figure]:
-    """Print what this tree and the others do in turn; the ratios."""
-    parts = only or TURNS
-    if unknown := set(parts) - set(TURNS):
-        raise click.UsageError(f"--against compares {', '.join(TURNS)}, not {', '.join(unknown)}")
-    found = against.Contest(scene, [HERE, *versions], sizes).play(parts, console)
+) -> None:
+    """Print, and write down, what this tree and the others do in turn."""
+    load = os.getloadavg()[0]
+    found = against.Contest(scene, [HERE, *versions], sizes).play(only or TURNS, console)
     compared = against.compare(found)
     console.print(against.as_table(compared, sizes.rounds))
-    return against.as_figures(compared)
+    console.print(f"written: {against.write(compared, found, load)}")
 
 
 if __name__ == "__main__":

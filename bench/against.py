@@ -1,28 +1,32 @@
 """Two or more versions of the worker in turn, on the same servers, under the same load.
 
 Cores and disks of a shared machine change their speed from minute to minute, so a figure alone
-says little. Within a round each version has its turn, and each round begins with another one;
-what counts is the ratio within a round, and its median.
+says little. Within a round each version has its turn, in another order each time; what counts
+is the ratio within a round, and its median.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from itertools import permutations
 from statistics import median
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from rich.table import Table
 
 from bench import commands, drain, live, raw
-from bench.figures import Figure
+from bench.report import RESULTS
 from bench.versions import HERE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from rich.console import Console
 
@@ -70,13 +74,14 @@ class Contest:
             "inbox": self._inbox,
             "start": self._start,
         }
+        orders = list(permutations(self._versions))
         for number in range(self._sizes.rounds):
-            first = number % len(self._versions)
+            turn = orders[number % len(orders)]
             load = os.getloadavg()[0]
             console.print(f"round {number + 1} of {self._sizes.rounds}, load before it {load:.1f}")
             values: dict[Version, Values] = defaultdict(dict)
             for part in parts:
-                for version in (*self._versions[first:], *self._versions[:first]):
+                for version in turn:
                     for letter, name, value in turns[part](version):
                         values[version][letter, name] = value
             for version in self._versions:
@@ -94,10 +99,11 @@ class Contest:
         # The records of a place of ours: what they are made of is the same in all versions.
         rows = self._place(HERE)
         rows.fill(self._sizes.backlog // 3)
-        ceiling = raw.measure_raw(rows, rows.topic)
+        before = raw.measure_raw(rows, rows.topic)
         done = drain.drain(place, self._sizes.backlog)
+        after = raw.measure_raw(rows, rows.topic)
         yield "b", f"drain of {self._sizes.backlog:,}, events/s", done.rate
-        yield "b", "drain / raw producer just before", done.rate / ceiling
+        yield "b", "drain / raw producer before and after", done.rate * 2 / (before + after)
         yield "b", "worker's processor time, us an event", done.cpu_seconds / done.events * 1e6
         yield "b", "peak memory of the worker, MiB", done.peak_mib
         self._scene.drop(place)
@@ -190,9 +196,20 @@ def as_table(compared: Sequence[Compared], rounds: int) -> Table:
     return table
 
 
-def as_figures(compared: Sequence[Compared]) -> list[Figure]:
-    """The ratios, for the file of the results."""
-    return [
-        Figure(each.part, f"{each.name}: here / {each.other}", each.ratio, "ratio")
-        for each in compared
-    ]
+def write(
+    compared: Sequence[Compared], found: Mapping[Version, Sequence[Values]], load: float
+) -> Path:
+    """Everything that was measured, in `bench/results/against.json`."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / "against.json"
+    content = {
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "load_before": round(load, 2),
+        "compared": [asdict(each) for each in compared],
+        "rounds": {
+            version.name: [{" ".join(key): value for key, value in each.items()} for each in rounds]
+            for version, rounds in found.items()
+        },
+    }
+    path.write_text(json.dumps(content, indent=1) + "\n")
+    return path

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import click
+
 from bench.report import RESULTS
 
 ROOT: Final = Path(__file__).parents[1]
@@ -31,7 +33,7 @@ HERE: Final = Version("here", str(Path(sys.executable).parent / "outbox-worker")
 def prepare(commit: str) -> Version:
     """The version of a commit, installed with the packages of its own constraints.txt.
 
-    `subprocess.CalledProcessError` where git does not know it, or pip cannot install it.
+    `click.ClickException` with the words of git or pip where that fails.
     """
     found = _run("git", "rev-parse", "--short=10", f"{commit}^{{commit}}").strip()
     place = KEPT / found
@@ -40,7 +42,8 @@ def prepare(commit: str) -> Version:
         shutil.rmtree(place, ignore_errors=True)
         tree = place / "tree"
         tree.mkdir(parents=True)
-        _run("sh", "-c", f"git archive {found} | tar -x -C '{tree}'")
+        _run("git", "archive", "--output", str(place / "tree.tar"), found)
+        shutil.unpack_archive(place / "tree.tar", tree, filter="data")
         venv.create(place / "venv", with_pip=True)
         pip = (str(place / "venv" / "bin" / "python"), "-m", "pip", "install", "--quiet")
         given = ("--disable-pip-version-check", "-c", str(tree / "constraints.txt"))
@@ -52,4 +55,7 @@ def prepare(commit: str) -> Version:
 
 
 def _run(*order: str) -> str:
-    return subprocess.run(order, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    done = subprocess.run(order, cwd=ROOT, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise click.ClickException(f"{' '.join(order)}: {done.stderr.strip()}")
+    return done.stdout
