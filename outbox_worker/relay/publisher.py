@@ -119,6 +119,7 @@ class Publisher:
                     meanwhile()
             finally:
                 outcome = self._await(future)
+        self._transactions.release()
         self._observe(rows, outcome, time.perf_counter() - began)
         return outcome
 

@@ -10,7 +10,7 @@ import contextlib
 from dataclasses import dataclass, replace
 from enum import Enum
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import psycopg
 import structlog
@@ -18,7 +18,7 @@ import structlog
 from outbox_worker.errors import ServerError
 from outbox_worker.postgres import database
 from outbox_worker.stores import outbox
-from outbox_worker.stores.outbox import Limits
+from outbox_worker.stores.outbox import SIZE, Limits
 from outbox_worker.timing.backoff import Backoff
 from outbox_worker.timing.deadline import Deadline
 from outbox_worker.timing.outage import Outage
@@ -34,6 +34,14 @@ if TYPE_CHECKING:
 BY_ID = itemgetter(0)
 
 log = structlog.get_logger("relay")
+
+
+SWELLS: Final = 16_000_000
+"""Bytes of an event after which the connection is replaced: libpq keeps a buffer for the largest
+row that it received for as long as the connection lasts."""
+
+SWOLLEN_S: Final = 5.0
+"""How long after the last such event: the next one would need the same buffer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +94,7 @@ class TableReader:
         self._rest = Deadline(0.0)
         self._backoff = Backoff()
         self._outage = Outage()
+        self._swollen: Deadline | None = None
 
     @property
     def trouble(self) -> str:
@@ -107,7 +116,9 @@ class TableReader:
     def connect(self) -> Connected:
         """See that there is a connection."""
         if self._connection is not None:
-            return Connected.STILL
+            if self._swollen is None or not self._swollen.passed:
+                return Connected.STILL
+            self.close()
         if not self._rest.passed:
             return Connected.AWAY
         try:
@@ -131,6 +142,7 @@ class TableReader:
     def close(self) -> None:
         """Let go of the connection."""
         connection, self._connection = self._connection, None
+        self._swollen = None
         if connection is not None:
             # It may be half dead: what it says when it goes changes nothing.
             with contextlib.suppress(psycopg.Error):
@@ -159,6 +171,9 @@ class TableReader:
         seen = {shard: stand.seen for shard, stand in cohort.stands.items()}
         cursors = {shard: stand.cursor for shard, stand in cohort.stands.items()}
         rows, cut = outbox.read_chunk(self.connection, seen, cursors, upper, limits)
+        # One that is larger than a batch comes alone.
+        if len(rows) == 1 and SIZE(rows[0]) >= SWELLS:
+            self._swollen = Deadline(SWOLLEN_S)
         return Batch(cohort, rows, upper, cut)
 
     def _fail(self, error: Exception | str) -> None:
