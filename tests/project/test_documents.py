@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import outbox_worker
+from outbox_school.settings import SchoolSettings
 from outbox_worker.settings import Settings
 from tests.project.documents import FENCE, RUNNABLE, SHOWN, WORDS, blocks, code, links, pages
 from tests.project.tree import ROOT, clean_environment, files, name
@@ -51,7 +52,8 @@ def test_targets_of_make_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_settings_exist(page: Path) -> None:
     named = set(re.findall(r"\bOUTBOX_[A-Z_]+[A-Z]\b", read(page)))
-    settings = {f"OUTBOX_{field.upper()}" for field in Settings.model_fields}
+    fields = [*Settings.model_fields, *SchoolSettings.model_fields]
+    settings = {f"OUTBOX_{field.upper()}" for field in fields}
     elsewhere = "".join(map(read, [*files(".py"), ROOT / "Makefile", ROOT / ".ci" / "run"]))
     assert [unknown for unknown in named - settings if unknown not in elsewhere] == []
 
