@@ -14,6 +14,7 @@ from outbox_worker.kafka.clients import make_admin, make_producer
 from outbox_worker.kafka.config import group_config, producer_config
 from outbox_worker.position.position import Place as Border
 from outbox_worker.position.position import Position, advance, summarize
+from outbox_worker.position.row import KEY, PAYLOAD, EventRow
 from outbox_worker.position.snapshot import NOTHING, Snapshot
 from outbox_worker.published.committed import CommittedPosition, as_offset
 from outbox_worker.relay.group import Group
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from confluent_kafka import Producer
 
     from bench.scene import Place
-    from outbox_worker.stores.outbox import EventRow
 
 TRANSACTIONAL: Final = ("transactional.id", "transaction.timeout.ms")
 FLOOR_ROWS: Final = 20
@@ -75,7 +75,7 @@ def _produce(producer: Producer, topic: str, rows: list[EventRow]) -> None:
     for row in rows:
         while True:
             try:
-                produce(topic, row[10], row[5], headers=headers_of(row, source))
+                produce(topic, row[PAYLOAD], row[KEY], headers=headers_of(row, source))
             except BufferError:
                 producer.poll(PRODUCE_WAIT_S)
             else:

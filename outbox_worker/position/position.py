@@ -13,8 +13,9 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from outbox_worker.position.row import EVENT_ID, ID, SHARD, XID, xid_of
 from outbox_worker.position.snapshot import NOTHING, Snapshot
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 Row: TypeAlias = tuple[int, int, int, str, *tuple[Any, ...]]
 """A row of the table: id, xid, shard, event id as text, then what does not matter here."""
-
-BY_XID: Final = itemgetter(1)
 
 
 class Witness(NamedTuple):
@@ -36,7 +35,7 @@ class Witness(NamedTuple):
     @classmethod
     def of(cls, row: Row) -> Witness:
         """What is kept of a row: the first six bytes of its event id are enough to know it."""
-        return cls(row[1], row[0], digest_of(row[3]))
+        return cls(row[XID], row[ID], digest_of(row[EVENT_ID]))
 
 
 def digest_of(event_id: str) -> bytes:
@@ -104,8 +103,8 @@ def summarize(rows: Sequence[Row]) -> dict[int, Summary]:
 
     This runs over every event: two passes without a step of Python in them.
     """
-    last = {row[2]: row for row in rows}
-    top = {row[2]: row for row in sorted(rows, key=BY_XID)}
+    last = {row[SHARD]: row for row in rows}
+    top = {row[SHARD]: row for row in sorted(rows, key=xid_of)}
     return {shard: Summary(top[shard], row) for shard, row in last.items()}
 
 

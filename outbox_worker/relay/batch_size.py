@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from outbox_worker.position.row import ID, SHARD, SIZE, TOPIC, EventRow, size_of
 from outbox_worker.relay.creation import Closed
 from outbox_worker.settings import TRANSACTION_TIMEOUT_MS
-from outbox_worker.stores.outbox import SHARD, SIZE, TOPIC, Limits
+from outbox_worker.stores.outbox import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from outbox_worker.stores.outbox import EventRow
 
 RECORD_BYTES: Final = 400
 """What a record takes beside its payload and the writer's headers: ours, and the key."""
@@ -59,7 +59,7 @@ log = structlog.get_logger("relay")
 
 def weight(rows: Sequence[EventRow]) -> int:
     """About how many bytes these are on the wire, were they not compressed."""
-    payloads: int = sum(map(SIZE, rows))
+    payloads: int = sum(map(size_of, rows))
     return payloads + RECORD_BYTES * len(rows)
 
 
@@ -98,7 +98,7 @@ class BatchSize:
     def committed(self, rows: Sequence[EventRow], seconds: float) -> None:
         """A transaction with these rows took so long."""
         if self._slow:
-            events = {row[0] for row in rows}
+            events = {row[ID] for row in rows}
             self._slow = {n: each for n, each in self._slow.items() if each.event not in events}
         share = seconds / self._lasts
         if share > SLOW:
@@ -127,13 +127,13 @@ class BatchSize:
             for each in self._slow.values()
             if each.tries >= ALONE and now < each.rests_until
         }
-        return {row[0]: self._closed(row) for row in rows if row[0] in resting}
+        return {row[ID]: self._closed(row) for row in rows if row[ID] in resting}
 
     def _note_alone(self, row: EventRow) -> None:
-        known = self._slow.get(row[2])
-        tries = known.tries + 1 if known and known.event == row[0] else 1
+        known = self._slow.get(row[SHARD])
+        tries = known.tries + 1 if known and known.event == row[ID] else 1
         rest = min(FIRST_REST_S * 2 ** max(0, tries - ALONE), LONGEST_REST_S)
-        self._slow[SHARD(row)] = _TooSlow(row[0], tries, time.monotonic() + rest)
+        self._slow[row[SHARD]] = _TooSlow(row[ID], tries, time.monotonic() + rest)
 
     def _shrink(self, wanted: int, size: int, seconds: float) -> None:
         wanted = max(wanted, LEAST)
@@ -161,8 +161,8 @@ class BatchSize:
 
     def _closed(self, row: EventRow) -> Closed:
         return Closed(
-            f"the event has {SIZE(row):,} bytes and alone does not reach Kafka within the "
+            f"the event has {row[SIZE]:,} bytes and alone does not reach Kafka within the "
             f"{self._lasts:g} s that a transaction may last",
             f"Look at the link to the brokers, at quotas of this client and at the leaders of "
-            f"topic {TOPIC(row)}; it is tried again, at most {LONGEST_REST_S / 60:g} minutes apart",
+            f"topic {row[TOPIC]}; it is tried again, at most {LONGEST_REST_S / 60:g} minutes apart",
         )

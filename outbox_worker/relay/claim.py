@@ -26,12 +26,13 @@ from outbox_worker.stores.outbox import Gap
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from outbox_worker.position.row import EventRow
     from outbox_worker.relay.batch_size import BatchSize
     from outbox_worker.relay.reader import TableReader
     from outbox_worker.relay.topics import Topics
     from outbox_worker.stores import Connection
     from outbox_worker.stores.mirror import Mirrored
-    from outbox_worker.stores.outbox import EventRow, Limits
+    from outbox_worker.stores.outbox import Limits
 
 log = structlog.get_logger("relay")
 

@@ -20,12 +20,22 @@ import structlog
 from confluent_kafka import KafkaError
 
 from outbox_worker.kafka import rights
+from outbox_worker.position.row import (
+    EVENT_ID,
+    ID,
+    SHARD,
+    SIZE,
+    TOPIC,
+    EventRow,
+    shard_of,
+    size_of,
+    topic_of,
+)
 from outbox_worker.relay.cohorts import Run
 from outbox_worker.relay.creation import Closed
 from outbox_worker.relay.outcome import NO_RECORD
 from outbox_worker.settings import LARGEST_EVENT
 from outbox_worker.stores.hold import Hold
-from outbox_worker.stores.outbox import SHARD, SIZE, TOPIC
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -35,7 +45,6 @@ if TYPE_CHECKING:
     from outbox_worker.relay.outcome import Rejected
     from outbox_worker.relay.reader import Batch
     from outbox_worker.relay.topics import Topics
-    from outbox_worker.stores.outbox import EventRow
 
 FIRST_HOLD_S: Final = 0.25
 LONGEST_HOLD_S: Final = 5.0
@@ -70,10 +79,10 @@ def obstacles(topics: Topics, size: BatchSize, rows: Sequence[EventRow]) -> dict
     Or they are so large that a transaction does not last as long as they need, or the partition
     that they belong to has no leader.
     """
-    closed = topics.closed(set(map(TOPIC, rows)))
-    found = {row[0]: closed[TOPIC(row)] for row in rows if TOPIC(row) in closed} if closed else {}
-    if max(map(SIZE, rows), default=0) > LARGEST_EVENT:
-        found |= {row[0]: _too_large(row) for row in rows if SIZE(row) > LARGEST_EVENT}
+    closed = topics.closed(set(map(topic_of, rows)))
+    found = {row[ID]: closed[row[TOPIC]] for row in rows if row[TOPIC] in closed} if closed else {}
+    if max(map(size_of, rows), default=0) > LARGEST_EVENT:
+        found |= {row[ID]: _too_large(row) for row in rows if row[SIZE] > LARGEST_EVENT}
     return found | size.too_slow(rows) | topics.leaderless(rows)
 
 
@@ -89,14 +98,14 @@ def clear_way(
     if not found:
         return _beware(cohorts, cohort, batch)
     if len(cohort.stands) == 1:
-        first = next(n for n, row in enumerate(batch.rows) if row[0] in found)
+        first = next(n for n, row in enumerate(batch.rows) if row[ID] in found)
         if first:
             return cohort, batch.until(first)
         row = batch.rows[0]
-        hold(cohorts, cohort, batch.start, row, found[row[0]])
+        hold(cohorts, cohort, batch.start, row, found[row[ID]])
         return None
-    blocked = {row[2] for row in batch.rows if row[0] in found}
-    counts = Counter(map(SHARD, batch.rows))
+    blocked = {row[SHARD] for row in batch.rows if row[ID] in found}
+    counts = Counter(map(shard_of, batch.rows))
     singles = [replace(batch.start.only({shard}), rows=counts[shard]) for shard in sorted(blocked)]
     return _parted(cohorts, cohort, batch, singles)
 
@@ -107,7 +116,7 @@ def _beware(cohorts: Cohorts, cohort: Cohort, batch: Batch) -> tuple[Cohort, Bat
     Only where these are few: they take transactions of their own, for which many have no time.
     """
     refusing = cohorts.refusing
-    doubted = [row for row in batch.rows if TOPIC(row) in refusing] if refusing else []
+    doubted = [row for row in batch.rows if row[TOPIC] in refusing] if refusing else []
     if cohort.runs or not 0 < len(doubted) <= FEW:
         return cohort, batch
     return _parted(cohorts, cohort, batch, _trials(batch, doubted))
@@ -122,7 +131,7 @@ def _parted(
     cohorts.part(cohort, *singles, rest)
     if not rest.stands:
         return None
-    rows = [row for row in batch.rows if row[2] not in shards]
+    rows = [row for row in batch.rows if row[SHARD] not in shards]
     return rest, replace(batch, cohort=rest, rows=rows)
 
 
@@ -135,16 +144,16 @@ def isolate(cohorts: Cohorts, cohort: Cohort, batch: Batch, refusal: Rejected) -
     singles = _trials(batch, doubted)
     _parted(cohorts, cohort, batch, singles)
     if len(batch.rows) > 1:
-        shards = sorted(set(map(SHARD, doubted)))
+        shards = sorted(set(map(shard_of, doubted)))
         log.warning("record_refused", reason=refusal.reason, shards=shards, rows=len(doubted))
         return
     row = batch.rows[0]
     if refusal.code == NO_RECORD:
-        hint = f"No record can be made of the event. {MEND_ROW.format(row[0])}"
+        hint = f"No record can be made of the event. {MEND_ROW.format(row[ID])}"
         alone = singles[0]
     else:
-        hint = hint_of(refusal.code, TOPIC(row))
-        alone = replace(singles[0], refused_by=TOPIC(row))
+        hint = hint_of(refusal.code, row[TOPIC])
+        alone = replace(singles[0], refused_by=row[TOPIC])
     hold(cohorts, singles[0], alone, row, Closed(refusal.reason, hint))
 
 
@@ -154,8 +163,8 @@ def _trials(batch: Batch, doubted: Sequence[EventRow]) -> list[Cohort]:
     First those that begin with one: librdkafka loses count of a partition that refused records,
     so that the next transaction with it fails once more, and should have no other records.
     """
-    ids = {row[0] for row in doubted}
-    trials = [_on_trial(batch, shard, ids) for shard in sorted(set(map(SHARD, doubted)))]
+    ids = {row[ID] for row in doubted}
+    trials = [_on_trial(batch, shard, ids) for shard in sorted(set(map(shard_of, doubted)))]
     return sorted(trials, key=lambda trial: not trial.runs[0].doubted)
 
 
@@ -164,8 +173,8 @@ def _on_trial(batch: Batch, shard: int, doubted: Collection[int]) -> Cohort:
 
     Of those, the records for one topic are tried together once one of them alone has passed.
     """
-    rows = [row for row in batch.rows if row[2] == shard]
-    parts = groupby(rows, key=lambda row: TOPIC(row) if row[0] in doubted else "")
+    rows = [row for row in batch.rows if row[SHARD] == shard]
+    parts = groupby(rows, key=lambda row: row[TOPIC] if row[ID] in doubted else "")
     runs = [Run(len(list(part)), bool(topic)) for topic, part in parts]
     if batch.cohort.runs:
         # It is on trial already: this was the beginning of its first run.
@@ -201,8 +210,8 @@ def grown_back(cohort: Cohort, done: int, most: int) -> Cohort:
 
 def _too_large(row: EventRow) -> Closed:
     return Closed(
-        f"the event has {SIZE(row):,} bytes, and none may have more than {LARGEST_EVENT:,}",
-        f"It was never published. {MEND_ROW.format(row[0])}",
+        f"the event has {row[SIZE]:,} bytes, and none may have more than {LARGEST_EVENT:,}",
+        f"It was never published. {MEND_ROW.format(row[ID])}",
     )
 
 
@@ -233,10 +242,10 @@ def hold(cohorts: Cohorts, cohort: Cohort, start: Cohort, row: EventRow, why: Cl
     if start.holds % SAY_EVERY == 0:
         log.error(
             "shard_held",
-            shard=row[2],
-            id=row[0],
-            event_id=row[3],
-            topic=row[4],
+            shard=row[SHARD],
+            id=row[ID],
+            event_id=row[EVENT_ID],
+            topic=row[TOPIC],
             reason=reason,
             hint=hint,
         )
@@ -245,5 +254,5 @@ def hold(cohorts: Cohorts, cohort: Cohort, start: Cohort, row: EventRow, why: Cl
     # One row: the look for it ends where it stands, and not at the end of the table.
     cohorts.part(
         cohort,
-        replace(start, rows=1, holds=start.holds + 1, hold=Hold(row[0], reason), held_until=until),
+        replace(start, rows=1, holds=start.holds + 1, hold=Hold(row[ID], reason), held_until=until),
     )

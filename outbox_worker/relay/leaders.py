@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
 
-from outbox_worker.stores.outbox import TOPIC
+from outbox_worker.position.row import ID, KEY, TOPIC, EventRow
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from outbox_worker.stores.outbox import EventRow
 
 ANY: Final = -1
 """In place of a partition: the partitioner chooses."""
@@ -130,14 +129,14 @@ class Leaders:
         """
         found = {}
         for row in rows:
-            gap = self._gaps.get(TOPIC(row))
+            gap = self._gaps.get(row[TOPIC])
             if gap is None:
                 continue
-            if row[5] is None:
+            if row[KEY] is None:
                 if len(gap.missing) >= gap.partitions:
-                    found[row[0]] = sorted(gap.missing)
-            elif (partition := partition_of(row[5].encode(), gap.partitions)) in gap.missing:
-                found[row[0]] = [partition]
+                    found[row[ID]] = sorted(gap.missing)
+            elif (partition := partition_of(row[KEY].encode(), gap.partitions)) in gap.missing:
+                found[row[ID]] = [partition]
         return found
 
     def place(self, topic: str, key: str | None) -> int:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, TypeAlias
 
-from outbox_worker.stores.outbox import TOPIC
-
-if TYPE_CHECKING:
-    from outbox_worker.stores.outbox import EventRow
+from outbox_worker.position.row import KEY, PAYLOAD, TOPIC, EventRow
 
 Record: TypeAlias = tuple[str, bytes | None, bytes | None]
 """Topic, key and value (None where empty): librdkafka tells no more of a failed delivery."""
@@ -62,7 +59,7 @@ class Rejected:
         """Whether it may be this one that is refused."""
         if self.records:
             return record_of(row) in self.records
-        return TOPIC(row) in self.topics
+        return row[TOPIC] in self.topics
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +79,7 @@ TransactionOutcome: TypeAlias = Committed | Aborted | Interrupted | Rejected | D
 
 def record_of(row: EventRow) -> Record:
     """A row as librdkafka tells of it where its delivery failed."""
-    return TOPIC(row), as_bytes(row[5]), row[10] or None
+    return row[TOPIC], as_bytes(row[KEY]), row[PAYLOAD] or None
 
 
 def as_bytes(text: str | bytes | None) -> bytes | None:

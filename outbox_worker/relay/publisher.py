@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import KafkaError
 
-from outbox_worker.position.position import BY_XID, Place, Summary, advance, summarize
+from outbox_worker.position.position import Place, Summary, advance, summarize
+from outbox_worker.position.row import CREATED_AT, EventRow, topic_of, xid_of
 from outbox_worker.published.committed import CommittedPosition, as_offset
 from outbox_worker.relay.abandonable import AbandonableThread
 from outbox_worker.relay.outcome import Aborted, Committed
 from outbox_worker.relay.transaction import TRANSACTION_S, UNDO_S
-from outbox_worker.stores.outbox import TOPIC
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from outbox_worker.relay.outcome import TransactionOutcome
     from outbox_worker.relay.reader import Batch
     from outbox_worker.relay.transaction import Transactions
-    from outbox_worker.stores.outbox import EventRow
 
 PREFETCH_ROWS: Final = 1_000
 """From this size of batch on the next one is read while Kafka commits. Below it the read comes
@@ -46,8 +45,6 @@ HANGS: Final = (
 
 STALE_XIDS: Final = 100_000
 """How far a shard without events may fall behind before its position is renewed."""
-
-CREATED_AT: Final = 8
 
 
 def positions_after(
@@ -69,7 +66,7 @@ def positions_after(
         if summary is None:
             if batch.cut is not None or not _is_stale(old.position, batch.upper):
                 continue
-            whole = whole or Summary(max(batch.rows, key=BY_XID), batch.rows[-1])
+            whole = whole or Summary(max(batch.rows, key=xid_of), batch.rows[-1])
             summary = whole
         done = stand.floor if batch.cut is not None else max(stand.floor, floor)
         place = Place(stand.seen, batch.upper, batch.cut, done)
@@ -151,7 +148,7 @@ class Publisher:
         if rows:
             self._size.committed(rows, seconds)
             self._metrics.batch_events.observe(len(rows))
-            for topic, count in Counter(map(TOPIC, rows)).items():
+            for topic, count in Counter(map(topic_of, rows)).items():
                 self._metrics.count_published(topic, count)
             age = datetime.now(UTC) - datetime.fromisoformat(rows[0][CREATED_AT])
             self._metrics.insert_to_commit_seconds.observe(max(0.0, age.total_seconds()))

@@ -9,16 +9,16 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, replace
 from enum import Enum
-from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 import psycopg
 import structlog
 
 from outbox_worker.errors import ServerError
+from outbox_worker.position.row import ID, SIZE, EventRow, id_of
 from outbox_worker.postgres import database
 from outbox_worker.stores import outbox
-from outbox_worker.stores.outbox import SIZE, Limits
+from outbox_worker.stores.outbox import Limits
 from outbox_worker.timing.backoff import Backoff
 from outbox_worker.timing.deadline import Deadline
 from outbox_worker.timing.outage import Outage
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from outbox_worker.relay.batch_size import BatchSize
     from outbox_worker.relay.cohorts import Cohort
     from outbox_worker.stores import Connection
-    from outbox_worker.stores.outbox import EventRow
-
-BY_ID = itemgetter(0)
 
 log = structlog.get_logger("relay")
 
@@ -69,7 +66,7 @@ class Batch:
 
     def until(self, first: int) -> Batch:
         """The part of the batch ahead of its row number `first` (which is not 0)."""
-        return replace(self, rows=self.rows[:first], cut=self.rows[first - 1][0])
+        return replace(self, rows=self.rows[:first], cut=self.rows[first - 1][ID])
 
 
 class Connected(Enum):
@@ -164,7 +161,7 @@ class TableReader:
             border, found = outbox.read_tail(self.connection, seen, limits)
             if limits.exceeded_by(found):
                 return self._read_chunk(cohort, border, limits)
-        found.sort(key=BY_ID)
+        found.sort(key=id_of)
         return Batch(cohort, found, border, None)
 
     def _read_chunk(self, cohort: Cohort, upper: Snapshot, limits: Limits) -> Batch:
@@ -172,7 +169,7 @@ class TableReader:
         cursors = {shard: stand.cursor for shard, stand in cohort.stands.items()}
         rows, cut = outbox.read_chunk(self.connection, seen, cursors, upper, limits)
         # One that is larger than a batch comes alone.
-        if len(rows) == 1 and SIZE(rows[0]) >= SWELLS:
+        if len(rows) == 1 and rows[0][SIZE] >= SWELLS:
             self._swollen = Deadline(SWOLLEN_S)
         return Batch(cohort, rows, upper, cut)
 

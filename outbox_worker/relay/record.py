@@ -16,7 +16,8 @@ from uuid import UUID
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from outbox_worker.stores.outbox import EventRow
+    from outbox_worker.position.row import EventRow
+
 
 Header: TypeAlias = tuple[str, str | bytes | None]
 

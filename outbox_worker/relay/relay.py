@@ -19,11 +19,12 @@ import structlog
 
 from outbox_worker.errors import HistoryLostError, ServerError
 from outbox_worker.position.codec import PositionTooLargeError
+from outbox_worker.position.row import ID, EventRow, id_of
 from outbox_worker.relay import holds
 from outbox_worker.relay.outcome import Aborted, Committed, Discarded, Interrupted, Rejected
 from outbox_worker.relay.position_limit import PositionLimit
 from outbox_worker.relay.publisher import positions_after
-from outbox_worker.relay.reader import BY_ID, Connected
+from outbox_worker.relay.reader import Connected
 from outbox_worker.relay.renewal import Renewal
 from outbox_worker.relay.serving import Serving
 from outbox_worker.settings import IDLE_POLL_GROWTH, IDLE_POLL_MAX_S, IDLE_POLL_MIN_S, SHARDS
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from outbox_worker.relay.topics import Topics
     from outbox_worker.relay.transaction import Transactions
     from outbox_worker.stores.hold import Hold
-    from outbox_worker.stores.outbox import EventRow
 
 RECHECK_S: Final = 5.0
 """How often a worker that refused asks whether the positions were mended."""
@@ -230,7 +230,7 @@ class Relay:
             return
         entries = [entry for entry in found if self._limit.has_room_for(entry.stored)]
         claims = {entry.shard: entry.stored for entry in entries if entry.is_claim}
-        rows = sorted((row for entry in entries for row in entry.stragglers), key=BY_ID)
+        rows = sorted((row for entry in entries for row in entry.stragglers), key=id_of)
         if claims and not self._claim(rows, claims):
             return
         for entry in entries:
@@ -301,7 +301,7 @@ class Relay:
                 self._committed.update(positions)
                 self._serving.cohorts = ahead
                 self._go_well()
-                self._serving.saw(batch.rows[-1][0])
+                self._serving.saw(batch.rows[-1][ID])
                 if cohort.holds:
                     log.info("shard_flows", shards=sorted(cohort.stands))
             case Rejected(reason, code, topics) if self._parts.topics.blame(code, topics):

@@ -21,11 +21,11 @@ from outbox_worker.kafka.admin import (
     unreachable,
 )
 from outbox_worker.kafka.clients import make_admin
+from outbox_worker.position.row import ID, TOPIC, EventRow
 from outbox_worker.relay.creation import Closed, Creation
 from outbox_worker.relay.kafka_status import words
 from outbox_worker.relay.shapes import Shapes
 from outbox_worker.settings import ANCHOR_TOPIC
-from outbox_worker.stores.outbox import TOPIC
 from outbox_worker.timing.deadline import Deadline
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from outbox_worker.relay.group import Group
     from outbox_worker.relay.shapes import Shape
     from outbox_worker.settings import Settings, TopicShape
-    from outbox_worker.stores.outbox import EventRow
 
 MAKE_S: Final = 1.0
 """How long a new topic is waited for; one that takes longer is asked for again, as a missing one
@@ -93,7 +92,7 @@ class Topics:
         if not leaders.are_lacking:
             return {}
         asked = list(rows)
-        names = {row[0]: TOPIC(row) for row in asked}
+        names = {row[ID]: row[TOPIC] for row in asked}
         return {
             event: _partitions_closed(names[event], partitions, leaders.needed(names[event]))
             for event, partitions in leaders.blocked(asked).items()

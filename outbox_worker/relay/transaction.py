@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from outbox_worker.kafka import brokers
+from outbox_worker.position.row import CREATED_AT, KEY, PAYLOAD, TOPIC, WRITER, EventRow, topic_of
 from outbox_worker.relay.connections import LOUD, Connections
 from outbox_worker.relay.faults import (
     GAP_CODES,
@@ -41,7 +42,6 @@ from outbox_worker.relay.outcome import (
 from outbox_worker.relay.record import headers_of, written_ms
 from outbox_worker.safe_text import describe
 from outbox_worker.settings import KAFKA_CALL_S, TRANSACTION_TIMEOUT_MS
-from outbox_worker.stores.outbox import TOPIC
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
     from outbox_worker.relay.record import Header
     from outbox_worker.relay.sources import Sources
     from outbox_worker.settings import Timestamp
-    from outbox_worker.stores.outbox import EventRow
 
 OPEN_S: Final = 1.5
 """How long an id is tried at first: Kafka mostly takes 40 ms, and 0.6 s to abort what a producer
@@ -163,11 +162,11 @@ class Transactions:
             written, stamp = "", 0
             for row in rows:
                 # In a backlog many events share their millisecond: that is then worked out once.
-                if row[8][:23] != written:
-                    written = row[8][:23]
+                if row[CREATED_AT][:23] != written:
+                    written = row[CREATED_AT][:23]
                     stamp = time_of(written)
-                headers = headers_of(row, own.get(row[12], default) if own else default)
-                produce(row[4], row[10], row[5], headers=headers, timestamp=stamp)
+                headers = headers_of(row, own.get(row[WRITER], default) if own else default)
+                produce(row[TOPIC], row[PAYLOAD], row[KEY], headers=headers, timestamp=stamp)
             producer.poll(0)
         except (KafkaException, SystemError) as error:
             fault = fault_of(error)
@@ -268,7 +267,7 @@ class Transactions:
     def _spoiled(self, producer: Producer, row: EventRow, error: Exception) -> TransactionOutcome:
         """Abort because of a row of which no record can be made: others must not wait for it."""
         reason = f"{type(error).__name__}: {describe(error)}"
-        topics, records = frozenset({TOPIC(row)}), frozenset({record_of(row)})
+        topics, records = frozenset({row[TOPIC]}), frozenset({record_of(row)})
         try:
             self._undo(producer)
         except (KafkaException, SystemError) as failure:
@@ -316,7 +315,7 @@ class Transactions:
             error, records = refused[0][0], frozenset(record for _, record in refused)
             return Rejected(words(error), error.code(), topics, records)
         if self._rows and fault.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-            return Rejected(words(fault), fault.code(), frozenset(map(TOPIC, self._rows)))
+            return Rejected(words(fault), fault.code(), frozenset(map(topic_of, self._rows)))
         return None
 
 

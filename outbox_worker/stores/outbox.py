@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
+from outbox_worker.position.row import ID, EventRow, size_of
 from outbox_worker.position.snapshot import NOTHING, Snapshot
 from outbox_worker.settings import LARGEST_EVENT, SHARDS
 from outbox_worker.stores.loader import sql
@@ -14,18 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from outbox_worker.stores import Connection
-
-EventRow: TypeAlias = tuple[
-    int, int, int, str, str, str | None, str, str, str, str | None, bytes | None, int, str | None
-]
-"""In this order: id, xid, shard, event_id, topic, key, type, content_type, created_at (RFC 3339,
-UTC, microseconds), headers (JSON), payload, size (bytes of payload and headers), writer (None in
-rows from before the database noted it). Of an event
-larger than `LARGEST_EVENT` the payload is not there: it must not go out."""
-
-SHARD: Final = itemgetter(2)
-TOPIC: Final = itemgetter(4)
-SIZE: Final = itemgetter(11)
 
 WINDOW: Final = 500_000
 """Ids that one statement looks at: where a transaction stays open for days, what others published
@@ -42,11 +30,11 @@ class Limits:
 
     def exceeded_by(self, rows: Sequence[EventRow]) -> bool:
         """Whether these are more than one batch."""
-        return len(rows) > self.rows or sum(map(SIZE, rows)) > self.bytes
+        return len(rows) > self.rows or sum(map(size_of, rows)) > self.bytes
 
     def reached_by(self, rows: Sequence[EventRow]) -> bool:
         """Whether a read that brought these may have left more behind."""
-        return len(rows) >= self.rows or sum(map(SIZE, rows)) > self.bytes
+        return len(rows) >= self.rows or sum(map(size_of, rows)) > self.bytes
 
     def within(self, rows: list[EventRow]) -> list[EventRow]:
         """`rows` without the last, where that one made them too large and is not alone."""
@@ -54,7 +42,7 @@ class Limits:
 
     def without(self, rows: Sequence[EventRow]) -> Limits:
         """What they leave for others."""
-        return Limits(max(0, self.rows - len(rows)), self.bytes - sum(map(SIZE, rows)))
+        return Limits(max(0, self.rows - len(rows)), self.bytes - sum(map(size_of, rows)))
 
 
 def read_tail(
@@ -113,7 +101,7 @@ def read_chunk(
     )
     if limits.reached_by(rows):
         rows = limits.within(rows)
-        return rows, rows[-1][0]
+        return rows, rows[-1][ID]
     return rows, None if highest_id(connection) <= last else last
 
 

@@ -18,7 +18,7 @@ from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
     from outbox_worker.kafka.config import Config
-    from outbox_worker.stores.outbox import EventRow
+    from outbox_worker.position.row import EventRow
 
 pytestmark = pytest.mark.slow
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from outbox_worker.relay import record
 
 if TYPE_CHECKING:
+    from outbox_worker.position.row import EventRow
     from outbox_worker.relay.record import Header
-    from outbox_worker.stores.outbox import EventRow
 
 
 def main() -> None:

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from outbox_worker.position.row import EventRow
     from outbox_worker.published.committed import CommittedPosition
     from outbox_worker.relay.outcome import TransactionOutcome
     from outbox_worker.relay.topics import Topics
     from outbox_worker.settings import Settings
-    from outbox_worker.stores.outbox import EventRow
     from tests.model.postgres import Postgres, Row
 
 METRICS = RelayMetrics(CollectorRegistry())

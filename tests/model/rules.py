@@ -26,15 +26,16 @@ if TYPE_CHECKING:
 
     from outbox_worker.kafka.config import Config
     from outbox_worker.position.position import Position
+    from outbox_worker.position.row import EventRow
     from outbox_worker.position.snapshot import Snapshot
     from outbox_worker.position.validity import Table
-    from outbox_worker.stores.outbox import EventRow, Limits
+    from outbox_worker.stores.outbox import Limits
     from tests.model.postgres import Postgres
 
 
 def xid_order() -> AbstractContextManager[object]:
     """A batch in the order of xids instead of ids."""
-    return mock.patch.object(reader, "BY_ID", itemgetter(1))
+    return mock.patch.object(reader, "id_of", itemgetter(1))
 
 
 @contextmanager

@@ -17,8 +17,9 @@ from tests.model.postgres import draw_xid, identity
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from outbox_worker.position.row import EventRow
     from outbox_worker.position.snapshot import Snapshot
-    from outbox_worker.stores.outbox import EventRow, Gap, Limits
+    from outbox_worker.stores.outbox import Gap, Limits
     from tests.model.postgres import Postgres
 
 WINDOW = 9

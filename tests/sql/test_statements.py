@@ -12,6 +12,8 @@ import pytest
 
 from outbox_school.school import school
 from outbox_school.statements import sql as school_sql
+from outbox_worker.position import row
+from outbox_worker.position.row import size_of
 from outbox_worker.position.snapshot import NOTHING, Snapshot
 from outbox_worker.postgres import database as connections
 from outbox_worker.stores import outbox
@@ -210,7 +212,7 @@ def test_a_batch_is_bounded_in_bytes_and_holds_at_least_one_row(loaded: Connecti
     upper = Snapshot.parse("999999:999999:")
     rows, cut = outbox.read_chunk(loaded, seen, cursors, upper, Limits(100, 1_000))
     assert len(rows) == 2
-    assert sum(map(outbox.SIZE, rows)) <= 1_000
+    assert sum(map(size_of, rows)) <= 1_000
     assert cut == rows[-1][0]
     rows, cut = outbox.read_chunk(loaded, seen, cursors, upper, Limits(100, 1))
     assert len(rows) == 1
@@ -277,3 +279,26 @@ def test_stragglers_are_those_that_ended_since_the_border(connection: Connection
     gap = Gap(NOTHING, upper, fresh, 0, max(row[0] for row in rows))
     shard = rows[0][2]
     assert [row[6] for row in outbox.read_stragglers(connection, shard, gap, 10)] == ["late"]
+
+
+COLUMNS = re.compile(rb"^SELECT (id, .+?)\n(?:FROM|, )", re.MULTILINE | re.DOTALL)
+
+
+def columns_of(name: str) -> list[str]:
+    """What a statement gives of an event, each in the words of the statement."""
+    (listed,) = COLUMNS.findall(sql.load(name))
+    text = " ".join(listed.decode().split()).replace("found.", "").replace("late.", "")
+    return re.split(r", (?![^(]*\))", text)
+
+
+def test_the_reads_give_the_same_columns_in_the_order_that_the_program_knows() -> None:
+    wanted = columns_of("outbox/read_stragglers")
+    assert len(wanted) == row.WRITER + 1
+    assert wanted[row.ID] == "id"
+    assert wanted[row.SHARD] == "shard"
+    assert wanted[row.EVENT_ID] == "event_id::text"
+    assert wanted[row.CREATED_AT].startswith("to_char(created_at")
+    assert wanted[row.PAYLOAD].endswith("THEN payload END")
+    assert wanted[row.WRITER] == "writer"
+    for name in ("outbox/read_tail", "outbox/read_chunk"):
+        assert columns_of(name) == wanted, name

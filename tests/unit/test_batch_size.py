@@ -13,7 +13,7 @@ from outbox_worker.relay.batch_size import RECORD_BYTES, BatchSize, weight
 from outbox_worker.stores.outbox import Limits
 
 if TYPE_CHECKING:
-    from outbox_worker.stores.outbox import EventRow
+    from outbox_worker.position.row import EventRow
 
 MOST: Final = Limits(10_000, 8_000_000)
 TIMED_OUT_S: Final = 11.0

@@ -21,8 +21,8 @@ from outbox_worker.stores.outbox import Limits
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from outbox_worker.position.row import EventRow
     from outbox_worker.relay.topics import Topics
-    from outbox_worker.stores.outbox import EventRow
 
 UPPER = Snapshot(1_000, 1_000)
 NOW = 10.0**9

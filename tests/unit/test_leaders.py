@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from outbox_worker.relay.leaders import ANY, Leaders, partition_of
 
 if TYPE_CHECKING:
-    from outbox_worker.stores.outbox import EventRow
+    from outbox_worker.position.row import EventRow
 
 KEYS = [f"key-{n}" for n in range(50)]
 

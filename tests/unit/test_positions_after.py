@@ -13,7 +13,7 @@ from outbox_worker.relay.publisher import STALE_XIDS, positions_after
 from outbox_worker.relay.reader import Batch
 
 if TYPE_CHECKING:
-    from outbox_worker.stores.outbox import EventRow
+    from outbox_worker.position.row import EventRow
 
 UPPER = Snapshot(50, 50)
 TOP = Witness(40, 7, b"digest")
