@@ -19,10 +19,10 @@ from prometheus_client import CollectorRegistry
 from typing_extensions import override
 
 from outbox_worker.errors import OutboxError, WorkFailedError
+from outbox_worker.logs.safe_text import describe
 from outbox_worker.observe.health import Health
 from outbox_worker.observe.http import HttpServer
 from outbox_worker.postgres import database
-from outbox_worker.safe_text import describe
 from outbox_worker.timing.deadline import Deadline
 
 if TYPE_CHECKING:

@@ -138,7 +138,7 @@ def _give_up_output() -> None:
 
 
 def _fail(error: OutboxError) -> None:
-    from outbox_worker.safe_text import printable  # noqa: PLC0415  it knows the drivers' errors
+    from outbox_worker.logs.safe_text import printable  # noqa: PLC0415  it knows the drivers' errors
 
     click.echo(f"error: {printable(error.message)}", err=True)
     if error.hint:

@@ -13,8 +13,8 @@ from rich.text import Text
 from outbox_worker import settings
 from outbox_worker.cli.options import DATABASE, settings_help
 from outbox_worker.cli.patterns import warn_of_refused
+from outbox_worker.logs.safe_text import printable
 from outbox_worker.postgres import database, migrations
-from outbox_worker.safe_text import printable
 from outbox_worker.stores import right
 
 NAME: Final = "outbox-worker grants"

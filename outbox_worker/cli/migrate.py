@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from outbox_worker import safe_text, settings
+from outbox_worker import settings
 from outbox_worker.application.loading import load
 from outbox_worker.cli.options import DATABASE, settings_help
+from outbox_worker.logs import safe_text
 from outbox_worker.maintenance import instance, partitions
 from outbox_worker.postgres import database, migrations, switchover
 

@@ -15,10 +15,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from typing_extensions import override
 
-from outbox_worker import safe_text, settings
+from outbox_worker import settings
 from outbox_worker.application.loading import load
 from outbox_worker.cli.options import DATABASE, settings_help
 from outbox_worker.errors import OutboxError, SettingsError, WorkFailedError
+from outbox_worker.logs import safe_text
 from outbox_worker.postgres import database, migrations
 from outbox_worker.purge import events, finished
 

@@ -13,9 +13,9 @@ from rich.text import Text
 
 from outbox_worker import logs, settings
 from outbox_worker.cli.options import DATABASE, GROUP, KAFKA, settings_help
+from outbox_worker.logs.safe_text import printable
 from outbox_worker.postgres import database, migrations, switchover
 from outbox_worker.reconcile.topic_scan import SCAN_OPTIONS
-from outbox_worker.safe_text import printable
 
 if TYPE_CHECKING:
     from outbox_worker.reconcile.rebase import ShardPlan

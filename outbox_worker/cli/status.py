@@ -13,9 +13,9 @@ from rich.text import Text
 
 from outbox_worker import logs, settings
 from outbox_worker.cli.options import DATABASE, GROUP, settings_help
+from outbox_worker.logs.safe_text import printable
 from outbox_worker.postgres import database, migrations
 from outbox_worker.published import witnesses
-from outbox_worker.safe_text import printable
 from outbox_worker.stores import command as inbox
 from outbox_worker.stores import lag
 from outbox_worker.stores.lag import MirroredPosition

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from outbox_worker import logs, settings
 from outbox_worker.cli.options import GROUP, KAFKA, settings_help
-from outbox_worker.safe_text import printable
+from outbox_worker.logs.safe_text import printable
 
 if TYPE_CHECKING:
     from outbox_worker.kafka.subscribe import Event

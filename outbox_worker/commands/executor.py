@@ -32,7 +32,7 @@ from outbox_worker.commands.outcome import (
     Unreached,
 )
 from outbox_worker.commands.rounds import Rounds
-from outbox_worker.safe_text import describe
+from outbox_worker.logs.safe_text import describe
 from outbox_worker.stores import command as inbox
 from outbox_worker.timing.backoff import pause_after
 

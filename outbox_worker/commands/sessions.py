@@ -10,8 +10,8 @@ import structlog
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from outbox_worker.errors import HistoryLostError, ServerError
+from outbox_worker.logs.safe_text import describe
 from outbox_worker.postgres import database, switchover
-from outbox_worker.safe_text import describe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,8 +11,8 @@ from psycopg import conninfo, pq
 from psycopg.types.numeric import Int8BinaryLoader
 
 from outbox_worker.errors import OutboxError, ServerError, SettingsError, WorkFailedError
+from outbox_worker.logs.safe_text import describe
 from outbox_worker.postgres import credentials, session
-from outbox_worker.safe_text import describe
 from outbox_worker.settings import DatabaseUrl
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from outbox_worker.kafka import brokers
+from outbox_worker.logs.safe_text import describe
 from outbox_worker.position.row import CREATED_AT, KEY, PAYLOAD, TOPIC, WRITER, EventRow, topic_of
 from outbox_worker.relay.connections import LOUD, Connections
 from outbox_worker.relay.faults import (
@@ -40,7 +41,6 @@ from outbox_worker.relay.outcome import (
     record_of,
 )
 from outbox_worker.relay.record import headers_of, written_ms
-from outbox_worker.safe_text import describe
 from outbox_worker.settings import KAFKA_CALL_S, TRANSACTION_TIMEOUT_MS
 
 if TYPE_CHECKING:

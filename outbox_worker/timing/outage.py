@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from outbox_worker.safe_text import describe
+from outbox_worker.logs.safe_text import describe
 
 
 class Outage:

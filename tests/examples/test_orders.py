@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import uuid
@@ -62,6 +63,8 @@ class Shop:
     """An environment with the shop in it, and its servers."""
 
     bin: Path
+    folder: Path
+    """A copy of the example."""
     url: str
     bootstrap: str
     group: str
@@ -100,6 +103,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `bin` of a fresh environment with the wheel, and packages of somebody else's."""
     directory = tmp_path_factory.mktemp("shop")
     found = install(build_wheel(directory), directory / "environment")
+    # The page writes into its folder.
+    shutil.copytree(EXAMPLE, directory / "orders")
     (site,) = (found.parent / "lib").glob("python3*/site-packages")
     for name in STRANGERS:
         (site / name).mkdir()
@@ -119,7 +124,8 @@ def shop(environment: Path, postgres: PostgresServer, kafka_bootstrap_servers: s
 def open_shop(environment: Path, postgres: PostgresServer, bootstrap: str) -> Shop:
     """A shop with an empty database."""
     name = make_empty_database(postgres)
-    return Shop(environment, postgres.url(name), bootstrap, f"group-{name}")
+    folder = environment.parent.parent / "orders"
+    return Shop(environment, folder, postgres.url(name), bootstrap, f"group-{name}")
 
 
 def follow(shop: Shop, block: Block) -> None:
@@ -130,7 +136,7 @@ def follow(shop: Shop, block: Block) -> None:
         return
     with subprocess.Popen(
         ["bash", "-euo", "pipefail", "-c", block.text],
-        cwd=EXAMPLE,
+        cwd=shop.folder,
         env=shop.environment(),
         stdin=subprocess.DEVNULL,
         start_new_session=True,
@@ -152,6 +158,7 @@ def stop_group(process: subprocess.Popen[bytes]) -> None:
 def test_the_page_works_beside_packages_of_other_names(shop: Shop) -> None:
     said = "import domain, sql, orders.application; print(domain.WHOSE, sql.WHOSE, sep=chr(10))"
     lines = run(shop.bin / "python", "-c", said).splitlines()
+    assert (shop.folder / "contracts" / "order.placed.v1.json").exists()
     assert lines == [f"of somebody else: {name}" for name in STRANGERS]
     with psycopg.connect(shop.url) as link:
         assert link.execute(STATUS.encode()).fetchall() == [("succeeded", 1)]

@@ -12,9 +12,9 @@ from structlog.testing import capture_logs
 from outbox_worker import daemon
 from outbox_worker.daemon import Loop
 from outbox_worker.errors import ServerError, SettingsError, WorkFailedError
+from outbox_worker.logs.safe_text import HIDDEN
 from outbox_worker.observe import health as healths
 from outbox_worker.observe.health import Health
-from outbox_worker.safe_text import HIDDEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable

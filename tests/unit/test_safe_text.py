@@ -14,11 +14,12 @@ import structlog
 from rich.console import Console
 from typing_extensions import override
 
-from outbox_worker import logs, safe_text
+from outbox_worker import logs
 from outbox_worker.cli import status, tail
 from outbox_worker.errors import SettingsError
 from outbox_worker.kafka.subscribe import Event
-from outbox_worker.safe_text import HIDDEN, describe, printable
+from outbox_worker.logs import safe_text
+from outbox_worker.logs.safe_text import HIDDEN, describe, printable
 from outbox_worker.stores.command import Queued
 
 if TYPE_CHECKING:

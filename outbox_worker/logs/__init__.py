@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from outbox_worker import safe_text
+from outbox_worker.logs import safe_text
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
