@@ -48,6 +48,11 @@ class Tables:
     owner: str
     migrations: tuple[Migration, ...]
 
+    @property
+    def roles(self) -> frozenset[str]:
+        """The roles that the migrations make or grant something to."""
+        return frozenset(role for step in self.migrations for role in step.roles)
+
 
 ENGINE: Final = Tables("outbox-worker", sql.migrations)
 
@@ -87,7 +92,7 @@ def apply(
                 done.append(name)
                 began = time.monotonic()
     except psycopg.errors.InsufficientPrivilege as error:
-        roles = {role for each in wanted for step in each.migrations for role in step.roles}
+        roles = {role for each in wanted for role in each.roles}
         raise ServerError(
             f"The database refuses the migration: {error.diag.message_primary}",
             "Run migrate as the owner of the schema and a user that may create roles, or let an "

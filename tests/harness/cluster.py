@@ -302,8 +302,10 @@ class Cluster:
             lines = worker.log.read_text(encoding="utf-8", errors="replace").splitlines()
             head = f"--- {worker.name} (pid {worker.process.pid}, exit {worker.process.poll()})"
             said = [line for line in lines if line.startswith("{")][-SHOWN_LINES:]
-            stacks = [line for line in lines if not line.startswith("{")][-SHOWN_LINES:]
-            sys.stdout.write("\n".join([head, *said, *stacks, ""]))
+            # What ended it comes first, then the stacks of its threads.
+            others = [line for line in lines if not line.startswith("{")]
+            shown = others[:SHOWN_LINES] + others[SHOWN_LINES:][-SHOWN_LINES:]
+            sys.stdout.write("\n".join([head, *said, *shown, ""]))
 
 
 @contextmanager
