@@ -139,6 +139,17 @@ class DeleteStudent(Command, frozen=True):
     student_id: UUID
 
 
+class EraseStudent(Command, frozen=True):
+    """As deletion, and its name goes from what was confirmed; also after deletion.
+
+    `tombstones` also writes a record without a value to each topic that has the student's id as
+    key and its name in the payload: for compacted topics.
+    """
+
+    student_id: UUID
+    tombstones: bool = False
+
+
 class RegisterBatch(Command, frozen=True):
     """A batch and its slots, in the order of the list; a count without ids makes that many."""
 
@@ -285,6 +296,7 @@ AnyCommand: TypeAlias = (
     | CreateStudent
     | UpdateStudent
     | DeleteStudent
+    | EraseStudent
     | RegisterBatch
     | ProvisionContent
     | RecordValidationFailure

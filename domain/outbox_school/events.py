@@ -99,6 +99,17 @@ class StudentDeleted(Event, frozen=True):
     deleted_by: str
 
 
+class StudentErased(Event, frozen=True):
+    """A teacher erased a student: a reader removes its names and address from what it keeps."""
+
+    TYPE = "class.student.erased.v1"
+    KEY = "student_id"
+
+    student_id: UUID
+    class_ids: list[UUID]
+    erased_by: str
+
+
 NO_AVAILABLE_SLOT: Final = "NO_AVAILABLE_SLOT"
 """Why a text is excess."""
 
@@ -257,6 +268,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     StudentCreated,
     StudentUpdated,
     StudentDeleted,
+    StudentErased,
     EssaySlotAssigned,
     ExcessContentProvisioned,
     BatchContentProvisioned,

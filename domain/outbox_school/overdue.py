@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from outbox_school.settings import SchoolSettings
-    from outbox_worker.application import Connection, Event, JobRun
+    from outbox_worker.application import Connection, Event, JobRun, Tombstone
 
 VALIDATED_BY: Final = "timeout"
 """Who decided, where it was nobody."""
@@ -82,7 +82,7 @@ def decide_overdue(
             return None
         signature = Signature(VALIDATED_BY, now)
         decided = association.decide_overdue(connection, claimed, min_score, signature)
-        told: list[Event] = []
+        told: list[Event | Tombstone] = []
         correlations = {each.batch_id: each.correlation_id for each in claimed}
         completed = sum(
             ready_if_decided(

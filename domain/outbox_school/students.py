@@ -47,7 +47,7 @@ def update(context: Context, command: UpdateStudent) -> StudentResult:
     student_id = command.student_id
     old = student.lock_student(context.connection, student_id, context.actor)
     if old is None:
-        raise _not_found(student_id)
+        raise not_found(student_id)
     new = _changed(old, command)
     if new != old:
         student.update_student(context.connection, student_id, new)
@@ -87,7 +87,7 @@ def delete(context: Context, command: DeleteStudent) -> StudentResult:
     """Delete a student; its enrolments go, confirmed associations keep id and name."""
     old = student.lock_student(context.connection, command.student_id, context.actor)
     if old is None:
-        raise _not_found(command.student_id)
+        raise not_found(command.student_id)
     class_ids = school_class.lock_classes_of_student(context.connection, command.student_id)
     student.delete_student(context.connection, command.student_id)
     context.emit(
@@ -142,5 +142,6 @@ def _enrol(
     return enrolment.insert_enrolments(context.connection, student_id, sorted(wanted))
 
 
-def _not_found(student_id: UUID) -> RefusedError:
+def not_found(student_id: UUID) -> RefusedError:
+    """The refusal where the actor has no such student, whatever others have."""
     return RefusedError(ErrorCode.NOT_FOUND, "You have no such student", student_id=str(student_id))

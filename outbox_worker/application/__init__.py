@@ -16,7 +16,7 @@ publishes its events; it knows none of its tables.
 from outbox_worker.application import demo
 from outbox_worker.application.application import Application, CommandType, Handler
 from outbox_worker.application.command import Actor, Command, Envelope, PlainText
-from outbox_worker.application.context import Connection, Context
+from outbox_worker.application.context import Connection, Context, Tombstone
 from outbox_worker.application.event import CommandRejected, Event, Moment, append
 from outbox_worker.application.job import Job, JobRun, Numbers, Session
 from outbox_worker.application.refusal import Refused, RefusedError, invalid
@@ -47,6 +47,7 @@ __all__ = [
     "Statements",
     "Step",
     "Sweep",
+    "Tombstone",
     "append",
     "demo",
     "invalid",

@@ -18,6 +18,15 @@ Connection: TypeAlias = psycopg.Connection[Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Tombstone:
+    """No value for a key, in the topic of an event."""
+
+    event: type[Event]
+    key: str
+    correlation_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """One command on its way. Events are appended in order when the handler is done."""
 
@@ -25,8 +34,16 @@ class Context:
     actor: str
     correlation_id: UUID
     now: datetime
-    events: list[Event] = field(default_factory=list)
+    events: list[Event | Tombstone] = field(default_factory=list)
 
     def emit(self, event: Event) -> None:
         """Have `event` written in this transaction, after those emitted before it."""
         self.events.append(event)
+
+    def emit_tombstone(self, event: type[Event], key: str) -> None:
+        """Have a record without a value written for `key` to the topic of `event`, in this order.
+
+        A compacted topic then drops the earlier events of the key. Every reader of the topic must
+        accept records without a value.
+        """
+        self.events.append(Tombstone(event, key, self.correlation_id))

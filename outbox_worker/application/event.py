@@ -13,7 +13,7 @@ from outbox_worker.stores import event as store
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from outbox_worker.application.context import Connection
+    from outbox_worker.application.context import Connection, Tombstone
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -64,22 +64,21 @@ class CommandRejected(Event, frozen=True):
     error: Problem
 
 
-def append(connection: Connection, events: Sequence[Event], prefix: str) -> None:
+def append(connection: Connection, events: Sequence[Event | Tombstone], prefix: str) -> None:
     """Write events to the outbox in the caller's transaction, in this order.
 
     The topic of each is `prefix` and its type.
     """
-    drafts = [
-        store.Draft(
-            f"{prefix}{event.TYPE}",
-            event.key,
-            event.TYPE,
-            event.model_dump_json(exclude_unset=True).encode(),
-            str(event.correlation_id),
-        )
-        for event in events
-    ]
+    drafts = [_draft(event, prefix) for event in events]
     if len(drafts) == 1:
         store.insert_event(connection, drafts[0])
     elif drafts:
         store.insert_events(connection, drafts)
+
+
+def _draft(event: Event | Tombstone, prefix: str) -> store.Draft:
+    if isinstance(event, Event):
+        kind, payload = event.TYPE, event.model_dump_json(exclude_unset=True).encode()
+    else:
+        kind, payload = event.event.TYPE, None
+    return store.Draft(f"{prefix}{kind}", event.key, kind, payload, str(event.correlation_id))

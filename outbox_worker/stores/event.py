@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class Draft(NamedTuple):
-    """An event to be written; `payload` goes out as it stands."""
+    """An event to be written; `payload` goes out as it stands, None as a tombstone."""
 
     topic: str
     key: str
     type: str
-    payload: bytes
+    payload: bytes | None
     correlation_id: str
 
 

@@ -10,6 +10,7 @@ from outbox_school.commands import (
     CreateStudent,
     DeleteClass,
     DeleteStudent,
+    EraseStudent,
     UpdateClass,
     UpdateStudent,
 )
@@ -24,7 +25,13 @@ if TYPE_CHECKING:
 COURSES: Final = frozenset({"ENG5", "ENG6", "ENG7", "SV1", "SV2", "SV3"})
 
 SchoolCommand = (
-    CreateClass | UpdateClass | DeleteClass | CreateStudent | UpdateStudent | DeleteStudent
+    CreateClass
+    | UpdateClass
+    | DeleteClass
+    | CreateStudent
+    | UpdateStudent
+    | DeleteStudent
+    | EraseStudent
 )
 
 
@@ -69,7 +76,7 @@ class School:
         self.enrolments = tried.enrolments
         return expected
 
-    def _play(self, command: SchoolCommand) -> Expected:
+    def _play(self, command: SchoolCommand) -> Expected:  # noqa: PLR0911  one for each type
         match command:
             case CreateClass():
                 return self._create_class(command)
@@ -83,6 +90,8 @@ class School:
                 return self._update_student(command)
             case DeleteStudent():
                 return self._delete_student(command)
+            case EraseStudent():
+                return self._erase_student(command)
 
     def _create_class(self, command: CreateClass) -> Expected:
         key = command.class_id or command.command_id
@@ -195,6 +204,18 @@ class School:
                 "deleted_by": command.actor,
             },
         )
+
+    def _erase_student(self, command: EraseStudent) -> Expected:
+        key = command.student_id
+        refuse_if(key not in self.of(command.actor, self.students), "NOT_FOUND")
+        del self.students[key]
+        mine = {pair for pair in self.enrolments if pair[1] == key}
+        self.enrolments -= mine
+        fields: dict[str, JsonValue] = {
+            "class_ids": texts(pair[0] for pair in mine),
+            "erased_by": command.actor,
+        }
+        return tell("class.student.erased.v1", "student_id", key, fields)
 
     @staticmethod
     def of(

@@ -30,6 +30,7 @@ VALID: Final[Mapping[str, dict[str, Any]]] = {
     "CreateStudent": {**NAMES, "email": "a@b.se", "class_ids": [ID]},
     "UpdateStudent": {"student_id": ID, **NAMES},
     "DeleteStudent": {"student_id": ID},
+    "EraseStudent": {"student_id": ID, "tombstones": True},
     "RegisterBatch": {
         "batch_id": ID,
         "user_id": "anna",

@@ -31,7 +31,8 @@ SELECT id(1 + n % 1000), id(n) FROM generate_series(1, 30000) AS n;
 
 INSERT INTO school.batch (batch_id, owner, course_code, class_type, class_id, expected_count,
                           correlation_id, provisioned_at)
-SELECT id(n), 'teacher', 'SV1', 'REGULAR', id(1 + n % 1000), 10, id(n), now()
+SELECT id(n), CASE WHEN n % 500 = 0 THEN 'teacher' ELSE 'owner ' || n % 500 END, 'SV1', 'REGULAR',
+       id(1 + n % 1000), 10, id(n), now()
 FROM generate_series(1, 5000) AS n;
 
 INSERT INTO school.slot (batch_id, position, essay_id, status, text_storage_id, file_upload_id)
@@ -72,6 +73,8 @@ CASES: Final[Mapping[str, dict[str, object]]] = {
     },
     "association/complete_batch": {"batch_id": UUID(int=100), "now": NOON + timedelta(1)},
     "association/list_authors": {"batch_id": UUID(int=1)},
+    "association/lock_open_batches": {"owner": TEACHER},
+    "association/erase_student": {"student_id": UUID(int=1), "owner": TEACHER},
 }
 
 

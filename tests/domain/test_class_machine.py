@@ -22,6 +22,7 @@ from outbox_school.commands import (
     CreateStudent,
     DeleteClass,
     DeleteStudent,
+    EraseStudent,
     UpdateClass,
     UpdateStudent,
 )
@@ -89,6 +90,7 @@ def commands_of(owners: int, classes: int, students: int) -> st.SearchStrategy[S
         changes,
         changes,
         filled(pupil).map(DeleteStudent.model_validate),
+        filled(pupil).map(EraseStudent.model_validate),
     )
 
 

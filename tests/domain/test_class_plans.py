@@ -50,6 +50,7 @@ CASES: Final[Mapping[str, dict[str, Any]]] = {
     "school_class/delete_class": {"class_id": ONE},
     "school_class/lock_owned_classes": {"class_ids": SOME, "owner": ANNA},
     "school_class/lock_classes_of_student": {"student_id": ONE},
+    "school_class/lock_classes_to_erase": {"student_id": ONE},
     "school_class/find_class": {"class_id": ONE, "owner": ANNA},
     "school_class/list_classes": {**PAGE, "class_id": ONE},
     "school_class/list_roster": {"class_id": ONE, "owner": ANNA},

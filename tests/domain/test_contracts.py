@@ -45,6 +45,7 @@ PROMISED: Final = {
     "class.student.created.v1": "student_id",
     "class.student.updated.v1": "student_id",
     "class.student.deleted.v1": "student_id",
+    "class.student.erased.v1": "student_id",
     "els.essay.slot.assigned.v1": "batch_id",
     "els.excess.content.provisioned.v1": "batch_id",
     "batch.content.provisioning.completed.v1": "batch_id",

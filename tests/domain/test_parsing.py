@@ -85,6 +85,8 @@ WRONG: Final[Mapping[tuple[str, str], list[Any]]] = {
     ("UpdateStudent", "add_class_ids"): [ID, {}],
     ("UpdateStudent", "remove_class_ids"): [ID, {}],
     ("DeleteStudent", "student_id"): ["no id", 7],
+    ("EraseStudent", "student_id"): ["no id", 7],
+    ("EraseStudent", "tombstones"): ["true", 1, []],
     ("RegisterBatch", "expected_essay_count"): [0, 1_001, "2", 1.5, True],
     ("ProvisionContent", "file_size_bytes"): [-1, "1", 1.5, 2**63],
     ("ProvisionContent", "content_md5"): ["", "x" * 32, "a" * 31],

@@ -190,6 +190,18 @@ def complete_batch(connection: Connection, batch_id: UUID, now: datetime) -> boo
     return statements.execute(connection, "association/complete_batch", parameters).rowcount > 0
 
 
+def lock_open_batches(connection: Connection, owner: str) -> list[str]:
+    """Hold the owner's open batches of classes; for each the isolation level."""
+    rows = statements.execute(connection, "association/lock_open_batches", {"owner": owner})
+    return [row[0] for row in rows.fetchall()]
+
+
+def erase_student(connection: Connection, student_id: UUID, owner: str) -> int:
+    """Remove what names a student from the owner's batches; how many essays have its id."""
+    parameters = {"student_id": student_id, "owner": owner}
+    return statements.execute(connection, "association/erase_student", parameters).rowcount
+
+
 def list_authors(connection: Connection, batch_id: UUID) -> list[Author]:
     """Every text of a completed batch with its author, in the order of the slots."""
     parameters = {"batch_id": batch_id}

@@ -98,6 +98,15 @@ def lock_classes_of_student(connection: Connection, student_id: UUID) -> list[UU
     return [row[0] for row in rows]
 
 
+def lock_classes_to_erase(connection: Connection, student_id: UUID) -> list[UUID]:
+    """The classes of a student, sorted, held alone: no batch of them is registered meanwhile."""
+    parameters = {"student_id": student_id}
+    rows = statements.execute(
+        connection, "school_class/lock_classes_to_erase", parameters
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
 def find_class(connection: Connection, class_id: UUID, owner: str) -> ClassView | None:
     """The owner's class."""
     parameters = {"class_id": class_id, "owner": owner}

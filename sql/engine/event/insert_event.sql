@@ -1,6 +1,6 @@
 -- event/insert_event
 -- Append one event.
--- params: topic text, key text, type text, payload bytea (JSON), correlation_id text
+-- params: topic text, key text, type text, payload bytea (JSON; NULL: a tombstone), correlation_id text
 -- rows: rowcount     transaction: the caller's
 INSERT INTO outbox.event (topic, key, type, payload, content_type, headers)
 VALUES (%(topic)s::text, %(key)s::text, %(type)s::text, %(payload)s::bytea, 'application/json',

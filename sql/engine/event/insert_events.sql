@@ -1,6 +1,7 @@
 -- event/insert_events
 -- Append events in the order given: within a key a subscriber gets them in this order.
--- params: topics text[], keys text[], types text[], payloads bytea[] (JSON), correlation_ids text[]
+-- params: topics text[], keys text[], types text[], payloads bytea[] (JSON; NULL: a
+--         tombstone), correlation_ids text[]
 -- rows: rowcount     transaction: the caller's
 INSERT INTO outbox.event (topic, key, type, payload, content_type, headers)
 SELECT topic, key, type, payload, 'application/json',
