@@ -10,6 +10,7 @@ PYTHON ?= python3.13 python3.12 python3.11 python3
 MINUTES ?= 10
 HISTORIES ?= 100000
 TIMES ?= 10
+ROWS ?= 1000000
 # Test processes side by side, each with servers of its own: half of the tests wait.
 PROCESSES ?= 2
 RACES := tests/domain/test_contention.py tests/domain/test_author_races.py \
@@ -17,7 +18,7 @@ RACES := tests/domain/test_contention.py tests/domain/test_author_races.py \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format contracts bench soak hangs model races drivers matrix upgrade sbom audit clean
+.PHONY: help setup demo test check format contracts bench soak hangs model races drivers matrix migration upgrade sbom audit clean
 
 help: ## name the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -65,6 +66,9 @@ drivers: $(INSTALLED) ## writers in JavaScript, Go, Java and Rust (ONLY="node go
 
 matrix: $(INSTALLED) ## a short story on each Postgres, Kafka and PgBouncer that can be had; writes docs/compatibility.md
 	@$(RUN) -m tests.matrix --write
+
+migration: $(INSTALLED) ## the migrations with ROWS=1000000 events, commands and keys waiting: no writer waits for 2 s
+	@OUTBOX_TEST_UPGRADE_ROWS=$(ROWS) OUTBOX_TEST_PATIENCE=1 $(RUN) -m pytest --timeout=0 --log-cli-level=INFO tests/sql/test_upgrade.py
 
 upgrade: ## move constraints.txt and the files with hashes to the newest packages (then run the tests)
 	@$(find_python) && .ci/upgrade "$$python"
