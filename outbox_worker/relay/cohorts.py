@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from outbox_worker.stores.hold import Hold
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from outbox_worker.position.snapshot import Snapshot
-    from outbox_worker.stores.hold import Hold
 
 
 class Stand(NamedTuple):
@@ -33,6 +34,16 @@ class Run(NamedTuple):
     doubted: bool
 
 
+class HeldEvent(NamedTuple):
+    """An event that cannot go out now, why, and what a person can do about it."""
+
+    id: int
+    event_id: str
+    topic: str
+    reason: str
+    hint: str
+
+
 @dataclass(frozen=True, slots=True)
 class Cohort:
     """Shards read by one query: the tail, or with `upper` a backlog that ends at that border.
@@ -49,7 +60,7 @@ class Cohort:
     runs: tuple[Run, ...] = ()
     held_until: float = 0.0
     holds: int = 0
-    hold: Hold | None = None
+    hold: HeldEvent | None = None
     refused_by: str = ""
 
     @property
@@ -116,8 +127,8 @@ class Cohorts:
     @property
     def waiting_for(self) -> dict[int, Hold]:
         """By shard that is held, the event that cannot go out."""
-        held = [each for each in tuple(self._queue) if each.hold is not None]
-        return {shard: each.hold for each in held for shard in each.stands if each.hold}
+        held = {shard: each.hold for each in tuple(self._queue) for shard in each.stands}
+        return {shard: Hold(each.id, each.reason) for shard, each in held.items() if each}
 
     @property
     def refusing(self) -> frozenset[str]:

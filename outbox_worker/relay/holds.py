@@ -31,11 +31,10 @@ from outbox_worker.position.row import (
     size_of,
     topic_of,
 )
-from outbox_worker.relay.cohorts import Run
+from outbox_worker.relay.cohorts import HeldEvent, Run
 from outbox_worker.relay.creation import Closed
 from outbox_worker.relay.outcome import NO_RECORD
 from outbox_worker.settings import LARGEST_EVENT
-from outbox_worker.stores.hold import Hold
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -49,9 +48,6 @@ if TYPE_CHECKING:
 FIRST_HOLD_S: Final = 0.25
 LONGEST_HOLD_S: Final = 5.0
 """Pause before a held record is tried again, doubled from the first to the longest."""
-
-SAY_EVERY: Final = 6
-"""A held shard is logged at once, then at every sixth try (half a minute)."""
 
 TOO_LARGE: Final = frozenset(
     {
@@ -238,21 +234,11 @@ def hint_of(code: int, topic: str) -> str:
 
 def hold(cohorts: Cohorts, cohort: Cohort, start: Cohort, row: EventRow, why: Closed) -> None:
     """Let the shard of one event wait. Dead letters, once there are any, begin here."""
-    reason, hint = why
-    if start.holds % SAY_EVERY == 0:
-        log.error(
-            "shard_held",
-            shard=row[SHARD],
-            id=row[ID],
-            event_id=row[EVENT_ID],
-            topic=row[TOPIC],
-            reason=reason,
-            hint=hint,
-        )
+    held = HeldEvent(row[ID], row[EVENT_ID], row[TOPIC], *why)
     pause = min(FIRST_HOLD_S * 2**start.holds, LONGEST_HOLD_S)
     until = time.monotonic() + pause
     # One row: the look for it ends where it stands, and not at the end of the table.
     cohorts.part(
         cohort,
-        replace(start, rows=1, holds=start.holds + 1, hold=Hold(row[ID], reason), held_until=until),
+        replace(start, rows=1, holds=start.holds + 1, hold=held, held_until=until),
     )

@@ -154,6 +154,7 @@ class Relay:
             self._refuse(error)
         except ServerError as error:
             log.debug("topics_unknown", error=error.message)  # `Topics` has said it aloud.
+        self._serving.say_held()
         self._parts.metrics.shards_held.set(self._serving.cohorts.held)
         self._parts.metrics.shards_served.set(len(self._committed))
         grown = max(self._wait * IDLE_POLL_GROWTH, IDLE_POLL_MIN_S)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from outbox_worker.position.floor import FloorHistory
 from outbox_worker.relay import holds
 from outbox_worker.relay.cohorts import Cohorts
+from outbox_worker.relay.held_shards import HeldShards
 from outbox_worker.stores import server
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Serving:
         self.cohorts = Cohorts()
         self.ahead: tuple[Cohort, Batch] | None = None
         """A batch that was read while Kafka committed the one before it, with its cohort."""
+        self._held_shards = HeldShards()
         self._floors = FloorHistory()
         self._highest = self._marked = 0
         self._mark_at = 0.0
@@ -44,6 +46,10 @@ class Serving:
         """The cohort once this batch is published: it flows, and its size has grown back."""
         after = batch.after(self.floor(batch.upper)).flowing()
         return holds.grown_back(after, len(batch.rows), most_rows)
+
+    def say_held(self) -> None:
+        """Log which shards wait, and why, where a line is due."""
+        self._held_shards.look(self.cohorts)
 
     def saw(self, id_: int) -> None:
         """An event with this id is published."""

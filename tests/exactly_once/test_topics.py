@@ -201,7 +201,8 @@ def test_a_record_that_kafka_refuses_leaves_few_copies_of_others(
 
 def held_shards(worker: Worker) -> set[int]:
     """The shards that the worker has held."""
-    return {line["shard"] for line in worker.lines() if line.get("event") == "shard_held"}
+    said = [line for line in worker.lines() if line.get("event") == "shard_held"]
+    return {shard for line in said for shard in line["shards"]}
 
 
 def read_or_held(cluster: Cluster, worker: Worker) -> bool:
