@@ -105,6 +105,20 @@ def test_a_wrong_value_is_refused_with_the_path_of_its_field(
 
 
 @pytest.mark.parametrize(
+    "domain",
+    [
+        *("skola.local", "post.skola.local", "råd.local", "pc.home.arpa", "mx.localhost"),
+        *("post.internal", "skola.lan", "skola.corp", "skola.intranet", "nas.home", "skola.test"),
+    ],
+)
+def test_an_address_in_a_network_of_ones_own_is_taken(domain: str) -> None:
+    for kind in ("CreateStudent", "UpdateStudent"):
+        payload = {**VALID[kind], "email": f"Ada.Ek@{domain.upper()}"}
+        command = parse(kind, json.dumps(payload), ENVELOPE)
+        assert getattr(command, "email", command) == f"Ada.Ek@{domain}"
+
+
+@pytest.mark.parametrize(
     ("kind", "change", "path"),
     [
         ("CreateClass", {"course_codes": ["SV1", 7]}, "course_codes.1"),
