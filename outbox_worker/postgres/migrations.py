@@ -38,7 +38,8 @@ LOCK_MS: Final = 1_500
 """How long one request for a lock may keep others waiting behind it. Longer than deadlock_timeout
 (1 s), after which a vacuum of Postgres' own gives way."""
 
-PATIENCE: Final = LockRetry("migrate", first_s=1.5, longest_s=1.5)
+PATIENCE: Final = LockRetry("migrate", first_s=3.0, longest_s=3.0)
+"""A pause takes half of that to all, so never less than others were kept waiting before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,12 @@ def apply(
     try:
         _wait_for_others(connection, patience, lock_ms, began, say)
         with _unlocked_after(connection):
-            missing = [(each, step) for each in wanted for step in _missing(connection, each)]
+            is_there = _has_ledger(connection)
+            missing = [
+                (each, step)
+                for each in wanted
+                for step in (_missing(connection, each) if is_there else each.migrations)
+            ]
             _see_that_names_are_free(connection, [step for _, step in missing])
             for tables, step in missing:
                 name = _called(tables, step)
@@ -108,8 +114,9 @@ def check(connection: Connection, wanted: Sequence[Tables] = (ENGINE,)) -> None:
     `ServerError` where the server is too old.
     """
     check_server(connection)
+    is_there = _has_ledger(connection)
     for each in wanted:
-        if missing := _missing(connection, each):
+        if missing := _missing(connection, each) if is_there else each.migrations:
             newest = len(each.migrations)
             raise SchemaVersionError(
                 f"The tables of {each.owner} in the database are at {newest - len(missing)}, "
@@ -210,8 +217,8 @@ def _run(connection: Connection, tables: Tables, step: Migration, lock_ms: int) 
         migration.insert_applied(connection, tables.owner, step)
 
 
-def _missing(connection: Connection, tables: Tables) -> Sequence[Migration]:
-    """What is yet to run; what ran must be of this program, letter for letter."""
+def _has_ledger(connection: Connection) -> bool:
+    """Whether anything was ever noted here; `SchemaVersionError` for notes of before 0.1."""
     columns = migration.find_table(connection)
     if columns == {"number", "name", "checksum"}:
         raise SchemaVersionError(
@@ -220,7 +227,12 @@ def _missing(connection: Connection, tables: Tables) -> Sequence[Migration]:
             "Let the version that made them publish all that waits, then give this one a new "
             "database",
         )
-    ran = migration.list_applied(connection, tables.owner) if "owner" in columns else []
+    return "owner" in columns
+
+
+def _missing(connection: Connection, tables: Tables) -> Sequence[Migration]:
+    """What is yet to run; what ran must be of this program, letter for letter."""
+    ran = migration.list_applied(connection, tables.owner)
     ours = tables.migrations
     if len(ran) > len(ours):
         raise SchemaVersionError(

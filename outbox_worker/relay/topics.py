@@ -236,6 +236,9 @@ class Topics:
     def _begin_anew(self) -> None:
         """Ask through another client: one from before a restart of a broker may get no answer."""
         self._admin = None
+        for _ in self._orders:
+            # Nobody knows that it was created; a controller that is stuck uses up no budget.
+            self._creation.give_back()
         self._orders.clear()
 
     def _say_made(self, name: str) -> None:

@@ -307,7 +307,8 @@ CREATE FUNCTION outbox.list_application_sequences() RETURNS TABLE(name text, rea
 DECLARE
     each outbox.application_sequence;
 BEGIN
-    FOR each IN SELECT * FROM outbox.application_sequence LOOP
+    FOR each IN SELECT * FROM outbox.application_sequence AS registered
+                WHERE to_regclass(registered.sequence) IS NOT NULL LOOP
         RETURN QUERY EXECUTE format(
             'SELECT %L::text, CASE WHEN is_called THEN last_value ELSE 0 END, %s() FROM %s',
             each.sequence, each.highest::regproc, each.sequence::regclass);

@@ -20,6 +20,7 @@ from outbox_worker.local.postgres import PostgresServer
 from outbox_worker.maintenance import partitions
 from outbox_worker.postgres import database as connections
 from outbox_worker.postgres import migrations
+from outbox_worker.timing.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -211,6 +212,11 @@ def test_what_an_administrator_is_told_to_run_lets_a_plain_user_migrate() -> Non
             ) as link:
                 assert migrations.apply(link, TABLES) == ALL
                 partitions.run_once(link)
+
+
+def test_writers_have_at_least_as_long_as_they_were_kept_waiting() -> None:
+    backoff = Backoff(migrations.PATIENCE.first_s, migrations.PATIENCE.longest_s)
+    assert min(backoff.next() for _ in range(200)) * 1_000 >= migrations.LOCK_MS
 
 
 def dump(postgres: PostgresServer, url: str) -> str:

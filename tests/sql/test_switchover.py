@@ -124,6 +124,12 @@ def test_events_written_too_early_after_a_purge_of_all_old_ones_get_numbers_abov
     assert connection.execute("SELECT min(id) > 70 FROM outbox.event").fetchone() == (True,)
 
 
+def test_an_application_that_was_dropped_leaves_nothing_to_be_set(connection: Connection) -> None:
+    connection.execute("DROP SCHEMA school CASCADE")
+    switchover.see_that_numbers_go_on(connection)
+    assert switchover.catch_up(connection) == []
+
+
 def test_old_rows_keep_their_numbers(connection: Connection) -> None:
     write(connection, *"abcde")
     connection.execute("SELECT setval('outbox.event_id_seq', 2)")

@@ -165,6 +165,22 @@ def test_refused_orders_leave_the_topics_of_others_to_be_made(
     assert topics.closed(["orders"]) == {}
 
 
+def test_a_controller_that_never_answers_uses_up_no_budget(
+    member: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Pending:
+        def result(self, _timeout: float) -> None:
+            raise TimeoutError
+
+    monkeypatch.setattr(product, "order_topic", lambda *_: Pending())
+    monkeypatch.setattr(product, "CREATE_S", 0.0)
+    monkeypatch.setattr(product, "GRACE_S", 0.0)
+    topics = Topics(settings(create_topics_per_hour=1), cast("Group", member))
+    for _ in range(3):
+        (closed,) = topics.closed(["slow"]).values()
+        assert closed.reason == "Kafka has not made the topic yet"
+
+
 def test_topics_beyond_the_first_have_one_label(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "MOST_TOPICS", 2)
     registry = CollectorRegistry()
