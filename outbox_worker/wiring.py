@@ -129,7 +129,7 @@ def build_relay(settings: Settings, owner: str, metrics: RelayMetrics) -> Relay:
             lookups=PositionLookup(takeover),
             size=size,
             reader=TableReader(settings.need_database(), size, metrics),
-            claims=Claims(settings.group, lambda: transactions.ids.now, topics, size),
+            claims=Claims(settings.group, lambda: transactions.ids.owner, topics, size),
             topics=topics,
             sources=sources,
             transactions=transactions,

@@ -17,7 +17,7 @@ from outbox_worker.kafka.clients import make_admin
 from outbox_worker.kafka.config import Config, reader_config
 from outbox_worker.published.committed import CommittedPosition, from_offset
 from outbox_worker.published.offsets import PositionReader, held_shards
-from outbox_worker.relay.ids import worker_of
+from outbox_worker.relay.ids import pair_of, worker_of
 from outbox_worker.settings import KAFKA_CALL_S
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Takeover:
     def _owners(self, places: Iterable[TopicPartition]) -> frozenset[str]:
         """Whom the positions name, ourselves apart."""
         known = {stored.position.owner for place in places if (stored := from_offset(place))}
-        return frozenset(known - {self._transactions.ids.now, ""})
+        return frozenset(known - {self._transactions.ids.owner, ""})
 
     def _fence_the_dead(self, owners: frozenset[str], shards: list[int]) -> None:
         """Fence last owners that are no members any more.
@@ -131,7 +131,7 @@ class Takeover:
         except KafkaException as error:
             log.warning("members_unknown", error=error.args[0].str())
             return
-        us = worker_of(ids.now)
+        us = worker_of(ids.owner)
         gone = {each for each in owners if worker_of(each) == us or worker_of(each) not in members}
         self._fence(frozenset(gone), shards)
 
@@ -147,15 +147,25 @@ class Takeover:
             say = log.debug if owner in self._undecided else log.warning
             if owner not in self._transactions.ids.left:
                 say("takeover", owner=owner, shards=shards)
-            try:
-                brokers.fence(self._settings, owner, FENCE_S)
-            except brokers.UndecidedError as error:
+            if error := self._end_transactions(owner):
                 undecided = error
                 self._undecided.add(owner)
                 say("takeover_undecided", owner=owner, error=error.args[0].str())
             else:
                 self._undecided.discard(owner)
                 self._metrics.takeovers.inc()
+        return undecided
+
+    def _end_transactions(self, owner: str) -> brokers.UndecidedError | None:
+        """Abort what may be open under either id of `owner`, but for an id that is ours now."""
+        undecided = None
+        for name in pair_of(owner):
+            if name in self._transactions.ids.pair:
+                continue
+            try:
+                brokers.fence(self._settings, name, FENCE_S)
+            except brokers.UndecidedError as error:
+                undecided = error
         return undecided
 
     def start_over(self) -> None:

@@ -2,6 +2,9 @@
 
     begin -> produce each -> send_offsets_to_transaction -> commit
 
+Two producers take turns, each under its own id: Kafka still ends the transaction of one when the
+other begins the next. That one begins only once the commit before it is answered.
+
 A producer whose commit has an unknown outcome is never used again: Kafka is
 asked. librdkafka has no KIP-890, so only a new producer's `init_transactions`
 fences what is late of the old transaction: its records, its positions, its end. So one
@@ -66,8 +69,9 @@ UNDO_S: Final = 1.0
 
 
 class Made(NamedTuple):
-    """A producer that was let in, and what is heard of it."""
+    """A producer that was let in under its id, and what is heard of it."""
 
+    name: str
     producer: Producer
     failures: list[tuple[KafkaError, Record]]
     lost: list[int]
@@ -75,9 +79,9 @@ class Made(NamedTuple):
 
 
 class Transactions:
-    """The transactional producer of one worker.
+    """The transactional producers of one worker.
 
-    `open()` before use; after `Discarded` open it again. Not for two threads at
+    `open()` before use; after `Discarded` open them again. Not for two threads at
     once, but `produce` and `finish` of one transaction may run on different ones.
     """
 
@@ -97,10 +101,8 @@ class Transactions:
         self._leaders = Leaders() if leaders is None else leaders
         self._sources = sources
         self._time_of = written_ms if timestamp == "insert" else _now
-        self._producer: Producer | None = None
-        self._failures: list[tuple[KafkaError, Record]] = []
-        self._lost = [0]
-        self._connections = Connections(config)
+        self._made: dict[str, Made] = {}
+        self._current: Made | None = None
         self._rows: Sequence[EventRow] = ()
         self.delivered = 0
         """Of a transaction that failed, how many of its records the brokers had taken by then."""
@@ -114,49 +116,55 @@ class Transactions:
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a producer to use."""
-        return self._producer is not None
+        """Whether there are producers to use."""
+        return all(name in self._made for name in self._ids.pair)
 
     def open(self) -> None:
-        """Make the producer and fence every older one of its id; `KafkaException`.
+        """Make the producers that are missing and fence older ones of their ids; `KafkaException`.
 
-        Where Kafka cannot end the last transaction of this id, the next call takes another.
+        Where Kafka cannot end the last transaction of an id, the next call takes others.
         """
-        self._use(self._made())
+        for name in self._ids.pair:
+            if name not in self._made:
+                self._made[name] = self._make(name)
+        self._ids.opened()
+        self._open_s = OPEN_S
 
-    def _made(self) -> Made:
+    def _make(self, name: str) -> Made:
         # A list of its own: what is still heard of one that was given up is not this one's.
         failures: list[tuple[KafkaError, Record]] = []
         lost = [0]
         note = partial(_note_failure, failures, lost)
         connections = Connections(self._config)
-        ours = {"transactional.id": self._ids.now, "on_delivery": note, "logger": connections}
+        ours = {"transactional.id": name, "on_delivery": note, "logger": connections}
         config = {**self._config, **LOUD, **ours}
         try:
             producer = brokers.open_producer(config, self._open_s)
         except brokers.UndecidedError:
-            self._ids.move_on()
-            self._open_s = min(self._open_s * 2, KAFKA_CALL_S)
+            self._move_on(name)
             raise
-        self._ids.opened()
-        self._open_s = OPEN_S
-        return Made(producer, failures, lost, connections)
+        return Made(name, producer, failures, lost, connections)
 
-    def _use(self, made: Made) -> None:
-        self._producer, self._failures, self._lost, self._connections = made
+    def _move_on(self, stuck: str) -> None:
+        """Continue under other ids than `stuck`, and wait longer for those."""
+        self._ids.move_on(stuck)
+        self._open_s = min(self._open_s * 2, KAFKA_CALL_S)
+        for made in [each for each in self._made.values() if each.name not in self._ids.pair]:
+            self._discard(made)
 
     def produce(self, rows: Sequence[EventRow]) -> TransactionOutcome | None:
         """Begin, and hand all records to librdkafka; an outcome only where that failed."""
-        producer = self._require()
-        self._failures.clear()
-        self._lost[0] = 0
+        self._current = self._made.get(self._ids.take_turns())
+        made = self._require()
+        made.failures.clear()
+        made.lost[0] = 0
         self._rows, self.delivered = rows, 0
         self._began = time.perf_counter()
         row = None
         try:
-            producer.begin_transaction()
+            made.producer.begin_transaction()
             default, own, time_of = self._sources.default, self._sources.by_writer, self._time_of
-            produce: Callable[..., None] = producer.produce
+            produce: Callable[..., None] = made.producer.produce
             if self._leaders.are_lacking:
                 produce = self._produce_around
             written, stamp = "", 0
@@ -167,16 +175,16 @@ class Transactions:
                     stamp = time_of(written)
                 headers = headers_of(row, own.get(row[WRITER], default) if own else default)
                 produce(row[TOPIC], row[PAYLOAD], row[KEY], headers=headers, timestamp=stamp)
-            producer.poll(0)
+            made.producer.poll(0)
         except (KafkaException, SystemError) as error:
             fault = fault_of(error)
             if row is not None and fault.code() in REJECTING_CODES:
-                self._failures.append((fault, record_of(row)))
-            return self._abort(producer, fault)
+                made.failures.append((fault, record_of(row)))
+            return self._abort(made, fault)
         except Exception as error:  # whatever it is, it lies in this one row
             if row is None:
                 raise
-            return self._spoiled(producer, row, error)
+            return self._spoiled(made, row, error)
         return None
 
     def _produce_around(
@@ -189,25 +197,26 @@ class Transactions:
     ) -> None:
         """Produce to a partition that has a leader, while others have none."""
         place = self._leaders.place(topic, key)
-        self._require().produce(topic, value, key, place, headers=headers, timestamp=timestamp)
+        produce = self._require().producer.produce
+        produce(topic, value, key, place, headers=headers, timestamp=timestamp)
 
     def finish(self, offsets: list[TopicPartition], member: bytes) -> TransactionOutcome:
         """Put the positions in and commit. Blocks, mostly at most the transaction time-out."""
-        producer = self._require()
+        made = self._require()
         try:
-            producer.send_offsets_to_transaction(offsets, member, self._left())
-            if self._producer is not producer:
+            made.producer.send_offsets_to_transaction(offsets, member, self._left())
+            if not self._has(made):
                 return Discarded("given up before the commit")
-            producer.commit_transaction(self._left())
+            made.producer.commit_transaction(self._left())
         except (KafkaException, SystemError) as error:
-            return self._abort(producer, fault_of(error))
+            return self._abort(made, fault_of(error))
         seconds = time.perf_counter() - self._began
         try:
-            producer.poll(0)  # It brings what librdkafka said meanwhile.
-            if self._connections.lost:
-                self._replace(producer)
+            made.producer.poll(0)  # It brings what librdkafka said meanwhile.
+            if made.connections.lost:
+                self._replace(made)
         except (KafkaException, SystemError) as error:
-            self._discard(producer)
+            self._discard(made)
             fault = fault_of(error)
             return Discarded(f"{words(fault)}; that was after the commit", fault.code())
         return Committed(seconds)
@@ -221,66 +230,66 @@ class Transactions:
 
         A new producer fences the old one, whatever that still sends.
         """
-        self.close()
+        self._discard(self._require())
         return Discarded("NO_ANSWER: librdkafka did not return from a transaction")
 
     def close(self) -> None:
-        """Let go of the producer; an open transaction is left for Kafka to abort.
-
-        Without its own `close`: that aborts the transaction first, and waits for
-        ever while the broker is away.
-        """
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            producer.purge(blocking=False)
+        """Let go of the producers; an open transaction is left for Kafka to abort."""
+        for made in list(self._made.values()):
+            self._discard(made)
 
     def _left(self) -> float:
         """For how many seconds more the transaction may continue."""
         return max(0.0, self._began + TRANSACTION_S - time.perf_counter())
 
-    def _require(self) -> Producer:
-        if self._producer is None:
+    def _require(self) -> Made:
+        """The producer of the transaction under way."""
+        if self._current is None:
             raise RuntimeError("the producer is not open")
-        return self._producer
+        return self._current
 
-    def _abort(self, producer: Producer, fault: KafkaError) -> TransactionOutcome:
+    def _has(self, made: Made) -> bool:
+        """Whether it is in use still: a transaction may be given up while a thread waits for it."""
+        return self._made.get(made.name) is made
+
+    def _abort(self, made: Made, fault: KafkaError) -> TransactionOutcome:
         """Abort where librdkafka says that it can be; otherwise give the producer up."""
-        fault = cause_of(producer, fault)
-        self.delivered = max(0, len(self._rows) - len(producer) - self._lost[0])
+        fault = cause_of(made.producer, fault)
+        self.delivered = max(0, len(self._rows) - len(made.producer) - made.lost[0])
         reason, code = words(fault), fault.code()
-        if fault.fatal() or not (fault.txn_requires_abort() or self._failures):
-            self._discard(producer)
+        if fault.fatal() or not (fault.txn_requires_abort() or made.failures):
+            self._discard(made)
             return Discarded(reason, code)
         try:
-            self._undo(producer)
+            self._undo(made)
         except (KafkaException, SystemError) as error:
             # Where the right on a topic was refused, librdkafka (2.16) aborts a transaction that
             # the broker may never have heard of, and the answer is that there is none.
-            self._discard(producer)
-            rejected = self._rejection(fault)
+            self._discard(made)
+            rejected = self._rejection(made, fault)
             topics = rejected.topics if rejected else frozenset()
             return Discarded(f"{reason}; abort: {fault_of(error).str()}", code, topics)
-        if rejected := self._rejection(fault):
+        if rejected := self._rejection(made, fault):
             return rejected
         return Interrupted(reason, code) if code in GAP_CODES else Aborted(reason, code)
 
-    def _spoiled(self, producer: Producer, row: EventRow, error: Exception) -> TransactionOutcome:
+    def _spoiled(self, made: Made, row: EventRow, error: Exception) -> TransactionOutcome:
         """Abort because of a row of which no record can be made: others must not wait for it."""
         reason = f"{type(error).__name__}: {describe(error)}"
         topics, records = frozenset({row[TOPIC]}), frozenset({record_of(row)})
         try:
-            self._undo(producer)
+            self._undo(made)
         except (KafkaException, SystemError) as failure:
-            self._discard(producer)
+            self._discard(made)
             return Discarded(f"{reason}; abort: {fault_of(failure).str()}", topics=topics)
         return Rejected(reason, NO_RECORD, topics, records)
 
-    def _undo(self, producer: Producer) -> None:
+    def _undo(self, made: Made) -> None:
         """Abort, and continue with a new producer."""
-        producer.abort_transaction(self._left() + UNDO_S)
-        self._replace(producer)
+        made.producer.abort_transaction(self._left() + UNDO_S)
+        self._replace(made)
 
-    def _replace(self, producer: Producer) -> None:
+    def _replace(self, made: Made) -> None:
         """Continue with a new producer, where something of this one may still be on its way.
 
         librdkafka (2.16) would continue with the same epoch and sequence numbers. Of a request that
@@ -288,29 +297,32 @@ class Transactions:
         with it, and those that have the same numbers there are taken for copies and lost; what
         there is of it is committed, or aborted, and the rest apart; newer positions are replaced.
         """
-        if self._producer is not producer:
+        if not self._has(made):
             return
-        noted = tuple(self._failures)
-        made = self._made()
+        following = self._make(made.name)
         # Meanwhile this transaction may have been given up, and another producer be in use.
-        if self._producer is producer:
-            self._use(made)
-            self._failures.extend(noted)
-            producer.purge(blocking=False)
+        if self._has(made):
+            self._discard(made)
+            self._made[made.name] = following
 
-    def _discard(self, producer: Producer) -> None:
-        """Let go of `producer`, unless it was given up and another is in its place."""
-        if self._producer is producer:
-            self.close()
+    def _discard(self, made: Made) -> None:
+        """Let go of a producer, unless it was given up and another is in its place.
 
-    def _rejection(self, fault: KafkaError) -> Rejected | None:
+        Without its own `close`: that aborts the transaction first, and waits for
+        ever while the broker is away.
+        """
+        if self._has(made):
+            del self._made[made.name]
+            made.producer.purge(blocking=False)
+
+    def _rejection(self, made: Made, fault: KafkaError) -> Rejected | None:
         """The first failed delivery that lies in a record, or the refusal of a topic, if any.
 
         A topic that may not be written is refused before any record is sent: librdkafka
         then drops all of them unsent, and says of none what is wrong with it.
         """
-        topics = frozenset(topic for _, (topic, _, _) in self._failures)
-        refused = [each for each in self._failures if each[0].code() in REJECTING_CODES]
+        topics = frozenset(topic for _, (topic, _, _) in made.failures)
+        refused = [each for each in made.failures if each[0].code() in REJECTING_CODES]
         if refused:
             error, records = refused[0][0], frozenset(record for _, record in refused)
             return Rejected(words(error), error.code(), topics, records)

@@ -69,14 +69,17 @@ class Late:
         self.end()
 
     def write(self, partition: int, payload: bytes) -> Producer:
-        """Begin a transaction with a record that the broker has taken."""
+        """Begin a transaction with a record that the broker has taken.
+
+        Under the id of the one before: what comes late of that one may meet it.
+        """
+        self.transactions.ids.take_turns()
         assert self.transactions.produce([]) is None
         return self.add(partition, payload)
 
     def add(self, partition: int, payload: bytes) -> Producer:
         """One more record of it."""
-        producer = self.transactions._producer
-        assert producer is not None
+        producer = self.transactions._require().producer
         producer.produce(self.topic, payload, partition=partition)
         assert producer.flush(ADMIN_S) == 0
         return producer
@@ -89,12 +92,11 @@ class Late:
 
     def undo(self) -> None:
         """Abort, as the relay does it."""
-        producer = self.transactions._producer
-        assert producer is not None
+        made = self.transactions._require()
         try:
-            self.transactions._undo(producer)
+            self.transactions._undo(made)
         except KafkaException:
-            self.transactions._discard(producer)
+            self.transactions._discard(made)
             self.transactions.open()
 
     def read(self) -> list[bytes]:

@@ -64,18 +64,23 @@ def committed(bootstrap: str, until: bytes) -> list[bytes]:
 
 def transact(transactions: Transactions, number: int, payload: bytes) -> None:
     """One record in a transaction, as the relay does it, without positions."""
+    begin(transactions, number, payload).commit_transaction(ADMIN_S)
+
+
+def begin(transactions: Transactions, number: int, payload: bytes) -> Producer:
+    """A transaction with a record, under the id of the one before: what is late may meet it."""
+    transactions.ids.take_turns()
     assert transactions.produce([row(number, payload)]) is None
-    producer = transactions._producer
-    assert producer is not None
-    producer.commit_transaction(ADMIN_S)
+    return transactions._require().producer
 
 
-def undo(transactions: Transactions, producer: Producer) -> None:
+def undo(transactions: Transactions) -> None:
     """Abort as the relay does, also where the record was sent once more, for which it waits."""
+    made = transactions._require()
     try:
-        transactions._undo(producer)
+        transactions._undo(made)
     except KafkaException:
-        transactions._discard(producer)
+        transactions._discard(made)
         transactions.open()
 
 
@@ -107,16 +112,12 @@ def test_a_record_that_comes_late_is_not_read_and_costs_no_other(own_kafka: Kafk
         transactions.open()
         transact(transactions, 1, b"before")
         proxy.fall_silent()
-        assert transactions.produce([row(2, b"late")]) is None
-        producer = transactions._producer
-        assert producer is not None
+        producer = begin(transactions, 2, b"late")
         # The request runs out of its time, and the record waits to be sent once more.
         producer.flush(REQUEST_S + 1)
-        undo(transactions, producer)
-        assert transactions.produce([row(3, b"next")]) is None
+        undo(transactions)
+        producer = begin(transactions, 3, b"next")
         proxy.heal()
-        producer = transactions._producer
-        assert producer is not None
         producer.commit_transaction(ADMIN_S)
         transact(transactions, 4, b"last")
         assert committed(own_kafka.bootstrap, b"last") == [b"before", b"next", b"last"]

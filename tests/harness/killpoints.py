@@ -6,8 +6,10 @@ SIGNAL is KILL, or STOP for a worker that is frozen there until somebody continu
 
 POINT is `before` or `after` and one of the steps of a transaction, joined by a
 dash. It is reached in the NTH transaction that has at least four records, or, where
-NTH is 0, in the first one after SIGUSR1. With `further-` in front of it only transactions
-under a further transactional id count, and `init`, which opens the producer, is a step too.
+NTH is 0, in the first one after SIGUSR1. With `first-` or `second-` in front of it only
+transactions under that one of the two ids count that Kafka let in first, and that take turns. With
+`further-` only those count under an id beyond them, and `init`, which opens the producer, is a step
+too.
 The product knows nothing of it: `confluent_kafka.Producer` is another class here.
 
 How many records a transaction has is known at its last step only, so its
@@ -26,15 +28,19 @@ import confluent_kafka
 from confluent_kafka import Producer
 from typing_extensions import override
 
-from outbox_worker.relay.ids import MARK
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 STEPS: Final = ("begin", "first-record", "half-of-the-records", "last-record", "offsets", "commit")
 POINTS: Final = tuple(f"{side}-{step}" for step in STEPS for side in ("before", "after"))
+FIRST: Final = "first-"
+SECOND: Final = "second-"
 FURTHER: Final = "further-"
-FURTHER_POINTS: Final = tuple(FURTHER + point for point in ("before-init", "after-init", *POINTS))
+ALL_POINTS: Final = {
+    *POINTS,
+    *(which + point for which in (FIRST, SECOND) for point in POINTS),
+    *(FURTHER + point for point in ("before-init", "after-init", *POINTS)),
+}
 
 LEAST_RECORDS: Final = 4
 FLUSH_S: Final = 5.0
@@ -48,18 +54,32 @@ class KillPoint:
 
         0 stands for the first one after `arm`.
         """
-        if point not in {*POINTS, *FURTHER_POINTS}:
+        if point not in ALL_POINTS:
             message = f"no such point: {point}"
             raise ValueError(message)
         self._death = death
         self._name = point
-        self._point = point.removeprefix(FURTHER)
-        self.is_further = point.startswith(FURTHER)
+        self._which = next(
+            (each for each in (FIRST, SECOND, FURTHER) if point.startswith(each)), ""
+        )
+        self._point = point.removeprefix(self._which)
+        self.is_further = self._which == FURTHER
         self._left = nth or sys.maxsize
+        self._pair: list[str] = []
 
     def arm(self, *_: object) -> None:
         """The next one is it."""
         self._left = 1
+
+    def let_in(self, transactional_id: str) -> None:
+        """Take note of the first two ids that a slow broker lets in: any of four."""
+        if len(self._pair) < 2 and transactional_id not in self._pair:
+            self._pair.append(transactional_id)
+
+    def is_under(self, transactional_id: str) -> bool:
+        """Whether transactions under this id count."""
+        which = dict(zip(self._pair, (FIRST, SECOND), strict=False)).get(transactional_id, FURTHER)
+        return self._which in {"", which} and len(self._pair) == 2
 
     @property
     def near(self) -> bool:
@@ -92,7 +112,11 @@ class MortalProducer(Producer):
         super().__init__(config)
         self._kept: list[Callable[[], None]] = []
         self._chosen = False
-        self._counts = not self.target.is_further or MARK in config["transactional.id"]
+        self._id: str = config["transactional.id"]
+
+    @property
+    def _counts(self) -> bool:
+        return self.target.is_under(self._id)
 
     @override
     def init_transactions(self, *arguments: Any) -> None:
@@ -101,6 +125,7 @@ class MortalProducer(Producer):
         if dies:
             self.target.reach("before-init")
         super().init_transactions(*arguments)
+        self.target.let_in(self._id)
         if dies:
             self.target.reach("after-init")
 

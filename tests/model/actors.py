@@ -157,7 +157,7 @@ class Worker:
                     lookups=PositionLookup(takeover),
                     size=reader.size,
                     reader=reader,
-                    claims=Claims("group", lambda: transactions.ids.now, topics, reader.size),
+                    claims=Claims("group", lambda: transactions.ids.owner, topics, reader.size),
                     topics=topics,
                     sources=Sources("source"),
                     transactions=transactions,
