@@ -46,8 +46,8 @@ format: $(INSTALLED) ## bring the code into the form that `make check` wants
 contracts: $(INSTALLED) ## write the schemas of the events, which only widen, to contracts/
 	@$(VENV)/bin/outbox-worker contracts contracts
 
-bench: $(INSTALLED) ## measure everything (QUICK=1: smaller; AGAINST="<commit> ...": in turn with those)
-	@$(RUN) -m bench $(if $(QUICK),--quick) $(AGAINST:%=--against %) $(if $(ROUNDS),--rounds $(ROUNDS))
+bench: $(INSTALLED) ## measure everything (QUICK=1: smaller; AGAINST="<commit> ...": in turn with those; PEERS=1: other queues)
+	@$(RUN) -m bench $(if $(QUICK),--quick) $(if $(PEERS),--only peers) $(AGAINST:%=--against %) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 soak: $(INSTALLED) ## exactly-once under random faults for MINUTES=10 (SEED=n repeats one)
 	@$(RUN) -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
 import click
 from rich.console import Console
 
-from bench import against, batches, commands, compression, drain, live, raw, report
+from bench import against, batches, commands, compression, drain, live, peers, raw, report
 from bench.figures import Figure, Latency, at_least, at_most
 from bench.scene import Place, Scene, open_scene
 from bench.versions import HERE, Version, prepare
@@ -41,6 +42,7 @@ class Sizes:
     commands: int = 10_000
     batches: int = 100_000
     codec_rounds: int = 5
+    peer_rounds: int = 5
 
 
 QUICK: Final = Sizes(
@@ -54,6 +56,7 @@ QUICK: Final = Sizes(
     commands=3_000,
     batches=10_000,
     codec_rounds=1,
+    peer_rounds=1,
 )
 
 
@@ -177,6 +180,21 @@ class Run:
         count = commands.count_statements(self._scene.place("statements"), 1_000, address)
         yield Figure("h", "statements of a command", count, "statements")
 
+    def peers(self) -> Iterator[Figure]:
+        """(j) other queues run the statements of the commands as jobs, in turn with ours."""
+        found: dict[str, list[float]] = {"ours": [], **{peer: [] for peer in peers.PEERS}}
+        jobs = self._sizes.commands // 2
+        for number in range(self._sizes.peer_rounds):
+            for peer in sorted(found, reverse=bool(number % 2)):
+                place = self._scene.place(f"{peer}_{number}")
+                of_peer = partial(peers.measure, place, peer)
+                measure = partial(commands.measure_rate, place) if peer == "ours" else of_peer
+                found[peer].append(measure(jobs))
+                self._scene.drop(place)
+        for peer, rates in found.items():
+            name = "CreateStudent as commands" if peer == "ours" else peers.name_of(peer)
+            yield Figure("j", name, median(rates), "jobs/s")
+
     def essays(self) -> Iterator[Figure]:
         """(i) batches: a thousand slots, and whether a slot costs more in a crowd."""
         place = self._scene.place("batches")
@@ -229,14 +247,22 @@ PARTS: Final = (
 )
 
 
+ASKED_FOR: Final = "peers"
+"""A part that is measured only where it is named."""
+
 TURNS: Final = ("throughput", "latency", "inbox", "start")
 """The parts that are compared with other versions."""
+
+NAMES: Final = (*PARTS, ASKED_FOR, "start")
 
 
 @click.command()
 @click.option("--quick", is_flag=True, help="smaller numbers, in a few minutes")
 @click.option(
-    "--only", type=click.Choice((*PARTS, "start")), multiple=True, help="these parts alone"
+    "--only",
+    type=click.Choice((*PARTS, ASKED_FOR, "start")),
+    multiple=True,
+    help="these parts alone",
 )
 @click.option(
     "--against", "commits", multiple=True, metavar="COMMIT", help="in turn with that commit"
@@ -255,7 +281,7 @@ def main(
     load = os.getloadavg()[0]
     console.print(f"{os.cpu_count()} cores; load of the last minute, before we begin: {load:.1f}")
     figures: list[Figure] = []
-    known = TURNS if commits else PARTS
+    known = TURNS if commits else (*PARTS, ASKED_FOR)
     if unknown := sorted(set(only) - set(known)):
         raise click.UsageError(f"{', '.join(unknown)}: measured here are {', '.join(known)}")
     versions = [prepare(each) for each in commits]
@@ -280,6 +306,7 @@ def main(
             "inbox": run.inbox,
             "essays": run.essays,
             "compression": run.compression,
+            ASKED_FOR: run.peers,
         }
         for name in only or PARTS:
             for figure in parts[name]():
