@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-STRICT: Final = {"group.min.session.timeout.ms": "8000", "transaction.max.timeout.ms": "4000"}
+STRICT: Final = {
+    "auto.create.topics.enable": "false",
+    "group.min.session.timeout.ms": "8000",
+    "transaction.max.timeout.ms": "4000",
+}
 
 HOPELESS: Final = {
     "group.min.session.timeout.ms": "70000",
@@ -81,6 +85,7 @@ def hopeless(database: str, hopeless_kafka: KafkaServer, tmp_path: Path) -> Iter
 def test_a_worker_makes_do_with_what_the_broker_allows(strict: Cluster) -> None:
     with strict.workload():
         first, second = strict.workers(2)
+        assert strict.partitions_of(ANCHOR_TOPIC) == SHARDS
         strict.await_more(200)
         first.kill()
         strict.worker()

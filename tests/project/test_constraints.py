@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from importlib import metadata
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from packaging.requirements import Requirement
@@ -16,7 +16,8 @@ from tests.project.tree import ROOT
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-NAME: Final[str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["name"]
+PROJECT: Final[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+NAME: Final[str] = PROJECT["name"]
 IMAGE: Final = {
     "implementation_name": "cpython",
     "platform_python_implementation": "CPython",
@@ -114,6 +115,16 @@ def test_lower_bounds_admit_the_pinned_versions() -> None:
         and not wanted.specifier.contains(pins[canonicalize_name(wanted.name)])
     ]
     assert refused == []
+
+
+@pytest.mark.parametrize(
+    ("package", "version"),
+    [("confluent-kafka", "2.13.1")],  # It keeps the headers of every record in memory.
+)
+def test_no_lower_bound_admits_a_version_with_a_known_fault(package: str, version: str) -> None:
+    wanted = map(Requirement, PROJECT["dependencies"])
+    (of_package,) = [each for each in wanted if each.name == package]
+    assert not of_package.specifier.contains(version)
 
 
 @pytest.mark.parametrize(
