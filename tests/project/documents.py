@@ -11,7 +11,8 @@ How a block of README.md, and of docs/your-own-events.md, is marked decides what
 - `text`, `json`, `yaml`, `properties`, `mermaid`: never run;
 - `javascript`, `go`, `java`, `rust`: run by `make drivers`, as parts of whole programs.
 
-Blocks run in the order of the page and see what those before them did.
+Blocks run in the order of the page and see what those before them did. All blocks of
+SECURITY.md, of any language, are used by `tests/security/test_security_page.py`.
 """
 
 from __future__ import annotations
