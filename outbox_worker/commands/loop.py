@@ -19,7 +19,7 @@ from outbox_worker.commands.outcome import (
     Unreached,
 )
 from outbox_worker.settings import COMMAND_IDLE_MAX_S, IDLE_POLL_GROWTH, IDLE_POLL_MIN_S
-from outbox_worker.timing.backoff import pause_after
+from outbox_worker.timing.backoff import Backoff
 
 if TYPE_CHECKING:
     from outbox_worker.commands.executor import Executor
@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 
 class CommandLoop:
-    """One thread's share of the commands, and what `/readyz` says of its session."""
+    """One thread's share of the commands, and what `/readyz` says of its session.
+
+    That the database is away is an outage of all threads: `Sessions` logs it, once for all.
+    """
 
     def __init__(self, name: str, executor: Executor, sessions: Sessions, health: Health) -> None:
         """Connect with the first step."""
@@ -39,7 +42,7 @@ class CommandLoop:
         self._health = health
         self._connection: Connection | None = None
         self._is_well = False
-        self._troubles = 0
+        self._backoff = Backoff()
         self._wait = 0.0
         health.set_unready("database", "not reached yet", name)
 
@@ -88,7 +91,7 @@ class CommandLoop:
             self._is_well = True
             self._sessions.well()
             self._health.set_ready("database", self._name)
-        self._troubles = 0
+        self._backoff.reset()
         return 0.0
 
     def _rest(self) -> float:
@@ -104,15 +107,14 @@ class CommandLoop:
             return self._trouble(error)
         if is_contention(error):
             return self._well()
-        self._troubles += 1
-        return pause_after(self._troubles - 1) if self._troubles > 1 else 0.0
+        has_failed, pause = self._backoff.has_failed, self._backoff.next()
+        return pause if has_failed else 0.0
 
     def _trouble(self, error: Exception) -> float:
         """The database is away, or refuses us: ask again, ever more slowly."""
         self._is_well = False
         self._health.set_unready("database", self._sessions.lost(error), self._name)
-        self._troubles += 1
-        return pause_after(self._troubles)
+        return self._backoff.next()
 
 
 def _is_usable(connection: Connection) -> bool:

@@ -12,6 +12,8 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from outbox_worker.errors import HistoryLostError, ServerError
 from outbox_worker.logs.safe_text import describe
 from outbox_worker.postgres import database, switchover
+from outbox_worker.timing.deadline import Deadline
+from outbox_worker.timing.outage import Outage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +41,9 @@ each session, and not for the empty tables that it may have met."""
 WAIT_S: Final = 2.0
 """How long a thread waits for a session before it checks whether it must stop."""
 
+ASK_S: Final = 10.0
+"""How often at most the server is asked why there is no session, while that lasts."""
+
 CLOSE_S: Final = 0.3
 """How long the pool's own threads may take to end; one that is connecting is left behind."""
 
@@ -52,7 +57,8 @@ class Sessions:
         """Hold `count` sessions in the database at `url`; nothing is reached yet."""
         self._url = url
         self._lock = threading.Lock()
-        self._away = ""
+        self._outage = Outage()
+        self._asked = Deadline(0.0)
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             # Asked for each connection: a password may be good for minutes.
             kwargs=partial(self._arguments, cursor_factory),
@@ -81,30 +87,34 @@ class Sessions:
     def well(self) -> None:
         """The database does what it is asked; said once."""
         with self._lock:
-            if self._away:
-                self._away = ""
-                log.info("database_back")
+            over = self._outage.end()
+            if over is not None:
+                log.info("database_back", after=over.after, seconds=over.seconds)
 
     def lost(self, error: Exception) -> str:
-        """The database does not do what it is asked; said once, returns why."""
+        """The database does not do what it is asked; said once for each cause, returns why."""
         with self._lock:
-            if not self._away:
-                self._away = self._reason(error)
-                log.warning("database_away", error=self._away)
-            return self._away
+            if self._outage.begin(self._reason(error)):
+                log.warning("database_away", error=self._outage.words)
+            return self._outage.words
 
     def close(self) -> None:
         """Close those that were given back."""
         self._pool.close(CLOSE_S)
 
     def _reason(self, error: Exception) -> str:
-        """Of a pool that only says how long it waited, the server is asked itself."""
-        if isinstance(error, PoolTimeout):
-            try:
-                with database.connect(self._url, application=APPLICATION) as link:
-                    switchover.see_that_numbers_go_on(link)
-            except (ServerError, HistoryLostError) as reason:
-                return str(reason)
+        """Of a pool that only says how long it waited, the server is asked itself, now and then."""
+        if not isinstance(error, PoolTimeout):
+            return describe(error)
+        if self._outage.words and not self._asked.passed:
+            return self._outage.words
+        try:
+            with database.connect(self._url, application=APPLICATION) as link:
+                switchover.see_that_numbers_go_on(link)
+        except (ServerError, HistoryLostError) as reason:
+            return str(reason)
+        finally:
+            self._asked = Deadline(ASK_S)
         return describe(error)
 
     def _arguments(self, cursor_factory: type[psycopg.Cursor[Any]]) -> dict[str, Any]:

@@ -112,8 +112,9 @@ class Gauges:
             raise
         except (*FAULTS, HistoryLostError) as error:
             return self._fail(began, error)
-        if self._outage.end():
-            log.info("counts_back", of=self._subject.teller)
+        if over := self._outage.end():
+            teller = self._subject.teller
+            log.info("counts_back", of=teller, after=over.after, seconds=over.seconds)
         return max(INTERVAL_S, REST * (time.monotonic() - began))
 
     def close(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from typing import TYPE_CHECKING, Final
 
 import psycopg
@@ -14,6 +13,7 @@ from outbox_worker.errors import ServerError, SettingsError
 from outbox_worker.postgres import database
 from outbox_worker.stores import server
 from outbox_worker.timing.backoff import Backoff
+from outbox_worker.timing.deadline import Deadline
 from outbox_worker.timing.outage import Outage
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Instance:
         self._owner = owner
         self._instance_id = instance_id
         self._connection: Connection | None = None
-        self._taken_since: float | None = None
+        self._taken: Deadline | None = None
         self._backoff = Backoff()
         self._outage = Outage()
 
@@ -78,8 +78,13 @@ class Instance:
             return self._lose(error)
         if not is_ours:
             return TAKEN_RETRY_S
-        if self._outage.end():
-            log.info("instance_lock_back", instance_id=self._instance_id)
+        if over := self._outage.end():
+            log.info(
+                "instance_lock_back",
+                instance_id=self._instance_id,
+                after=over.after,
+                seconds=over.seconds,
+            )
         self._backoff.reset()
         return LOOK_S
 
@@ -97,11 +102,10 @@ class Instance:
                 self._url, application="outbox-worker instance", options=OPTIONS
             )
         if server.lock_instance(self._connection, self._owner):
-            self._taken_since = None
+            self._taken = None
             return True
-        now = time.monotonic()
-        self._taken_since = self._taken_since or now
-        if now - self._taken_since > TAKEN_S:
+        self._taken = self._taken or Deadline(TAKEN_S)
+        if self._taken.passed:
             self.close()
             raise SettingsError(
                 f"Another process runs under OUTBOX_INSTANCE_ID {self._instance_id}",
@@ -111,7 +115,7 @@ class Instance:
 
     def _lose(self, error: Exception) -> float:
         self.close()
-        self._taken_since = None
+        self._taken = None
         if self._outage.begin(error):
             log.warning(
                 "instance_lock_lost",

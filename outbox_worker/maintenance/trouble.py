@@ -41,5 +41,5 @@ class Trouble:
 
     def settle(self) -> None:
         """It went well."""
-        if self._outage.end():
-            log.info("upkeep_back", of=self._of)
+        if over := self._outage.end():
+            log.info("upkeep_back", of=self._of, after=over.after, seconds=over.seconds)

@@ -126,5 +126,5 @@ class ScrapeNumbers(Collector):
             )
 
     def _well(self) -> None:
-        if self._outage.end():
-            log.info("numbers_back")
+        if over := self._outage.end():
+            log.info("numbers_back", after=over.after, seconds=over.seconds)

@@ -73,7 +73,7 @@ class Ids:
         before, self._number = self.pair, (at + 1) % COUNT
         self._left.update(before)
         self._left.difference_update(self.pair)
-        say = log.warning if self._outage.begin(stuck) else log.debug
+        say = log.warning if self._outage.begin("no transaction may begin") else log.debug
         say(
             "transaction_undecided",
             id=stuck,

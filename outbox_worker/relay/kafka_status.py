@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 import structlog
 
 from outbox_worker.kafka import rights
+from outbox_worker.timing.outage import Outage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +30,8 @@ class KafkaStatus:
         """`group` is the group of workers, which the hints name."""
         self._group = group
         self._open: dict[tuple[Subject, int], str] = {}
+        # Of all kinds together; each of them is named by its own code.
+        self._outage = Outage()
 
     def __contains__(self, subject: Subject) -> bool:
         """Whether something is wrong with it."""
@@ -43,6 +46,7 @@ class KafkaStatus:
         """It failed with this error; said where that is new, with the hint, ours or this one."""
         known = {code for _, code in self._open}
         self._open[subject, code] = reason
+        self._outage.begin(reason)
         if code in known:
             return
         hint = hint or rights.hint(code, group=self._group)
@@ -65,8 +69,8 @@ class KafkaStatus:
             self._open = {key: why for key, why in self._open.items() if key[0] not in subjects}
         else:
             self._open.clear()
-        if not self._open:
-            log.info("kafka_back", after=", ".join(before))
+        if not self._open and (over := self._outage.end()):
+            log.info("kafka_back", after=", ".join(before), seconds=over.seconds)
 
 
 def words(fault: KafkaError) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import structlog
 
 from outbox_worker.position.row import ID, KEY, TOPIC, EventRow
+from outbox_worker.timing.outage import Outage
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -53,6 +54,7 @@ class Leaders:
         self._gaps: dict[str, Gap] = {}
         self._thin: dict[str, tuple[int, Collection[int], Mapping[int, int]]] = {}
         self._needed: dict[str, int] = {}
+        self._outages: dict[str, Outage] = {}
 
     @property
     def are_lacking(self) -> bool:
@@ -88,8 +90,10 @@ class Leaders:
                     "replicas_lost", topic=topic, partitions=sorted(short), min_insync=needed
                 )
             self._gaps[topic] = gap
-        elif self._gaps.pop(topic, None) is not None:
-            log.info("leaders_back", topic=topic)
+            outage = self._outages.setdefault(topic, Outage())
+            outage.begin("leaders_lost" if missing else "replicas_lost")
+        elif self._gaps.pop(topic, None) is not None and (over := self._outages.pop(topic).end()):
+            log.info("leaders_back", topic=topic, after=over.after, seconds=over.seconds)
 
     def wants(self, topic: str) -> bool:
         """Whether replicas do not follow, and nobody has asked yet how many the topic needs."""
@@ -119,6 +123,7 @@ class Leaders:
     def forget(self, topic: str) -> None:
         """Metadata knows the topic no more."""
         self._gaps.pop(topic, None)
+        self._outages.pop(topic, None)
         self._thin.pop(topic, None)
         self._needed.pop(topic, None)
 

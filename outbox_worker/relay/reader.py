@@ -125,8 +125,8 @@ class TableReader:
         except ServerError as error:
             self._fail(error.message)
             return Connected.AWAY
-        if after := self._outage.end():
-            log.info("database_back", after=after)
+        if over := self._outage.end():
+            log.info("database_back", after=over.after, seconds=over.seconds)
             self._metrics.reconnects.labels("postgres").inc()
         self._backoff.reset()
         return Connected.ANEW

@@ -30,6 +30,11 @@ class Backoff:
         self._longest_s = longest_s
         self._failures = 0
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether it failed since it last went well."""
+        return self._failures > 0
+
     def next(self) -> float:
         """It failed; seconds to wait before the next try."""
         self._failures += 1

@@ -323,7 +323,7 @@ def test_a_database_that_is_away_is_waited_for(database: str, tmp_path: Path) ->
                 wait_until(lambda: look(link, command_id).result, 30, "it is executed")
             wait_until(lambda: worker.ready()[0] == 200, 20, "it is ready again")
             lines = [line["event"] for line in worker.lines()]
-            assert lines.count("database_away") == lines.count("database_back") >= 1
+            assert lines.count("database_away") >= lines.count("database_back") >= 1
             assert lines.count("database_away") == 1 or not calm
             assert worker.stop() == 0
         finally:

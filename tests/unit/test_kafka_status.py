@@ -30,6 +30,7 @@ def test_what_several_run_into_is_said_once_and_is_over_when_all_are_well() -> N
     assert lines[0]["log_level"] == "error"
     assert "--group the-group" in lines[0]["hint"]
     assert lines[1]["after"] == "GROUP_AUTHORIZATION_FAILED"
+    assert lines[1]["seconds"] >= 0
     assert complaints.text == ""
 
 

@@ -41,6 +41,8 @@ def test_what_passes_is_told_once_it_lasts_and_when_it_is_over(
         found.settle()
     loud = [(line["event"], line["of"]) for line in lines if line["log_level"] != "debug"]
     assert loud == [("upkeep_failed", "partitions"), ("upkeep_back", "partitions")]
+    over = next(line for line in lines if line["event"] == "upkeep_back")
+    assert (over["after"], over["seconds"] >= trouble.ALOUD_AFTER_S) == (str(error), True)
 
 
 def test_what_no_waiting_mends_is_told_at_once_and_once() -> None:
