@@ -1,4 +1,7 @@
-"""Pages, docstrings, comments and messages are plain English: some phrases are banned."""
+"""Pages, docstrings, comments and messages are plain English: some phrases are banned.
+
+Those of `.sql` files too, but for migrations that are never changed.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests.project.documents import FENCE, INLINE, pages
-from tests.project.tree import files, name
+from tests.project.tree import ROOT, files, name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +37,20 @@ KINDS: Final = {
 }
 
 
+FIXED: Final = frozenset(
+    {
+        "sql/engine/migrations/0002_publish.sql",
+        "sql/engine/migrations/0004_partitions.sql",
+        "sql/engine/migrations/0007_writers.sql",
+        "sql/school/migrations/0002_batches.sql",
+    }
+)
+"""Migrations that have such a phrase in a comment: a database knows their checksums."""
+
+SNAPSHOT: Final = ROOT / "tests" / "sql" / "schema.sql"
+"""What all migrations make together, with their comments."""
+
+
 def prose(page: str) -> str:
     """A page without its code, each paragraph in one line."""
     text = INLINE.sub("", FENCE.sub("", page))
@@ -45,6 +62,13 @@ def words(source: str) -> str:
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     found = [token.string for token in tokens if token.type in KINDS]
     return "\n".join(" ".join(each.split()) for each in found)
+
+
+def comments(statement: str) -> str:
+    """The comments of a `.sql` file, each block of lines in one line."""
+    lines = (line.strip() for line in statement.splitlines())
+    text = "\n".join(line.lstrip("- ") if line.startswith("--") else "" for line in lines)
+    return re.sub(r"(?<!\n)\n(?!\n)", " ", text).strip("\n")
 
 
 def found(text: str) -> list[str]:
@@ -67,6 +91,23 @@ def test_no_module_has_a_banned_phrase() -> None:
     assert len(modules) > 300
     hits = {name(path): found(words(path.read_text(encoding="utf-8"))) for path in modules}
     assert {module: each for module, each in hits.items() if each} == {}
+
+
+def test_no_statement_has_a_banned_phrase() -> None:
+    paths = [path for path in files(".sql") if path != SNAPSHOT]
+    assert len(paths) > 150
+    hits = {}
+    for path in paths:
+        text = comments(path.read_text(encoding="utf-8"))
+        if each := found(text) + WHO.findall(text):
+            hits[name(path)] = each
+    assert {statement: each for statement, each in hits.items() if statement not in FIXED} == {}
+    assert hits.keys() >= FIXED, "what has no such phrase is no exception"
+
+
+def test_a_banned_phrase_in_a_comment_of_a_statement_is_found() -> None:
+    statement = "-- folder/find_it\n-- Writers go\n--   on meanwhile.\nSELECT 'likewise'\n"
+    assert [each.partition(":")[0] for each in found(comments(statement))] == ["goes on"]
 
 
 @pytest.mark.parametrize(

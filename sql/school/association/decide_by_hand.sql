@@ -1,7 +1,7 @@
 -- association/decide_by_hand
 -- A person's decisions about essays of a locked batch; no student where it is NULL. What was
--- suggested stays beside it. Another person's decision is left alone and not counted; whether
--- one for lack of time was told already, and stands, is for the caller to know.
+-- suggested stays beside it. Another person's decision is left alone and not counted; the
+-- caller knows whether one for lack of time was published already, and stands.
 -- params: batch_id uuid, essay_ids uuid[], student_ids uuid[], student_names text[],
 --         validated_by text, now timestamptz
 -- rows: rowcount     index: association_pkey     transaction: the caller's

@@ -1,6 +1,6 @@
 -- association/lock_batch
 -- A batch, held against whoever else suggests, confirms, decides or completes: what is
--- read after it stays so. It waits for them; slots and readers go on. The isolation level of
+-- read after it stays so. It waits for them, but neither slots nor readers wait for it. The isolation level of
 -- the transaction comes with it: only READ COMMITTED sees what those wrote who were waited for.
 -- params: batch_id uuid
 -- rows: maybe     index: batch_pkey     transaction: the caller's

@@ -1,5 +1,5 @@
 -- batch/find_registered
--- A registration as it was made, with its essays in the order of the slots. Whoever's it is:
+-- A registration as it was made, with its essays in the order of the slots, of any owner:
 -- the answer to its own repetition, not for readers.
 -- params: batch_id uuid
 -- rows: maybe     index: batch_pkey, slot_pkey     transaction: any

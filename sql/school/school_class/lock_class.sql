@@ -1,5 +1,5 @@
 -- school_class/lock_class
--- A class of this owner, held against other changes; enrolments go on.
+-- A class of this owner, held against other changes, but not against enrolments.
 -- params: class_id uuid, owner text
 -- rows: maybe     index: class_pkey     transaction: the caller's
 SELECT name, course_code FROM school.class
