@@ -42,7 +42,11 @@ PINNED: Final[Mapping[str, str]] = {
     "idle_session_timeout": "0",
 }
 """How values look, what a transaction is, and no time-out but those that a kind of session has
-for itself. All are Postgres' own defaults but TimeZone and client_encoding."""
+for itself. All are Postgres' own defaults but TimeZone and client_encoding.
+
+The options of one kind of session stand beside the loop that opens it: they say how long this
+loop may wait and hold up others, which its other numbers rest on, and an application has some
+of its own, of which nothing here may know. `tests/sql/test_sessions.py` lists them all."""
 
 UNCONVERTED: Final = "SQL_ASCII"
 """The encoding of a database that holds any bytes, and converts none of them."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 import psycopg
@@ -21,9 +23,10 @@ from outbox_worker.purge import events, finished
 from outbox_worker.reconcile import topic_scan
 from tests.harness.databases import make_empty_database
 from tests.harness.logins import STRANGE, strange
+from tests.project.tree import PRODUCT, ROOT, files
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from outbox_worker.stores import Connection
 
@@ -43,6 +46,29 @@ KINDS: Final[Mapping[str, Mapping[str, str]]] = {
     "migrate": migrate.OPTIONS,
     "partitions of migrate": migrate.LOCK_OPTIONS,
 }
+
+
+def declared() -> Iterator[tuple[str, str]]:
+    """Every set of options in the product that its module writes out, by module and name."""
+    for path in files(".py"):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        if parts[0] not in PRODUCT:
+            continue
+        module = ".".join(parts[1:] if parts[0] == "domain" else parts)
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            match node:
+                case ast.AnnAssign(target=ast.Name(id=called), value=ast.Dict(keys=[_, *_])):
+                    if called.endswith("OPTIONS"):
+                        yield module, called
+                case _:
+                    pass
+
+
+def test_no_kind_of_session_is_missing_here() -> None:
+    known = [*KINDS.values(), sessions.OPTIONS]
+    found = {(module, name): getattr(import_module(module), name) for module, name in declared()}
+    assert len(found) == len(known) - 1, "all but the one without options"
+    assert [each for each, options in found.items() if options not in known] == []
 
 
 def differing(link: Connection, wanted: Mapping[str, str]) -> dict[str, tuple[object, object]]:
