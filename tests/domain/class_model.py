@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
 
 from outbox_school.commands import (
     CreateClass,
@@ -76,22 +76,25 @@ class School:
         self.enrolments = tried.enrolments
         return expected
 
-    def _play(self, command: SchoolCommand) -> Expected:  # noqa: PLR0911  one for each type
+    def _play(self, command: SchoolCommand) -> Expected:
         match command:
             case CreateClass():
-                return self._create_class(command)
+                expected = self._create_class(command)
             case UpdateClass():
-                return self._update_class(command)
+                expected = self._update_class(command)
             case DeleteClass():
-                return self._delete_class(command)
+                expected = self._delete_class(command)
             case CreateStudent():
-                return self._create_student(command)
+                expected = self._create_student(command)
             case UpdateStudent():
-                return self._update_student(command)
+                expected = self._update_student(command)
             case DeleteStudent():
-                return self._delete_student(command)
+                expected = self._delete_student(command)
             case EraseStudent():
-                return self._erase_student(command)
+                expected = self._erase_student(command)
+            case _:
+                assert_never(command)
+        return expected
 
     def _create_class(self, command: CreateClass) -> Expected:
         key = command.class_id or command.command_id

@@ -58,6 +58,17 @@ def read(cluster: Cluster, event_id: str) -> Received:
     return found
 
 
+def of_every_record(cluster: Cluster, event_id: str) -> dict[str, bytes]:
+    """The headers that no record is without."""
+    return {
+        "ce_specversion": b"1.0",
+        "ce_id": event_id.encode(),
+        "ce_source": b"/shop",
+        "ce_type": b"thing.changed.v1",
+        "ce_time": created_at(cluster, event_id).encode(),
+    }
+
+
 def test_headers_are_those_of_cloudevents_and_of_the_writer(cluster: Cluster) -> None:
     cluster.worker(source="/shop")
     cluster.await_shards()
@@ -74,11 +85,7 @@ def test_headers_are_those_of_cloudevents_and_of_the_writer(cluster: Cluster) ->
     )
     assert sorted(read(cluster, plain).headers) == sorted(
         {
-            "ce_specversion": b"1.0",
-            "ce_id": plain.encode(),
-            "ce_source": b"/shop",
-            "ce_type": b"thing.changed.v1",
-            "ce_time": created_at(cluster, plain).encode(),
+            **of_every_record(cluster, plain),
             "ce_subject": "Ärger/1".encode(),
             "content-type": b"application/json",
             "idempotency-key": plain.encode(),
@@ -86,11 +93,7 @@ def test_headers_are_those_of_cloudevents_and_of_the_writer(cluster: Cluster) ->
     )
     assert sorted(read(cluster, rich).headers) == sorted(
         {
-            "ce_specversion": b"1.0",
-            "ce_id": rich.encode(),
-            "ce_source": b"/shop",
-            "ce_type": b"thing.changed.v1",
-            "ce_time": created_at(cluster, rich).encode(),
+            **of_every_record(cluster, rich),
             "content-type": b"application/vnd.shop+json",
             "idempotency-key": b"order-7",
             "correlation-id": b"c-1",
