@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -180,13 +179,13 @@ class Daemon:
         One that waits for a neighbour beyond the time of the contract is left
         behind with the process.
         """
-        deadline = time.monotonic() + STOP_S - STAGE_S * len(self._stages)
-        for _, loops in sorted(self._stages.items()):
-            deadline += STAGE_S
-            for loop in loops:
+        deadline = Deadline(STOP_S)
+        for number, stage in enumerate(sorted(self._stages), start=1):
+            kept_s = STAGE_S * (len(self._stages) - number)
+            for loop in self._stages[stage]:
                 loop.stopping.set()
-            for loop in loops:
-                loop.join(max(0.0, deadline - time.monotonic()))
+            for loop in self._stages[stage]:
+                loop.join(max(0.0, deadline.left - kept_s))
         stuck = [loop.name for loop in self._loops if loop.is_alive()]
         if not stuck:
             log.info("stopped")

@@ -21,12 +21,12 @@ key is queued, now or later. Why a floor passes over no command:
 
 from __future__ import annotations
 
-import time
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from outbox_worker.stores.command import Stretch
+from outbox_worker.timing.deadline import Deadline
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -48,7 +48,7 @@ GOOD_S: Final = 60.0
 
 class _Mark(NamedTuple):
     floor: int
-    until: float
+    until: Deadline
 
 
 class _Asked(NamedTuple):
@@ -67,7 +67,7 @@ class Floors:
         self._marks: OrderedDict[str, _Mark] = OrderedDict()
         self._final = self._highest = 0
         self._asked: _Asked | None = None
-        self._next_look = 0.0
+        self._rest = Deadline(0.0)
 
     @property
     def server(self) -> datetime | None:
@@ -94,7 +94,7 @@ class Floors:
             self._marks.move_to_end(claimed.key)
         elif claimed.walked >= LONG:
             floor = min(claimed.seq - 1, self._final)
-            self._marks[claimed.key] = _Mark(floor, time.monotonic() + GOOD_S)
+            self._marks[claimed.key] = _Mark(floor, Deadline(GOOD_S))
             if len(self._marks) > MARKS:
                 self._marks.popitem(last=False)
 
@@ -106,13 +106,13 @@ class Floors:
 
     def is_look_due(self) -> bool:
         """Whether to look who inserts, and to read the heads of `stale` keys."""
-        return bool(self._marks) and time.monotonic() >= self._next_look
+        return bool(self._marks) and self._rest.passed
 
     def looked(self, found: Writers) -> None:
         """These hold the lock of who inserts: see what has become final."""
         self._on(found.server)
         writers = frozenset(found.writers)
-        self._next_look = time.monotonic() + LOOK_S
+        self._rest = Deadline(LOOK_S)
         if self._asked is not None and not self._asked.writers & writers:
             self._final, self._asked = self._asked.seq, None
         if not writers:
@@ -122,8 +122,7 @@ class Floors:
 
     def stale(self) -> list[str]:
         """Keys whose floors were used for long enough."""
-        now = time.monotonic()
-        return [key for key, mark in self._marks.items() if mark.until <= now]
+        return [key for key, mark in self._marks.items() if mark.until.passed]
 
     def read(self, key: str, head: Head) -> None:
         """The whole key was walked through; if that was short, it needs no mark any more."""
@@ -132,7 +131,7 @@ class Floors:
             self._marks.pop(key, None)
             return
         floor = self._final if head.seq is None else min(head.seq - 1, self._final)
-        self._marks[key] = _Mark(floor, time.monotonic() + GOOD_S)
+        self._marks[key] = _Mark(floor, Deadline(GOOD_S))
 
     def _floor(self, key: str | None) -> int:
         mark = None if key is None else self._marks.get(key)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import socket
-import threading
-import time
 from typing import TYPE_CHECKING
+
+from outbox_worker.timing.deadline import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,10 +30,8 @@ def listens(port: int) -> bool:
 
 def wait_until_ready(is_ready: Callable[[], bool], seconds: float) -> bool:
     """Ask every 20 ms whether a server is ready; False where it was not in time."""
-    deadline = time.monotonic() + seconds
-    pause = threading.Event()
+    deadline = Deadline(seconds)
     while not is_ready():
-        if time.monotonic() > deadline:
+        if not deadline.pause(0.02):
             return False
-        pause.wait(0.02)
     return True

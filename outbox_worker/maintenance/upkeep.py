@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from typing import TYPE_CHECKING, Final
 
 import psycopg
@@ -16,6 +15,7 @@ from outbox_worker.postgres import database
 from outbox_worker.published.committed import as_row
 from outbox_worker.settings import MIRROR_INTERVAL_S
 from outbox_worker.stores import hold, mirror, topic
+from outbox_worker.timing.deadline import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,22 +53,21 @@ class Upkeep:
         self._kept: dict[int, CommittedPosition] = {}
         self._ids: dict[str, str] = {}
         self._holds: dict[int, Hold | None] = {}
-        self._partitions_at = 0.0
+        self._partitions_rest = Deadline(0.0)
         self._trouble = Trouble("positions and partitions")
 
     def run_once(self) -> float:
         """One round; seconds until the next."""
-        now = time.monotonic()
         try:
             connection = self._connect()
             self._mirror(connection)
             self._keep_topics(connection)
             self._keep_holds(connection)
             self._relay.sources.refresh(connection)
-            if now >= self._partitions_at:
-                self._partitions_at = now + PARTITIONS_RETRY_S
+            if self._partitions_rest.passed:
+                self._partitions_rest = Deadline(PARTITIONS_RETRY_S)
                 if self._make_partitions(connection):
-                    self._partitions_at = now + PARTITIONS_INTERVAL_S
+                    self._partitions_rest = Deadline(PARTITIONS_INTERVAL_S)
         except psycopg.errors.InsufficientPrivilege:
             raise
         except FAULTS as error:

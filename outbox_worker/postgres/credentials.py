@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 import subprocess
 import threading
-import time
 from functools import cache
 from typing import Final
 
 from outbox_worker.errors import ServerError
+from outbox_worker.timing.deadline import Deadline
 
 VARIABLE: Final = "OUTBOX_DATABASE_PASSWORD_COMMAND"
 
@@ -29,20 +29,20 @@ class PasswordCommand:
         self._words = shlex.split(command)
         self._lock = threading.Lock()
         self._password = ""
-        self._until = 0.0
+        self._kept = Deadline(0.0)
 
     def password(self) -> str:
         """One that was printed lately; `ServerError` where the command prints none."""
         with self._lock:
-            if time.monotonic() >= self._until:
+            if self._kept.passed:
                 self._password = self._ask()
-                self._until = time.monotonic() + KEPT_S
+                self._kept = Deadline(KEPT_S)
             return self._password
 
     def forget(self) -> None:
         """No connection came of it: the next one asks anew."""
         with self._lock:
-            self._until = 0.0
+            self._kept = Deadline(0.0)
 
     def _ask(self) -> str:
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,6 +10,7 @@ import psycopg
 
 from outbox_worker.errors import WorkFailedError
 from outbox_worker.timing.backoff import Backoff
+from outbox_worker.timing.deadline import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,18 +31,20 @@ class LockRetry:
     longest_s: float
     seconds: float = 60.0
 
-    def until_free(self, what: str, work: Callable[[], Done], began: float | None = None) -> Done:
+    def until_free(
+        self, what: str, work: Callable[[], Done], deadline: Deadline | None = None
+    ) -> Done:
         """What `work` returns, once the locks of `what` were to be had; it is called at least once.
 
-        `WorkFailedError` once the patience is over, counted from `began` (monotonic) or from now.
+        `WorkFailedError` once the patience is over: at `deadline`, or so many seconds from now.
         """
-        until = self.seconds + (time.monotonic() if began is None else began)
+        deadline = Deadline(self.seconds) if deadline is None else deadline
         backoff = Backoff(self.first_s, self.longest_s)
         while True:
             try:
                 return work()
             except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
-                if time.monotonic() > until:
+                if deadline.passed:
                     raise WorkFailedError(
                         f"{what} stays locked by others",
                         "What is done stays done. See pg_stat_activity for a pg_dump or an old "

@@ -7,7 +7,6 @@ it once.
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +23,7 @@ from outbox_worker.errors import (
 from outbox_worker.postgres.locks import LockRetry
 from outbox_worker.stores import migration
 from outbox_worker.stores.loader import sql
+from outbox_worker.timing.deadline import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -80,9 +80,9 @@ def apply(
     check_server(connection)
     done: list[str] = []
     # Whoever waited here for one that then gave up does not try for as long again.
-    began = time.monotonic()
+    deadline = Deadline(patience.seconds)
     try:
-        _wait_for_others(connection, patience, lock_ms, began, say)
+        _wait_for_others(connection, patience, lock_ms, deadline, say)
         with _unlocked_after(connection):
             is_there = _has_ledger(connection)
             missing = [
@@ -94,9 +94,9 @@ def apply(
             for tables, step in missing:
                 name = _called(tables, step)
                 run = partial(_run, connection, tables, step, lock_ms)
-                patience.until_free(f"A table that migration {name} changes", run, began)
+                patience.until_free(f"A table that migration {name} changes", run, deadline)
                 done.append(name)
-                began = time.monotonic()
+                deadline = Deadline(patience.seconds)
     except psycopg.errors.InsufficientPrivilege as error:
         roles = {role for each in wanted for role in each.roles}
         raise ServerError(
@@ -156,7 +156,7 @@ def _wait_for_others(
     connection: Connection,
     patience: LockRetry,
     lock_ms: int,
-    began: float,
+    deadline: Deadline,
     say: Callable[[str], None],
 ) -> None:
     """Return once nobody else migrates this database, nor begins to while we pause.
@@ -172,7 +172,7 @@ def _wait_for_others(
             "" if holder.since is None else f", connected at {holder.since:%Y-%m-%d %H:%M:%S %Z}"
         )
         who = f"{holder.application or 'another program'} (pid {holder.pid}{since})"
-        if time.monotonic() > began + patience.seconds:
+        if deadline.passed:
             raise WorkFailedError(
                 f"Another program migrates this database for long: {who}",
                 f"What is done stays done; run {patience.command} again when that has ended, or "

@@ -6,7 +6,6 @@ Postgres, where it is compared with the events.
 
 from __future__ import annotations
 
-import time
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -152,12 +151,12 @@ class Scan:
         reader.assign(
             [TopicPartition(t, number, each.first) for (t, number), each in open_.items()]
         )
-        heard = time.monotonic()
+        silence = Deadline(STALLED_S)
         while open_:
             messages = reader.consume(FETCH, POLL_S)
             if messages:
-                heard = time.monotonic()
-            elif time.monotonic() - heard > STALLED_S:
+                silence = Deadline(STALLED_S)
+            elif silence.passed:
                 raise ServerError(
                     f"Kafka sent no record for {STALLED_S:.0f} s",
                     "Check that the brokers run and lead all partitions; then run it again",

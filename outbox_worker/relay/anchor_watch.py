@@ -5,7 +5,6 @@ With fewer partitions than shards the group would work on and leave shards witho
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import KafkaError, KafkaException
@@ -13,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException
 from outbox_worker.errors import SettingsError
 from outbox_worker.kafka import anchor
 from outbox_worker.settings import ANCHOR_TOPIC
+from outbox_worker.timing.deadline import Deadline
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer
@@ -30,20 +30,19 @@ class Anchor:
     def __init__(self, consumer: Consumer) -> None:
         """Ask through the member's connection."""
         self._consumer = consumer
-        self._look_at: float | None = None
+        self._rest: Deadline | None = None
         self._wrong = 0
 
     def doubt(self) -> None:
         """Look at it with the next `look`."""
-        if self._look_at is None:
-            self._look_at, self._wrong = 0.0, 0
+        if self._rest is None:
+            self._rest, self._wrong = Deadline(0.0), 0
 
     def look(self) -> None:
         """See whether there is a partition for each shard; `SettingsError` where there is not."""
-        now = time.monotonic()
-        if self._look_at is None or now < self._look_at:
+        if self._rest is None or not self._rest.passed:
             return
-        self._look_at = now + LOOK_AGAIN_S
+        self._rest = Deadline(LOOK_AGAIN_S)
         found = self._count()
         if found is None:
             return
@@ -54,7 +53,7 @@ class Anchor:
             if self._wrong >= LOOKS:
                 raise
         else:
-            self._look_at = None
+            self._rest = None
 
     def _count(self) -> int | None:
         """How many partitions there are; None where no broker says."""

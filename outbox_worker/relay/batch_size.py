@@ -8,7 +8,6 @@ It is no part of a position: what throws the relay's memory away keeps it.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +17,7 @@ from outbox_worker.position.row import ID, SHARD, SIZE, TOPIC, EventRow, size_of
 from outbox_worker.relay.creation import Closed
 from outbox_worker.settings import TRANSACTION_TIMEOUT_MS
 from outbox_worker.stores.outbox import Limits
+from outbox_worker.timing.deadline import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +69,7 @@ class _TooSlow:
 
     event: int
     tries: int
-    rests_until: float
+    rest: Deadline
 
 
 class BatchSize:
@@ -121,11 +121,10 @@ class BatchSize:
         """By id, those of the rows that alone take longer than a transaction, while they rest."""
         if not self._slow:
             return {}
-        now = time.monotonic()
         resting = {
             each.event
             for each in self._slow.values()
-            if each.tries >= ALONE and now < each.rests_until
+            if each.tries >= ALONE and not each.rest.passed
         }
         return {row[ID]: self._closed(row) for row in rows if row[ID] in resting}
 
@@ -133,7 +132,7 @@ class BatchSize:
         known = self._slow.get(row[SHARD])
         tries = known.tries + 1 if known and known.event == row[ID] else 1
         rest = min(FIRST_REST_S * 2 ** max(0, tries - ALONE), LONGEST_REST_S)
-        self._slow[row[SHARD]] = _TooSlow(row[ID], tries, time.monotonic() + rest)
+        self._slow[row[SHARD]] = _TooSlow(row[ID], tries, Deadline(rest))
 
     def _shrink(self, wanted: int, size: int, seconds: float) -> None:
         wanted = max(wanted, LEAST)

@@ -6,8 +6,6 @@ ever fetched. For one thread only.
 
 from __future__ import annotations
 
-import math
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +27,7 @@ from outbox_worker.relay.anchor_watch import Anchor
 from outbox_worker.relay.kafka_status import KafkaStatus, words
 from outbox_worker.relay.leaders import Leaders
 from outbox_worker.settings import ANCHOR_TOPIC
+from outbox_worker.timing.deadline import Deadline
 
 if TYPE_CHECKING:
     from outbox_worker.kafka.config import Config
@@ -74,8 +73,8 @@ class Group:
         self._owned: set[int] = set()
         self._changes = Changes()
         self._assigned = False
-        self._ask_at = 0.0
-        self._deaf_at = math.inf
+        self._rest = Deadline(0.0)
+        self._deaf: Deadline | None = None
         self._wants_shards = False
         self._replaced: list[Consumer] = []
         self.complaints = KafkaStatus(config["group.id"])
@@ -126,7 +125,7 @@ class Group:
             self._lengthen_session()
         elif fault is not None:
             self._note_error(fault)
-        elif "broker" in self.complaints and time.monotonic() >= self._ask_at:
+        elif "broker" in self.complaints and self._rest.passed:
             self._ask_whether_over()
         changes, self._changes = self._changes, Changes()
         if changes.rebalanced:
@@ -237,21 +236,20 @@ class Group:
         """
         subject: Subject = "membership" if fault.code() in rights.REFUSALS else "broker"
         self.complaints.note(subject, fault.code(), words(fault))
-        self._ask_at = time.monotonic() + ASK_AGAIN_S
+        self._rest = Deadline(ASK_AGAIN_S)
 
     def _ask_whether_over(self) -> None:
         """Ask a broker: librdkafka tells of errors, not of their end."""
         try:
             self._consumer.list_topics(ANCHOR_TOPIC, timeout=ASK_S)
         except KafkaException:
-            now = time.monotonic()
-            self._ask_at = now + ASK_AGAIN_S
-            self._deaf_at = min(self._deaf_at, now + DEAF_S)
-            if now >= self._deaf_at:
-                self._deaf_at = math.inf
+            self._rest = Deadline(ASK_AGAIN_S)
+            self._deaf = self._deaf or Deadline(DEAF_S)
+            if self._deaf.passed:
+                self._deaf = None
                 self._replace_deaf()
         else:
-            self._deaf_at = math.inf
+            self._deaf = None
             self.complaints.settle("broker")
 
     def _replace_deaf(self) -> None:

@@ -82,9 +82,7 @@ def obstacles(topics: Topics, size: BatchSize, rows: Sequence[EventRow]) -> dict
     return found | size.too_slow(rows) | topics.leaderless(rows)
 
 
-def clear_way(
-    topics: Topics, size: BatchSize, cohorts: Cohorts, cohort: Cohort, batch: Batch
-) -> tuple[Cohort, Batch] | None:
+def clear_way(topics: Topics, size: BatchSize, cohorts: Cohorts, batch: Batch) -> Batch | None:
     """The part of the batch without an obstacle; None where nothing of it can go.
 
     Shards with one are parted from the cohort, and not joined to it again by the border of a
@@ -92,53 +90,51 @@ def clear_way(
     """
     found = obstacles(topics, size, batch.rows)
     if not found:
-        return _beware(cohorts, cohort, batch)
-    if len(cohort.stands) == 1:
+        return _beware(cohorts, batch)
+    if len(batch.cohort.stands) == 1:
         first = next(n for n, row in enumerate(batch.rows) if row[ID] in found)
         if first:
-            return cohort, batch.until(first)
+            return batch.until(first)
         row = batch.rows[0]
-        hold(cohorts, cohort, batch.start, row, found[row[ID]])
+        hold(cohorts, batch.cohort, batch.start, row, found[row[ID]])
         return None
     blocked = {row[SHARD] for row in batch.rows if row[ID] in found}
     counts = Counter(map(shard_of, batch.rows))
     singles = [replace(batch.start.only({shard}), rows=counts[shard]) for shard in sorted(blocked)]
-    return _parted(cohorts, cohort, batch, singles)
+    return _parted(cohorts, batch, singles)
 
 
-def _beware(cohorts: Cohorts, cohort: Cohort, batch: Batch) -> tuple[Cohort, Batch] | None:
+def _beware(cohorts: Cohorts, batch: Batch) -> Batch | None:
     """The batch without what its topics may refuse, as others that wait for them show.
 
     Only where these are few: they take transactions of their own, for which many have no time.
     """
     refusing = cohorts.refusing
     doubted = [row for row in batch.rows if row[TOPIC] in refusing] if refusing else []
-    if cohort.runs or not 0 < len(doubted) <= FEW:
-        return cohort, batch
-    return _parted(cohorts, cohort, batch, _trials(batch, doubted))
+    if batch.cohort.runs or not 0 < len(doubted) <= FEW:
+        return batch
+    return _parted(cohorts, batch, _trials(batch, doubted))
 
 
-def _parted(
-    cohorts: Cohorts, cohort: Cohort, batch: Batch, singles: Sequence[Cohort]
-) -> tuple[Cohort, Batch] | None:
+def _parted(cohorts: Cohorts, batch: Batch, singles: Sequence[Cohort]) -> Batch | None:
     """The batch without these shards of it, which continue alone; None where nothing is left."""
     shards = frozenset[int]().union(*(single.shards for single in singles))
-    rest = cohort.without(shards)
-    cohorts.part(cohort, *singles, rest)
+    rest = batch.cohort.without(shards)
+    cohorts.part(batch.cohort, *singles, rest)
     if not rest.stands:
         return None
     rows = [row for row in batch.rows if row[SHARD] not in shards]
-    return rest, replace(batch, cohort=rest, rows=rows)
+    return replace(batch, cohort=rest, rows=rows)
 
 
-def isolate(cohorts: Cohorts, cohort: Cohort, batch: Batch, refusal: Rejected) -> None:
+def isolate(cohorts: Cohorts, batch: Batch, refusal: Rejected) -> None:
     """After a refusal: trials of the records in question, or the hold of the one record.
 
     Shards without any continue together.
     """
     doubted = [row for row in batch.rows if refusal.doubts(row)] or batch.rows
     singles = _trials(batch, doubted)
-    _parted(cohorts, cohort, batch, singles)
+    _parted(cohorts, batch, singles)
     if len(batch.rows) > 1:
         shards = sorted(set(map(shard_of, doubted)))
         log.warning("record_refused", reason=refusal.reason, shards=shards, rows=len(doubted))

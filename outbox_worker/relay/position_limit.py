@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from outbox_worker.position.codec import PositionTooLargeError, encode
+from outbox_worker.timing.deadline import Deadline
 
 if TYPE_CHECKING:
     from outbox_worker.published.committed import CommittedPosition
@@ -26,12 +26,12 @@ class PositionLimit:
 
     def __init__(self) -> None:
         """Nothing is in the way."""
-        self._until = self._silent_until = 0.0
+        self._rest = self._silence = Deadline(0.0)
 
     @property
     def waits(self) -> bool:
         """Whether it is too early to try again."""
-        return time.monotonic() < self._until
+        return not self._rest.passed
 
     def has_room_for(self, stored: CommittedPosition) -> bool:
         """Whether Kafka can keep the position of a shard that is taken over."""
@@ -44,8 +44,7 @@ class PositionLimit:
 
     def note(self, error: PositionTooLargeError) -> None:
         """A position did not fit."""
-        now = time.monotonic()
-        self._until = now + AGAIN_S
-        if now >= self._silent_until:
-            self._silent_until = now + SAY_S
+        self._rest = Deadline(AGAIN_S)
+        if self._silence.passed:
+            self._silence = Deadline(SAY_S)
             log.warning("too_many_transactions_in_progress", error=error.message, hint=error.hint)

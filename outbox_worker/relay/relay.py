@@ -28,6 +28,7 @@ from outbox_worker.relay.reader import Connected
 from outbox_worker.relay.renewal import Renewal
 from outbox_worker.relay.serving import Serving
 from outbox_worker.settings import IDLE_POLL_GROWTH, IDLE_POLL_MAX_S, IDLE_POLL_MIN_S, SHARDS
+from outbox_worker.timing.deadline import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from outbox_worker.published.committed import CommittedPosition
     from outbox_worker.relay.batch_size import BatchSize
     from outbox_worker.relay.claim import Claims
-    from outbox_worker.relay.cohorts import Cohort, Cohorts
+    from outbox_worker.relay.cohorts import Cohorts
     from outbox_worker.relay.group import Group
     from outbox_worker.relay.position_lookup import PositionLookup
     from outbox_worker.relay.publisher import Publisher
@@ -74,7 +75,7 @@ class Refusal:
     """Nothing is published: the positions are of another history. Looked at again by the clock."""
 
     error: HistoryLostError
-    recheck_at: float
+    rest: Deadline
 
 
 class Relay:
@@ -177,8 +178,8 @@ class Relay:
             self._drop(changes.revoked)
             parts.lookups.hurry()
             parts.lookups.want(changes.assigned)
-        if self._refusal is not None and time.monotonic() >= self._refusal.recheck_at:
-            self._refusal = replace(self._refusal, recheck_at=time.monotonic() + RECHECK_S)
+        if self._refusal is not None and self._refusal.rest.passed:
+            self._refusal = replace(self._refusal, rest=Deadline(RECHECK_S))
             parts.lookups.want(range(SHARDS))
         self._known.update(parts.lookups.collect(parts.group.complaints))
 
@@ -217,7 +218,7 @@ class Relay:
             log.error("history_lost", error=error.message, hint=error.hint)
         if self._refusal is None:
             self._parts.group.leave()
-        self._refusal = Refusal(error, time.monotonic() + RECHECK_S)
+        self._refusal = Refusal(error, Deadline(RECHECK_S))
         self._drop(range(SHARDS))
         self._serving = Serving()
 
@@ -259,33 +260,35 @@ class Relay:
 
     def _serve(self) -> bool:
         """Read and publish one batch; whether to continue at once."""
-        taken = self._take()
-        if taken is None:
+        found = self._take()
+        if found is None:
             return False
-        taken = holds.clear_way(self._parts.topics, self._parts.size, self._serving.cohorts, *taken)
-        if taken is None:
+        batch = holds.clear_way(self._parts.topics, self._parts.size, self._serving.cohorts, found)
+        if batch is None:
             return True
-        cohort, batch = taken
         if batch.rows:
-            return self._publish(cohort, batch)
+            return self._publish(batch)
         after = self._serving.after(batch, self._parts.reader.limits.rows)
-        self._serving.cohorts.moved(cohort, after)
+        self._serving.cohorts.moved(batch.cohort, after)
         self._serving.mark(self._parts.reader.connection)
         self._renew(batch)
         return self._serving.cohorts.behind(time.monotonic())
 
-    def _take(self) -> tuple[Cohort, Batch] | None:
-        """The batch that was read ahead, unless shards have joined its cohort; else a new one."""
+    def _take(self) -> Batch | None:
+        """The batch that was read ahead, unless shards have joined its cohort; else a new one.
+
+        None where no shard is to be served now.
+        """
         ahead, self._serving.ahead = self._serving.ahead, None
-        if ahead and ahead[0] in self._serving.cohorts and self._parts.size.admits(ahead[1].rows):
+        if ahead and ahead.cohort in self._serving.cohorts and self._parts.size.admits(ahead.rows):
             return ahead
         cohort = self._serving.cohorts.next(time.monotonic())
-        return None if cohort is None else (cohort, self._parts.reader.read(cohort))
+        return None if cohort is None else self._parts.reader.read(cohort)
 
-    def _publish(self, cohort: Cohort, batch: Batch) -> bool:
+    def _publish(self, batch: Batch) -> bool:
         after = self._serving.after(batch, self._parts.reader.limits.rows)
         ahead = self._serving.cohorts.copy()
-        ahead.moved(cohort, after)
+        ahead.moved(batch.cohort, after)
         try:
             positions = positions_after(batch, self._committed, self._serving.floor(batch.upper))
             outcome = self._parts.publisher.publish(
@@ -303,11 +306,11 @@ class Relay:
                 self._serving.cohorts = ahead
                 self._go_well()
                 self._serving.saw(batch.rows[-1][ID])
-                if cohort.holds:
-                    log.info("shard_flows", shards=sorted(cohort.stands))
+                if batch.cohort.holds:
+                    log.info("shard_flows", shards=sorted(batch.cohort.stands))
             case Rejected(reason, code, topics) if self._parts.topics.blame(code, topics):
                 self._serving.ahead = None
-                holds.isolate(self._serving.cohorts, cohort, batch, outcome)
+                holds.isolate(self._serving.cohorts, batch, outcome)
             case Interrupted(reason):
                 log.info("transaction_interrupted", reason=reason)
                 self._serving.ahead = None
@@ -339,7 +342,7 @@ class Relay:
         if cohort is None:
             return
         try:
-            self._serving.ahead = cohort, self._parts.reader.read(cohort)
+            self._serving.ahead = self._parts.reader.read(cohort)
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             # The commit continues: its outcome counts, whatever became of the read.
             self._parts.reader.lose(error)

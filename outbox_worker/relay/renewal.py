@@ -7,7 +7,6 @@ published as its witnesses.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Final
 
 from outbox_worker.position.codec import PositionTooLargeError, encode
@@ -15,6 +14,7 @@ from outbox_worker.position.position import Place, proceed
 from outbox_worker.published import witnesses
 from outbox_worker.published.committed import CommittedPosition
 from outbox_worker.relay.publisher import STALE_XIDS
+from outbox_worker.timing.deadline import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +32,7 @@ class Renewal:
 
     def __init__(self) -> None:
         """Look with the first empty batch."""
-        self._not_before = 0.0
+        self._rest = Deadline(0.0)
 
     def positions(
         self,
@@ -42,10 +42,9 @@ class Renewal:
         floor: int,
     ) -> dict[int, CommittedPosition]:
         """New positions, mostly none; `floor` is where all have ended by the batch's border."""
-        now = time.monotonic()
-        if batch.rows or batch.cut is not None or now < self._not_before:
+        if batch.rows or batch.cut is not None or not self._rest.passed:
             return {}
-        self._not_before = now + LOOK_S
+        self._rest = Deadline(LOOK_S)
         newest = witnesses.newest(connection, (each.position for each in stored.values()))
         if newest is None:
             return {}

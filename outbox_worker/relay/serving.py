@@ -6,7 +6,6 @@ replaces the whole of it by a new one.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Final
 
 from outbox_worker.position.floor import FloorHistory
@@ -14,6 +13,7 @@ from outbox_worker.relay import holds
 from outbox_worker.relay.cohorts import Cohorts
 from outbox_worker.relay.held_shards import HeldShards
 from outbox_worker.stores import server
+from outbox_worker.timing.deadline import Deadline
 
 if TYPE_CHECKING:
     from outbox_worker.position.snapshot import Snapshot
@@ -31,12 +31,12 @@ class Serving:
     def __init__(self) -> None:
         """Serve nothing, and know nothing."""
         self.cohorts = Cohorts()
-        self.ahead: tuple[Cohort, Batch] | None = None
-        """A batch that was read while Kafka committed the one before it, with its cohort."""
+        self.ahead: Batch | None = None
+        """A batch that was read while Kafka committed the one before it."""
         self._held_shards = HeldShards()
         self._floors = FloorHistory()
         self._highest = self._marked = 0
-        self._mark_at = 0.0
+        self._mark_rest = Deadline(0.0)
 
     def floor(self, border: Snapshot) -> int:
         """The id up to which nothing can appear any more after `border`."""
@@ -57,8 +57,7 @@ class Serving:
 
     def mark(self, connection: Connection) -> None:
         """From time to time note how far everything has been seen, for the floors to come."""
-        now = time.monotonic()
-        if self._highest > self._marked and now >= self._mark_at:
+        if self._highest > self._marked and self._mark_rest.passed:
             xid = server.draw_xid(connection)
             self._floors.mark(xid, self._highest)
-            self._marked, self._mark_at = self._highest, now + MARK_S
+            self._marked, self._mark_rest = self._highest, Deadline(MARK_S)

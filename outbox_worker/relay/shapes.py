@@ -6,7 +6,6 @@ partitions from now on, events of before that are gone with their topic.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
@@ -14,6 +13,7 @@ from confluent_kafka import KafkaException, TopicCollection
 
 from outbox_worker.kafka.admin import GRACE_S, METADATA_S, id_of
 from outbox_worker.kafka.clients import make_admin
+from outbox_worker.timing.deadline import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -56,7 +56,7 @@ class Shapes:
         self._shapes: dict[str, Shape] = {}
         self._admin: AdminClient | None = None
         self._asked: dict[str, Future[TopicDescription]] = {}
-        self._look_at = self._give_up_at = 0.0
+        self._rest = self._answer_by = Deadline(0.0)
 
     @property
     def known(self) -> Mapping[str, Shape]:
@@ -65,21 +65,20 @@ class Shapes:
 
     def hurry(self) -> None:
         """Look with the next `look`."""
-        self._look_at = 0.0
+        self._rest = Deadline(0.0)
 
     def look(self, names: Iterable[str]) -> None:
         """Take the answers that have come; ask for these and earlier names when it is time."""
         self._names.update(names)
-        now = time.monotonic()
         if self._asked and all(each.done() for each in self._asked.values()):
             asked, self._asked = self._asked, {}
             for name, answer in asked.items():
                 self._take(name, answer)
-        elif self._asked and now > self._give_up_at:
+        elif self._asked and self._answer_by.passed:
             self._begin_anew()
-        if not self._asked and now >= self._look_at and self._names:
-            self._look_at = now + (LEADERLESS_S if self._leaders.are_lacking else LOOK_S)
-            self._give_up_at = now + METADATA_S + GRACE_S
+        if not self._asked and self._rest.passed and self._names:
+            self._rest = Deadline(LEADERLESS_S if self._leaders.are_lacking else LOOK_S)
+            self._answer_by = Deadline(METADATA_S + GRACE_S)
             self._admin = self._admin or make_admin(self._settings)
             self._asked = self._admin.describe_topics(
                 TopicCollection(sorted(self._names)), request_timeout=METADATA_S

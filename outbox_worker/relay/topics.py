@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import TimeoutError as NotYetError
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -73,7 +72,7 @@ class Topics:
         self._admin: AdminClient | None = None
         self._orders: dict[str, PendingTopic] = {}
         self._creation = Creation(settings)
-        self._need_at = 0.0
+        self._need_rest = Deadline(0.0)
 
     def closed(self, names: Iterable[str]) -> dict[str, Closed]:
         """Those of `names` that take no event; `ServerError` where nobody answers."""
@@ -130,10 +129,10 @@ class Topics:
 
     def _learn_needs(self, wanted: Collection[str]) -> None:
         """Find out how many replicas topics need that lack some; anew while that is too few."""
-        leaders, now = self._group.leaders, time.monotonic()
+        leaders = self._group.leaders
         names = {each for each in wanted if leaders.wants(each)}
-        if now >= self._need_at:
-            self._need_at = now + NEED_S
+        if self._need_rest.passed:
+            self._need_rest = Deadline(NEED_S)
             names.update(leaders.short)
         for name in names:
             try:

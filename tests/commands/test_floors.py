@@ -129,7 +129,7 @@ def test_a_floor_is_read_anew_after_its_time(monkeypatch: pytest.MonkeyPatch) ->
     floors.looked(writers())
     assert floors.stale() == []
     later = time.monotonic() + GOOD_S
-    monkeypatch.setattr("outbox_worker.commands.floors.time.monotonic", lambda: later)
+    monkeypatch.setattr("outbox_worker.timing.deadline.time.monotonic", lambda: later)
     assert floors.stale() == ["a", "b", "c"]
     floors.read("a", Head(3, LONG, STARTED))
     floors.read("b", Head(None, LONG, STARTED))

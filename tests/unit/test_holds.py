@@ -91,15 +91,16 @@ def flow(
         if cohort is None:
             break
         topics = cast("Topics", table)
-        taken = holds.clear_way(topics, table.size, cohorts, cohort, table.read(cohort))
-        if taken is None:
+        batch = holds.clear_way(topics, table.size, cohorts, table.read(cohort))
+        if batch is None:
             continue
-        cohort, batch = taken
         if refusal := table.send(batch.rows, names):
-            holds.isolate(cohorts, cohort, batch, refusal)
+            holds.isolate(cohorts, batch, refusal)
             continue
         out += [row[0] for row in batch.rows]
-        cohorts.moved(cohort, holds.grown_back(batch.after(0).flowing(), len(batch.rows), CHUNK))
+        cohorts.moved(
+            batch.cohort, holds.grown_back(batch.after(0).flowing(), len(batch.rows), CHUNK)
+        )
     return out, cohorts
 
 
@@ -150,7 +151,7 @@ def test_records_on_trial_go_out_in_growing_numbers_and_then_as_any_other() -> N
     batch = Batch(cohort, table.rows, UPPER, None)
     refusal = table.send(batch.rows, lambda number: number > 3)
     assert refusal is not None
-    holds.isolate(cohorts, cohort, batch, refusal)
+    holds.isolate(cohorts, batch, refusal)
     trial = next(each for each in cohorts if each.shards == {2})
     sizes = []
     while trial.rows is not None:
@@ -168,11 +169,10 @@ def test_what_a_topic_may_refuse_goes_apart_from_the_rest_while_it_holds_a_shard
     cohort = Cohort({shard: Stand(NOTHING, 0, 0) for shard in range(3)})
     cohorts = Cohorts([waits, cohort])
     batch = Batch(cohort, table.rows[:12], UPPER, 12)
-    taken = holds.clear_way(cast("Topics", table), table.size, cohorts, cohort, batch)
-    assert taken is not None
-    rest, batch = taken
-    assert rest.shards == {1}
-    assert {row[2] for row in batch.rows} == {1}
+    rest = holds.clear_way(cast("Topics", table), table.size, cohorts, batch)
+    assert rest is not None
+    assert rest.cohort.shards == {1}
+    assert {row[2] for row in rest.rows} == {1}
     trials = {frozenset(each.shards): each.runs for each in cohorts if each.runs}
     assert trials == {
         frozenset({0}): (Run(3, doubted=False), Run(1, doubted=True)),
