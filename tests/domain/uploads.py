@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from uuid import UUID
 
 from outbox_school.commands import ProvisionContent, RecordValidationFailure, RegisterBatch
 from outbox_school.results import BatchResult, ContentResult, FailureResult
@@ -10,8 +11,6 @@ from tests.domain.rule_cases import CORRELATION
 from tests.domain.school_rows import ANNA, number
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from outbox_school.commands import FailureCode
     from tests.domain.school_rows import Connection
 
@@ -56,7 +55,7 @@ def uploads(connection: Connection) -> Uploads:
 
 def essay(place: int) -> UUID:
     """The id of the essay in the slot at this place, where the ids were given."""
-    return number(100 + place)
+    return UUID(int=100 + place)
 
 
 def registration(count: int = 2, batch_id: UUID = BATCH, **more: Any) -> RegisterBatch:  # noqa: ANN401  any field
