@@ -190,7 +190,7 @@ class Daemon:
         if not stuck:
             log.info("stopped")
             return
-        log.warning("left_unfinished", loops=stuck, meaning="what is open aborts")
+        log.warning("stop_timed_out", loops=stuck, meaning="what is open aborts")
         # Threads that wait inside a client would hold up the interpreter's end.
         failures = [loop.failure for loop in self._loops if loop.failure is not None]
         codes = [each.exit_code if isinstance(each, OutboxError) else 1 for each in failures]

@@ -114,7 +114,7 @@ def open_producer(config: Config, seconds: float = KAFKA_CALL_S) -> Producer:
                 raise
             continue
         if milliseconds != wanted:
-            log.warning("transactions_shorter", milliseconds=milliseconds, wanted=wanted)
+            log.warning("transaction_timeout_lowered", milliseconds=milliseconds, wanted=wanted)
         return producer
     raise _limit(
         config,
@@ -142,7 +142,7 @@ def longer_session(config: Config) -> int:
             "group.min.session.timeout.ms",
             "group.max.session.timeout.ms",
         )
-    log.warning("session_longer", milliseconds=longer, wanted=milliseconds)
+    log.warning("session_timeout_raised", milliseconds=longer, wanted=milliseconds)
     return longer
 
 

@@ -132,13 +132,13 @@ class Upkeep:
         try:
             ahead = partitions.run_once(connection)
         except psycopg.errors.LockNotAvailable:
-            log.info("partitions_wait", reason="the table is locked; tried again in a minute")
+            log.info("partitions_postponed", reason="the table is locked; tried again in a minute")
             return False
         if ahead.made:
-            log.info("partitions_made", days=[str(day) for day in ahead.made])
+            log.info("partitions_created", days=[str(day) for day in ahead.made])
         if ahead.blocked:
             log.warning(
-                "partitions_blocked",
+                "events_in_default_partition",
                 days=[str(day) for day in ahead.blocked],
                 reason="events of these days sit in the default partition",
                 hint="nothing is lost; `outbox-worker purge` removes them once they are old",

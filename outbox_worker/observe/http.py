@@ -160,7 +160,7 @@ class _Server(ThreadingHTTPServer):
         """A client that went away is nobody's fault; all else is ours."""
         error = sys.exception()
         if not isinstance(error, OSError):
-            log.error("answer_failed", exc_info=error)
+            log.error("http_request_failed", exc_info=error)
 
     def _end(self, request: socket.socket | None) -> None:
         """Wake the thread that reads from it: it closes the connection."""

@@ -307,7 +307,7 @@ class Relay:
                 self._go_well()
                 self._serving.saw(batch.rows[-1][ID])
                 if batch.cohort.holds:
-                    log.info("shard_flows", shards=sorted(batch.cohort.stands))
+                    log.info("shard_released", shards=sorted(batch.cohort.stands))
             case Rejected(reason, code, topics) if self._parts.topics.blame(code, topics):
                 self._serving.ahead = None
                 holds.isolate(self._serving.cohorts, batch, outcome)

@@ -105,7 +105,7 @@ class Shapes:
             log.debug("topic_seen", topic=name, partitions=now.partitions)
         elif before.id != now.id:
             log.warning(
-                "topic_made_again",
+                "topic_recreated",
                 topic=name,
                 partitions=now.partitions,
                 before=before.partitions,

@@ -68,7 +68,7 @@ def seconds_until_the_end(worker: Worker, code: int, since: float, control: Cont
 def ended_well(worker: Worker, control: Control, since: float) -> bool:
     """Whether nothing was left in hand, unless half of the time for it was lost at a stretch."""
     return worker.said("stopped") or (
-        worker.said("left_unfinished") and control.stood_still(since, time.monotonic()) > STOP_S / 2
+        worker.said("stop_timed_out") and control.stood_still(since, time.monotonic()) > STOP_S / 2
     )
 
 
@@ -98,7 +98,7 @@ def test_a_relay_whose_broker_is_away_ends_as_quickly(
         wait_until(lambda: worker.said("kafka_trouble"), 20, "it has noticed")
         sent = told(worker, signal.SIGTERM)
         assert seconds_until_the_end(worker, 0, sent, control) < STOP_S + SLACK_S
-        assert worker.said("left_unfinished") is not worker.said("stopped")
+        assert worker.said("stop_timed_out") is not worker.said("stopped")
     finally:
         kafka.start()
     cluster.workers(1)

@@ -277,8 +277,8 @@ def test_a_command_that_does_not_end_in_time_is_left_as_it_was(
         assert worker.await_end() == 0
         ended = time.monotonic()
         assert ended - began - control.lost(began, ended) < STOP_S + 0.5
-        assert worker.said("left_unfinished", loops=["commands-1"]) or worker.said(
-            "left_unfinished", loops=["commands-2"]
+        assert worker.said("stop_timed_out", loops=["commands-1"]) or worker.said(
+            "stop_timed_out", loops=["commands-2"]
         )
         assert look(connection, in_hand).status == "queued"
     second = start()

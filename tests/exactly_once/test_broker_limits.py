@@ -90,8 +90,8 @@ def test_a_worker_makes_do_with_what_the_broker_allows(strict: Cluster) -> None:
         first.kill()
         strict.worker()
         strict.await_new(200)
-    assert second.said("session_longer", wanted=6_000, milliseconds=10_000)
-    assert second.said("transactions_shorter", wanted=10_000, milliseconds=2_000)
+    assert second.said("session_timeout_raised", wanted=6_000, milliseconds=10_000)
+    assert second.said("transaction_timeout_lowered", wanted=10_000, milliseconds=2_000)
     strict.assert_exactly_once()
 
 

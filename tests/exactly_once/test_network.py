@@ -187,4 +187,4 @@ def test_an_event_that_takes_longer_than_a_transaction_is_named_and_others_flow(
     assert not cluster.subscriber.has_all({large})
     proxy.heal()
     cluster.assert_exactly_once(least=201)
-    assert worker.said("shard_flows")
+    assert worker.said("shard_released")

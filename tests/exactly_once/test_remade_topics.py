@@ -71,7 +71,7 @@ def test_a_topic_made_again_with_fewer_partitions_stops_nobody(cluster: Cluster)
         cluster.await_new(50)
         await_published(worker, topic, 2)
         wait_until(
-            lambda: worker.said("topic_made_again", topic=topic, partitions=2, before=6),
+            lambda: worker.said("topic_recreated", topic=topic, partitions=2, before=6),
             NOTICED_S,
             "a line names it",
         )
@@ -105,6 +105,6 @@ def test_a_topic_that_is_deleted_is_held_and_then_goes_on_however_it_is_made(
         )
         publish(cluster, topic)
         await_published(worker, topic, 5)
-    assert worker.said("topic_made_again", topic=topic)
+    assert worker.said("topic_recreated", topic=topic)
     cluster.listen_to_existing(topic)
     wait_until(lambda: cluster.reads(topic) == 2 * KEYS, 30, "each event is there once")

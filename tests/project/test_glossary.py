@@ -28,13 +28,13 @@ EVERYDAY: Final = frozenset(
     re.findall(
         r"\w+",
         """
-        absent after again answer asking assigned at away back before blocked bytes changed changes
-        connections counts created database days done entry error exc failed failures flows from
-        gauges grown held id ids info init large left librdkafka line lock longer lost made many
-        meaning mended milliseconds next no not numbers order parts postponed progress reason
-        refuses replaced rows seconds seen settled shorter shrunk signal slow source started stopped
-        stopping table thread too trouble unfinished unknown unreadable version wait wanted watch
-        written connected pending
+        absent after asking assigned at away back before bytes changed changes connected connections
+        counts created database days done entry error exc failed failures from gauges grown held
+        http id ids info init large librdkafka line lock lost lowered made many meaning mended
+        milliseconds next no not numbers out parts pending postponed progress raised reason
+        recreated refuses released replaced request rows seconds seen settled shrunk signal slow
+        source started stop stopped stopping table thread timed timeout too trouble unknown
+        unreadable version wait wanted watch written
         """,
     )
 )

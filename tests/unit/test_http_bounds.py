@@ -200,5 +200,5 @@ def test_an_answer_that_cannot_be_made_is_logged(
     registry.register(Broken())
     with capture_logs() as lines:
         assert ask(server, "GET /metrics HTTP/1.0") == ""
-    assert [line["event"] for line in lines] == ["answer_failed"]
+    assert [line["event"] for line in lines] == ["http_request_failed"]
     assert isinstance(lines[0]["exc_info"], ZeroDivisionError)
