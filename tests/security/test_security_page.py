@@ -313,6 +313,10 @@ def test_an_erased_student_is_gone_from_tables_and_compacted_topics(
             write_student(link, STUDENT, NAME)
             cluster.await_caught_up()
             assert naming(link, NAME) == {"school.student", "outbox.event", "outbox.command"}
+            read = tuple(cluster.subscriber.received)
+            assert {each.topic for each in read if NAME.encode() in (each.value or b"")} == {
+                *keyed[:2]
+            }
             link.execute(statement.text.encode())
             wait_until(lambda: cluster.reads(keyed[2]) == 1, FLOW_S, "the tombstones are read")
             assert naming(link, NAME) == {"outbox.event", "outbox.command"}
