@@ -289,7 +289,9 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _properties_file_exists(self) -> Settings:
         if self.kafka_properties is not None and not _is_file(self.kafka_properties):
-            message = f"OUTBOX_KAFKA_PROPERTIES names no file: {self.kafka_properties}"
+            # pydantic takes no message with half a surrogate pair, which stands for another byte.
+            shown = bytes(self.kafka_properties).decode(errors="backslashreplace")
+            message = f"OUTBOX_KAFKA_PROPERTIES names no file: {shown}"
             raise ValueError(message)
         return self
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from outbox_school.school import school
+from outbox_school.settings import SchoolSettings
 from outbox_worker import settings
 from outbox_worker.errors import ServerError, SettingsError
 from outbox_worker.kafka import compression
@@ -23,6 +24,8 @@ from outbox_worker.postgres import database
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pydantic_settings import BaseSettings
 
 SECRET = "hidden-word"
 
@@ -65,6 +68,37 @@ def test_a_wrong_value_is_named_by_its_variable(
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=name):
         settings.load()
+
+
+ODD = (
+    *("", " ", "-1", "nan", "-inf", "1e400", "9" * 5_000, "x" * 100_000, "on"),
+    *("\u200b", "a\tb", "a\nb", "\x1b[31m", "[/red]", "%s{0}", "*", "ä", "/", "a b"),
+    *("\udcff", "/no/such\udcff", "postgresql://\udcff", "host\udcff:1", "a:\udcff"),
+    *(":", "1:1", "²:1", "1:²", "host:²", "host:99999", "[::1", "::1", "'", "os:path", "..:x"),
+)
+
+
+def refusal(of: type[BaseSettings]) -> str:
+    """What is said against the environment; nothing where it is taken."""
+    try:
+        settings.read(of)
+    except SettingsError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("of", "name"),
+    [(of, name) for of in (settings.Settings, SchoolSettings) for name in of.model_fields],
+    ids=lambda given: given if isinstance(given, str) else "",
+)
+def test_every_setting_takes_any_value_or_refuses_it_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, of: type[BaseSettings], name: str
+) -> None:
+    variable = f"OUTBOX_{name.upper()}"
+    for value in ODD:
+        monkeypatch.setenv(variable, value)
+        assert variable in (refusal(of) or variable), value
 
 
 def test_topics_are_made_in_the_given_shape(monkeypatch: pytest.MonkeyPatch) -> None:
