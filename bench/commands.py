@@ -71,9 +71,10 @@ def _repeat(place: Place) -> int:
     with database.connect(place.url, application="bench", options=OPTIONS) as link:
         while True:
             with link.transaction():
-                claimed = command.claim_command(link, floors.way(after))
-                if claimed is None:
+                found = command.claim_commands(link, floors.way(after), 1)
+                if not found:
                     return done
+                (claimed,) = found
                 name = str(claimed.command_id)
                 person = Person("Student", name, f"Student {name}", f"{name}@school.example")
                 student.insert_student(link, claimed.command_id, claimed.actor, person)

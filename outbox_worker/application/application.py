@@ -19,14 +19,14 @@ from outbox_worker.application.refusal import Refused, RefusedError, unknown_typ
 from outbox_worker.postgres.migrations import ENGINE, Tables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from prometheus_client import CollectorRegistry
     from pydantic import BaseModel
     from pydantic_settings import BaseSettings
 
     from outbox_worker.application.command import Command, Envelope
-    from outbox_worker.application.context import Connection
+    from outbox_worker.application.context import Connection, Tombstone
     from outbox_worker.application.demo import Demo
     from outbox_worker.application.event import Event
     from outbox_worker.application.job import Job, Numbers
@@ -58,10 +58,18 @@ class CommandType:
     a model whose JSON a caller finds in `outbox.command.result`. It returns or raises a refusal
     (`Refused`, `RefusedError`), and all that it wrote is undone. Any other exception is a fault
     of the program or of what is around it: the command is tried again.
+
+    With `shares_transaction` a worker with much to do may execute commands of several keys in one
+    transaction, each under a savepoint: several times as many a second. The handler must then
+    leave nothing in the transaction or session that the next command would notice (`SET LOCAL`,
+    a temporary table), and must write its events with `Context.emit` alone: those of a group are
+    appended together after the last handler. What it locks stays locked until the
+    transaction ends, for 50 ms at most. One that does not end in time is executed alone.
     """
 
     model: type[Command]
     handler: Handler
+    shares_transaction: bool = False
 
     @property
     def name(self) -> str:
@@ -161,18 +169,33 @@ class Application:
                 "Without a savepoint a command needs a transaction of its caller's: begin one "
                 "(connection.transaction()), or leave savepoint as it is"
             )
-        context = Context(
-            connection,
-            command.actor,
-            command.correlation_id or command.command_id,
-            now or datetime.now(UTC),
-        )
+        context = _context(connection, command, now)
+
+        def write() -> None:
+            append(connection, context.events, self.prefix(topic_prefix))
+
+        return self._run(context, command, write, savepoint=savepoint)
+
+    def collect(
+        self, connection: Connection, command: Command, *, savepoint: bool
+    ) -> tuple[BaseModel, Sequence[Event | Tombstone]]:
+        """As `handle`, but the caller appends the events: in this transaction, in this order.
+
+        There are none with a `Refused`.
+        """
+        context = _context(connection, command)
+        result = self._run(context, command, _write_nothing, savepoint=savepoint)
+        return result, () if isinstance(result, Refused) else context.events
+
+    def _run(
+        self, context: Context, command: Command, write: Callable[[], None], *, savepoint: bool
+    ) -> BaseModel:
         handler = self.types[type(command).__name__].handler
         try:
-            with connection.transaction() if savepoint else nullcontext():
+            with context.connection.transaction() if savepoint else nullcontext():
                 result = handler(context, command)
                 _undo(result)
-                append(connection, context.events, self.prefix(topic_prefix))
+                write()
         except RefusedError as refusal:
             return refusal.refused
         except psycopg.errors.IntegrityError as error:
@@ -181,6 +204,15 @@ class Application:
                 raise
             return refused
         return result
+
+
+def _context(connection: Connection, command: Command, now: datetime | None = None) -> Context:
+    correlation_id = command.correlation_id or command.command_id
+    return Context(connection, command.actor, correlation_id, now or datetime.now(UTC))
+
+
+def _write_nothing() -> None:
+    """The events are somebody else's to write."""
 
 
 def _undo(result: BaseModel) -> None:

@@ -1,8 +1,13 @@
-"""One command in one transaction: claim, rows, events, result. All of it, or nothing."""
+"""One command in one transaction: claim, rows, events, result. All of it, or nothing.
+
+With much to do a transaction carries a group of commands; what a group cannot execute, this
+executes alone.
+"""
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, assert_never
@@ -10,8 +15,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 import psycopg
 import structlog
 
-from outbox_worker.application import CommandRejected, Envelope, Refused, append
-from outbox_worker.application.event import Problem
+from outbox_worker.application import Envelope, Refused, append
 from outbox_worker.application.refusal import INTERNAL_ERROR
 from outbox_worker.commands.faults import (
     RetryCounter,
@@ -20,8 +24,11 @@ from outbox_worker.commands.faults import (
     pause_after_failures,
 )
 from outbox_worker.commands.floors import Floors
+from outbox_worker.commands.group import Group, GroupRun, UnguardedError
 from outbox_worker.commands.outcome import (
     Failed,
+    GroupDone,
+    GroupUndone,
     Idle,
     Outcome,
     Overtaken,
@@ -31,13 +38,15 @@ from outbox_worker.commands.outcome import (
     Tried,
     Unreached,
 )
+from outbox_worker.commands.pace import GroupSize, Pace
+from outbox_worker.commands.rejection import rejection
 from outbox_worker.commands.rounds import Rounds
 from outbox_worker.logs.safe_text import describe
 from outbox_worker.stores import command as inbox
 from outbox_worker.timing.backoff import pause_after
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from pydantic import BaseModel
 
@@ -72,10 +81,11 @@ class ExecutorParts:
     count_result: Callable[[BaseModel], None]
     patience: RetryCounter = field(default_factory=RetryCounter)
     rounds: Rounds = field(default_factory=Rounds)
+    pace: Pace = field(default_factory=Pace)
 
 
 class Executor:
-    """Executes commands one by one, going around their keys with the other threads."""
+    """Executes commands, going around their keys with the other threads."""
 
     def __init__(self, parts: ExecutorParts) -> None:
         """Begin where the others are."""
@@ -83,36 +93,72 @@ class Executor:
         self._idle = False
         self._session: Connection | None = None
         self._floors = Floors()
+        self._size = GroupSize()
+        self._asked = 0
+        """How many commands the last claim asked for, if it was for the next keys."""
+        self._group = Group(parts.application, parts.topic_prefix, parts.pace)
+        self._alone: deque[str] = deque()
+        """Keys whose turn it was, whose command has a transaction of its own."""
+        self._left: list[str] = []
+        """Keys whose turn it was when the time of a group was over."""
 
     def run_once(self, connection: Connection) -> Outcome:
-        """Execute one command. Raises nothing: what went wrong is an outcome.
+        """Execute one command or one group. Raises nothing: what went wrong is an outcome.
 
         `connection` is in autocommit mode, without a transaction, and is left so
         unless it is lost.
         """
         began = time.monotonic()
-        claimed: Claimed | None = None
-        outcome: Outcome
+        claimed: Sequence[Claimed] = ()
+        done: Tried | GroupRun | None = None
         try:
             floors = self._floors_of(connection)
-            way = floors.way(self._parts.rounds.after())
             # A look without a transaction costs a third; what it locks it lets go at once.
-            if self._idle and inbox.claim_command(connection, way, floors.server) is None:
+            if self._idle and not self._claim_next(connection, floors, 1):
                 return Idle()
             with connection.transaction():
-                claimed = inbox.claim_command(connection, way, floors.server)
-                if claimed is not None:
-                    self._parts.rounds.claimed(claimed.key)
-                    floors.claimed(claimed)
-                outcome = Idle() if claimed is None else self._execute(connection, claimed)
+                claimed = self._claim(connection, floors)
+                if len(claimed) == 1:
+                    done = self._execute(connection, claimed[0])
+                elif claimed:
+                    done = self._group.execute(connection, claimed, began)
         except Exception as error:  # noqa: BLE001  whatever it is, the next command continues
-            outcome = self._undone(connection, claimed, error)
-        self._idle = claimed is None
-        if claimed is not None and not isinstance(outcome, Idle):
-            if isinstance(outcome, Succeeded | Rejected | Overtaken):
-                self._floors.finished(claimed)
-            self._count(claimed, outcome, time.monotonic() - began)
-        return outcome
+            if len(claimed) > 1:
+                return self._group_undone(claimed, error)
+            done = self._undone(connection, claimed[0] if claimed else None, error)
+        self._idle = done is None
+        if done is None:
+            self._size.rested()
+            return Idle()
+        seconds = time.monotonic() - began
+        if isinstance(done, GroupRun):
+            return self._group_done(done, len(claimed), seconds)
+        if claimed:
+            self._done(claimed[0], done, seconds)
+        return done
+
+    def _claim(self, connection: Connection, floors: Floors) -> Sequence[Claimed]:
+        """Of keys whose turn it was already, then of those whose turn it is."""
+        claimed: Sequence[Claimed] = ()
+        self._asked = 0
+        if self._alone:
+            way = floors.way_to([self._alone.popleft()])
+            claimed = inbox.claim_commands(connection, way, 1, floors.server)
+        if self._left and not claimed:
+            way, self._left = floors.way_to(self._left), []
+            claimed = inbox.claim_commands(connection, way, len(way), floors.server)
+        if not claimed:
+            self._asked = self._size.most
+            claimed = self._claim_next(connection, floors, self._asked)
+            if claimed:
+                self._parts.rounds.claimed(claimed[-1].key)
+        for each in claimed:
+            floors.claimed(each)
+        return claimed
+
+    def _claim_next(self, connection: Connection, floors: Floors, most: int) -> Sequence[Claimed]:
+        way = floors.way(self._parts.rounds.after())
+        return inbox.claim_commands(connection, way, most, floors.server)
 
     def _floors_of(self, connection: Connection) -> Floors:
         """What is known of the keys: nothing in another session, and from time to time more."""
@@ -131,9 +177,11 @@ class Executor:
         parsed = application.parse(claimed.type, claimed.payload, envelope)
         if isinstance(parsed, Refused):
             return self._reject(connection, claimed, parsed)
+        began = time.monotonic()
         result = application.handle(
             connection, parsed, topic_prefix=self._parts.topic_prefix, savepoint=False
         )
+        self._parts.pace.took(claimed.type, time.monotonic() - began)
         if isinstance(result, Refused):
             raise UndoneError(result)
         told = result.model_dump_json(exclude_none=True)
@@ -146,15 +194,7 @@ class Executor:
         told = error.model_dump_json()
         if not inbox.finish_command(connection, claimed.command_id, "rejected", told):
             return Overtaken(claimed)
-        event = CommandRejected(
-            command_key=claimed.key,
-            command_id=claimed.command_id,
-            command_type=claimed.type,
-            error=Problem(**error.model_dump(mode="json")),
-            correlation_id=claimed.correlation_id or claimed.command_id,
-            occurred_at=datetime.now(UTC),
-        )
-        append(connection, [event], self._parts.topic_prefix)
+        append(connection, [rejection(claimed, error)], self._parts.topic_prefix)
         return Rejected(claimed, error)
 
     def _undone(self, connection: Connection, claimed: Claimed | None, error: Exception) -> Tried:
@@ -199,15 +239,42 @@ class Executor:
         log.error("command_set_aside", **_named(claimed), failures=failures)
         return outcome
 
+    def _done(self, claimed: Claimed, outcome: Tried, seconds: float) -> None:
+        """What came of one command is committed, or it was undone."""
+        if isinstance(outcome, Succeeded | Rejected | Overtaken):
+            self._floors.finished(claimed)
+            self._size.executed(self._asked, 1, 1, seconds)
+        self._count(claimed, outcome, seconds)
+
+    def _group_done(self, run: GroupRun, found: int, seconds: float) -> GroupDone:
+        """The transaction is committed."""
+        self._size.executed(self._asked, found, len(run.outcomes), seconds)
+        self._alone.extend(run.alone)
+        self._left = run.left
+        for each in run.outcomes:
+            self._floors.finished(each.command)
+            self._count(each.command, each, seconds)
+        return GroupDone(tuple(run.outcomes))
+
+    def _group_undone(self, claimed: Sequence[Claimed], error: Exception) -> GroupUndone:
+        """The transaction is rolled back: its commands are next, with savepoints or alone."""
+        keys = [each.key for each in claimed]
+        if isinstance(error, UnguardedError):
+            self._left = keys
+        else:
+            log.debug("group_undone", commands=len(claimed), error=describe(error))
+            self._size.undone()
+            self._alone.extend(keys)
+        return GroupUndone(error)
+
     def _count(self, claimed: Claimed, outcome: Tried, seconds: float) -> None:
-        metrics = self._parts.metrics
         kind = claimed.type if claimed.type in self._parts.application.types else UNKNOWN
-        metrics.commands.labels(kind, label_of(outcome)).inc()
         if isinstance(outcome, Succeeded | Rejected):
             self._parts.patience.forget(claimed.command_id)
             waited = (datetime.now(UTC) - claimed.submitted_at).total_seconds() - seconds
-            metrics.duration.labels(kind).observe(seconds)
-            metrics.wait.labels(kind).observe(max(0.0, waited))
+            self._parts.metrics.finished(kind, label_of(outcome), seconds, max(0.0, waited))
+        else:
+            self._parts.metrics.commands.labels(kind, label_of(outcome)).inc()
         if isinstance(outcome, Succeeded):
             self._parts.count_result(outcome.result)
 

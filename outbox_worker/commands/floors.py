@@ -29,6 +29,7 @@ from outbox_worker.stores.command import Stretch
 from outbox_worker.timing.deadline import Deadline
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from outbox_worker.stores.command import Claimed, Head, Writers
@@ -83,6 +84,10 @@ class Floors:
         return [
             Stretch(low, high, self._floor(high)) for low, high in zip(lows, highs, strict=True)
         ]
+
+    def way_to(self, keys: Sequence[str]) -> list[Stretch]:
+        """Past these keys and no others."""
+        return [Stretch(key, key, self._floor(key)) for key in keys]
 
     def claimed(self, claimed: Claimed) -> None:
         """A claim along the way brought this, the head of its key."""

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, assert_never
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from outbox_worker.commands.faults import is_contention
+from outbox_worker.commands.faults import is_contention, is_infrastructure
+from outbox_worker.commands.group import UnguardedError
 from outbox_worker.commands.outcome import (
     Failed,
+    GroupDone,
+    GroupUndone,
     Idle,
     Overtaken,
     Postponed,
@@ -23,6 +26,7 @@ from outbox_worker.timing.backoff import Backoff
 
 if TYPE_CHECKING:
     from outbox_worker.commands.executor import Executor
+    from outbox_worker.commands.outcome import Outcome
     from outbox_worker.commands.sessions import Sessions
     from outbox_worker.observe.health import Health
     from outbox_worker.stores import Connection
@@ -47,22 +51,26 @@ class CommandLoop:
         health.set_unready("database", "not reached yet", name)
 
     def step(self) -> float:
-        """Execute one command; seconds until the next step."""
+        """Execute one command or one group; seconds until the next step."""
         try:
             connection = self._connect()
         except psycopg.OperationalError as error:
             return self._trouble(error)
-        outcome = self._executor.run_once(connection)
-        if isinstance(outcome, Idle):
-            return self._rest()
-        self._wait = 0.0
+        return self._after(connection, self._executor.run_once(connection))
+
+    def _after(self, connection: Connection, outcome: Outcome) -> float:
+        self._wait = self._wait if isinstance(outcome, Idle) else 0.0
         match outcome:
-            case Succeeded() | Rejected() | Overtaken():
+            case Idle():
+                return self._rest()
+            case Succeeded() | Rejected() | Overtaken() | GroupDone():
                 return self._well()
             case Failed():
                 # Nothing that it may have left in the session reaches the next command.
                 self._disconnect(usable=False)
                 return self._well()
+            case GroupUndone():
+                return self._undone(connection, outcome.error)
             case Postponed():
                 return self._postponed(connection, outcome.error)
             case Unreached():
@@ -109,6 +117,13 @@ class CommandLoop:
             return self._well()
         has_failed, pause = self._backoff.has_failed, self._backoff.next()
         return pause if has_failed else 0.0
+
+    def _undone(self, connection: Connection, error: Exception) -> float:
+        """Execute the commands again; whether the database is away the next of them will see."""
+        leaves_nothing = isinstance(error, UnguardedError) or is_infrastructure(error)
+        if not (leaves_nothing and _is_usable(connection)):
+            self._disconnect(usable=False)
+        return 0.0
 
     def _trouble(self, error: Exception) -> float:
         """The database is away, or refuses us: ask again, ever more slowly."""

@@ -63,5 +63,22 @@ class Unreached:
     error: Exception
 
 
+@dataclass(frozen=True, slots=True)
+class GroupDone:
+    """What is committed of a group of commands; those of it that are not were left as they were."""
+
+    outcomes: tuple[Succeeded | Rejected, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupUndone:
+    """Nothing of a group is committed: its commands are executed again, as a group or alone.
+
+    Where one failed unexpectedly, the session may hold something that it left.
+    """
+
+    error: Exception
+
+
 Tried: TypeAlias = Succeeded | Rejected | Overtaken | Postponed | Failed | Unreached
-Outcome: TypeAlias = Idle | Tried
+Outcome: TypeAlias = Idle | Tried | GroupDone | GroupUndone

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -37,9 +38,19 @@ class CommandMetrics:
             buckets=SECONDS,
             registry=registry,
         )
+        # Labels are looked up once: each look-up costs as much as the counting.
+        self._counter_of = cache(self.commands.labels)
+        self._duration_of = cache(self.duration.labels)
+        self._wait_of = cache(self.wait.labels)
         self.queued = Gauge("commands_queued", "Commands not yet executed", registry=registry)
         self.oldest_seconds = Gauge(
             "commands_oldest_queued_age_seconds",
             "Age of the oldest command not yet executed",
             registry=registry,
         )
+
+    def finished(self, kind: str, outcome: str, seconds: float, waited: float) -> None:
+        """A command of this type was claimed after so long, and committed after so many seconds."""
+        self._counter_of(kind, outcome).inc()
+        self._duration_of(kind).observe(seconds)
+        self._wait_of(kind).observe(waited)

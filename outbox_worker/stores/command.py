@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from outbox_worker.stores.loader import sql
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from outbox_worker.stores import Connection
+
+Status: TypeAlias = Literal["succeeded", "rejected"]
 
 
 class Claimed(NamedTuple):
@@ -60,6 +62,14 @@ class Writers(NamedTuple):
     server: datetime
 
 
+class Finished(NamedTuple):
+    """What came of a command: its result or its error, as JSON."""
+
+    command_id: UUID
+    status: Status
+    outcome: str
+
+
 class Queued(NamedTuple):
     """Queued commands of one type; `waiting` of them wait for a retry."""
 
@@ -69,16 +79,21 @@ class Queued(NamedTuple):
     seconds: float
 
 
-def claim_command(
-    connection: Connection, way: Sequence[Stretch], server: datetime | None = None
-) -> Claimed | None:
-    """Lock the first command that can run along the way.
+def claim_commands(
+    connection: Connection, way: Sequence[Stretch], most: int, server: datetime | None = None
+) -> list[Claimed]:
+    """Lock the first commands that can run along the way, one of a key.
 
     The floors hold on the server that started then; on any other they are taken for 0.
     """
-    parameters = {"way": _told(way), "server": server}
-    row = connection.execute(sql.load("command/claim_command"), parameters).fetchone()
-    return None if row is None else Claimed(*row)
+    parameters = {"way": _told(way), "server": server, "most": most}
+    rows = connection.execute(sql.load("command/claim_commands"), parameters).fetchall()
+    found, read_so_far = [], 0
+    for *command, last_seq, read_before, read, started in rows:
+        walked = read - max(read_before, read_so_far)
+        found.append(Claimed._make((*command, last_seq, walked, started)))
+        read_so_far = read
+    return found
 
 
 def find_head(connection: Connection, key: str) -> Head:
@@ -100,7 +115,7 @@ def find_writers(connection: Connection) -> Writers:
 def finish_command(
     connection: Connection,
     command_id: UUID,
-    status: Literal["succeeded", "rejected"],
+    status: Status,
     outcome: str,
 ) -> bool:
     """Write down the result, or the error, as JSON; False where it is finished already."""
@@ -111,6 +126,25 @@ def finish_command(
         "error": outcome if status == "rejected" else None,
     }
     return connection.execute(sql.load("command/finish_command"), parameters).rowcount > 0
+
+
+def finish_commands(connection: Connection, finished: Sequence[Finished]) -> int:
+    """Write down several results and errors; how many of the commands were not finished yet."""
+    command_ids, statuses, outcomes = map(list, zip(*finished, strict=True))
+    parameters = {"command_ids": command_ids, "statuses": statuses, "outcomes": outcomes}
+    return connection.execute(sql.load("command/finish_commands"), parameters).rowcount
+
+
+def limit_group(
+    connection: Connection, lock_ms: int, statement_ms: int, transaction_ms: int
+) -> None:
+    """Have this transaction give up after these times: a lock, a statement, all of it."""
+    parameters = {
+        "lock_ms": lock_ms,
+        "statement_ms": statement_ms,
+        "transaction_ms": transaction_ms,
+    }
+    connection.execute(sql.load("command/limit_group"), parameters)
 
 
 def postpone_command(connection: Connection, command_id: UUID, pause: float, counted: int) -> bool:

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from outbox_school.school import school
 from outbox_worker.commands.executor import Executor, ExecutorParts
-from outbox_worker.commands.outcome import Idle
+from outbox_worker.commands.outcome import GroupDone, Idle, Succeeded
 from outbox_worker.observe.commands import CommandMetrics
 from outbox_worker.stores.loader import sql
 
@@ -88,10 +88,10 @@ def fill(link: psycopg.Connection[Any], key: str, rows: int) -> None:
 
 def costs(link: Connection, floors: Floors, after: str) -> tuple[int, str]:
     """Pages that a claim touches, and its plan."""
-    order = b"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + sql.load("command/claim_command")
+    order = b"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + sql.load("command/claim_commands")
     way = json.dumps([each._asdict() for each in floors.way(after)])
     with link.transaction(force_rollback=True):
-        row = link.execute(order, {"way": way, "server": floors.server}).fetchone()
+        row = link.execute(order, {"way": way, "server": floors.server, "most": 1}).fetchone()
     assert row is not None
     plan: dict[str, Any] = row[0][0]["Plan"]
     assert plan["Actual Rows"] == 1
@@ -126,6 +126,12 @@ def run_all(executor: Executor, link: psycopg.Connection[Any]) -> list[Outcome]:
     while not isinstance(outcome := executor.run_once(link), Idle):
         found.append(outcome)
     return found
+
+
+def committed(outcome: Outcome) -> list[UUID]:
+    """The commands that succeeded with it."""
+    done = outcome.outcomes if isinstance(outcome, GroupDone) else [outcome]
+    return [each.command.command_id for each in done if isinstance(each, Succeeded)]
 
 
 def make_due(link: psycopg.Connection[Any]) -> None:

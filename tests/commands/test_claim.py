@@ -47,7 +47,7 @@ def claim(link: Connection, after: str = "") -> UUID | None:
 
 
 def head(link: Connection, after: str = "") -> Claimed | None:
-    return inbox.claim_command(link, Floors().way(after))
+    return next(iter(inbox.claim_commands(link, Floors().way(after), 1)), None)
 
 
 def finish(link: Connection, claimed: Claimed) -> None:
@@ -174,12 +174,10 @@ def test_a_floor_holds_for_its_key_and_on_its_server_only(connection: Connection
     way = [Stretch("", "a", found.seq), Stretch("a", None, 0)]
     for server, expected in ((found.server, second), (None, first), (now(connection), first)):
         with connection.transaction(force_rollback=True):
-            claimed = inbox.claim_command(connection, way, server)
-            assert claimed is not None
+            (claimed,) = inbox.claim_commands(connection, way, 1, server)
             assert claimed.command_id == expected
     way = [Stretch("", "a", found.last_seq), Stretch("a", None, 0)]
-    claimed = inbox.claim_command(connection, way, found.server)
-    assert claimed is not None
+    (claimed,) = inbox.claim_commands(connection, way, 1, found.server)
     assert claimed.command_id == other
 
 

@@ -12,11 +12,13 @@ from structlog.testing import capture_logs
 
 from outbox_worker.application import Application
 from outbox_worker.commands import executor as product
+from outbox_worker.commands import rejection
 from outbox_worker.commands.outcome import Failed, Idle, Postponed, Rejected, Succeeded, Unreached
 from outbox_worker.postgres import database as connections
 from tests.commands.holdup import hold_up
 from tests.commands.inbox import (
     CLASS,
+    committed,
     events,
     look,
     make_due,
@@ -151,9 +153,7 @@ def test_eight_threads_execute_each_command_once_and_each_key_in_order(
         done: list[uuid.UUID] = []
         with connections.connect(database, application="tests") as link:
             while left():
-                outcome = executor.run_once(link)
-                if isinstance(outcome, Succeeded):
-                    done.append(outcome.command.command_id)
+                done += committed(executor.run_once(link))
         return done
 
     def left() -> bool:
@@ -336,7 +336,7 @@ def test_a_rejection_that_cannot_be_written_stops_nothing(
     command_id, other = submit(connection, "MakeCoffee", {}), submit(connection, key="other")
     executor, _ = new_executor(attempts=1)
     with monkeypatch.context() as patch, capture_logs() as logs:
-        patch.setattr(product, "CommandRejected", unwritable)
+        patch.setattr(rejection, "CommandRejected", unwritable)
         outcomes = run_all(executor, connection)
     assert [type(each) for each in outcomes] == [Postponed, Succeeded]
     assert "command_not_settled" in {line["event"] for line in logs}

@@ -1,21 +1,21 @@
--- command/claim_command
--- Lock the next command that can run, of the next key behind one, once around. The
--- head of a key is its queued command with the lowest seq. Passed over: heads that wait for a
--- retry or that others have locked, and keys of which another command still runs (one that
--- was inserted earlier may be committed later). A running command counts as queued for
--- everybody else, so none behind it is a head. Of such a key the head stays locked until the
--- transaction ends, and no other key's. Lazy: it costs a look-up for each head passed over.
+-- command/claim_commands
+-- Lock the next commands that can run, at most `most`, of the next keys behind one, once around:
+-- of each key its head, the queued command with the lowest seq. Passed over: heads that wait for
+-- a retry or that others have locked, and keys of which another command still runs (one that
+-- was inserted earlier may be committed later). A running command counts as queued for everybody
+-- else, so none behind it is a head. Of such a key the head stays locked until the transaction
+-- ends, and no other key's. Lazy: it costs a look-up for each head that comes or is passed over.
 -- The way around comes in stretches: the keys between `low` and `high`, or to the end, and then
 -- `high` itself, of which nothing is queued up to `floor` on the server that started then
--- (decision 0010). `walked` is how many entries of the index were read in the last stretch.
--- params: way json, server timestamptz
--- rows: maybe     index: command_queued_idx, command_pkey     transaction: the caller's
+-- (decision 0010). The last columns but one: how many entries of the index the transaction had
+-- read when the stretch began, and when the command was found.
+-- params: way json, server timestamptz, most bigint
+-- rows: many     index: command_queued_idx, command_pkey     transaction: the caller's
 SELECT claimed.*,
        (SELECT last.seq FROM outbox.command AS last
         WHERE status = 'queued' AND last.key = claimed.key
         ORDER BY last.key DESC, last.seq DESC LIMIT 1) AS last_seq,
-       pg_stat_get_xact_tuples_returned('outbox.command_queued_idx'::regclass) - stretch.read
-           AS walked,
+       stretch.read, pg_stat_get_xact_tuples_returned('outbox.command_queued_idx'::regclass),
        pg_postmaster_start_time() AS server
 FROM (
     SELECT low, high,
@@ -57,4 +57,4 @@ FROM (
     -- other commands waiting for as long as this transaction lasts.
     WHERE pg_try_advisory_xact_lock(hashtextextended('outbox command ' || key, 0))
 ) AS claimed
-LIMIT 1
+LIMIT %(most)s::bigint
