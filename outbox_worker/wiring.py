@@ -25,7 +25,7 @@ from outbox_worker.observe.commands import CommandMetrics
 from outbox_worker.observe.metrics import RelayMetrics
 from outbox_worker.observe.numbers import ScrapeNumbers
 from outbox_worker.observe.statements import StatementMetrics
-from outbox_worker.postgres import database, migrations, switchover
+from outbox_worker.postgres import access, database, migrations, switchover
 from outbox_worker.relay.batch_size import BatchSize
 from outbox_worker.relay.claim import Claims
 from outbox_worker.relay.group import Group
@@ -41,11 +41,20 @@ from outbox_worker.relay.transaction import Transactions
 from outbox_worker.stores.outbox import Limits
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from outbox_worker.application import Application
     from outbox_worker.settings import Role, Settings
 
 AFTERWARDS: Final = 1
 """The stage of loops that end when those that do the work are over."""
+
+PARTS: Final[Mapping[Role, tuple[access.Part, ...]]] = {
+    "relay": ("relay",),
+    "commands": ("commands",),
+    "all": ("relay", "commands"),
+}
+"""The rights that a worker needs in the database."""
 
 log = structlog.get_logger("worker")
 
@@ -57,6 +66,7 @@ def build_daemon(settings: Settings, role: Role) -> Daemon:
     application = NONE if role == "relay" else load(settings.application)
     daemon = Daemon(settings)
     with database.connect(url, application="outbox-worker start") as connection:
+        access.need(connection, *PARTS[role])
         migrations.check(connection, application.tables)
         switchover.see_that_numbers_go_on(connection)
     if role != "commands":

@@ -30,7 +30,8 @@ def command(
     In a pattern * stands for any characters; quote it. Until the first --topic is granted every
     writer may write to every topic, afterwards only those whose topics were granted; the
     same holds for --command. Workers, the owner and superusers need no right. To give several roles
-    their first rights at once, use SQL (docs/operations.md). Run it as the owner of the schema.
+    their first rights at once, use SQL (docs/operations.md). Run it as the owner of the schema,
+    or as a member of outbox_operator.
     """
     patterns = patterns_of(topics, types, actors)
     with database.connect(settings.load().need_database(), application=NAME) as connection:

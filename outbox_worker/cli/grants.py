@@ -14,7 +14,7 @@ from outbox_worker import settings
 from outbox_worker.cli.options import DATABASE, settings_help
 from outbox_worker.cli.patterns import warn_of_refused
 from outbox_worker.logs.safe_text import printable
-from outbox_worker.postgres import database, migrations
+from outbox_worker.postgres import access, database, migrations
 from outbox_worker.stores import right
 
 NAME: Final = "outbox-worker grants"
@@ -29,6 +29,7 @@ def command(*, as_json: bool) -> None:
     error names the logins of writers that may write nothing of a kind.
     """
     with database.connect(settings.load().need_database(), application=NAME) as connection:
+        access.need(connection)
         migrations.check(connection)
         found = right.list_rights(connection)
         if as_json:

@@ -20,7 +20,7 @@ from outbox_worker.application.loading import load
 from outbox_worker.cli.options import DATABASE, settings_help
 from outbox_worker.errors import OutboxError, SettingsError, WorkFailedError
 from outbox_worker.logs import safe_text
-from outbox_worker.postgres import database, migrations
+from outbox_worker.postgres import access, database, migrations
 from outbox_worker.purge import events, finished
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ def command(
     report = _Report(dry_run=dry_run, as_json=as_json)
     with report.shown_at_the_end(), shown_progress() as bars:
         with database.connect(url, application=NAME, options=finished.OPTIONS) as link:
+            access.need(link, "purge")
             migrations.check(link, application.tables)
             report.begun = True
             report.old = finished.run_once(link, old, bars, dry_run=dry_run, done=report.old)

@@ -14,7 +14,7 @@ from rich.text import Text
 from outbox_worker import logs, settings
 from outbox_worker.cli.options import DATABASE, GROUP, KAFKA, settings_help
 from outbox_worker.logs.safe_text import printable
-from outbox_worker.postgres import database, migrations, switchover
+from outbox_worker.postgres import access, database, migrations, switchover
 from outbox_worker.reconcile.topic_scan import SCAN_OPTIONS
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ def command(since: datetime | None, *, execute: bool) -> None:
     prove it: otherwise it is repeated rather than lost; --since says otherwise.
 
     Stop the workers first; one that refused may stay, and continues by itself afterwards.
-    Writers may continue. Run it as the owner of the schema outbox: it updates events. If it is
-    interrupted, run it again.
+    Writers may continue. Run it as the owner of the schema outbox, or as a member of
+    outbox_operator: it updates events. If it is interrupted, run it again.
     """
     # --help needs none of it
     from outbox_worker.reconcile.rebase import Progress, Rebase  # noqa: PLC0415
@@ -65,6 +65,7 @@ def command(since: datetime | None, *, execute: bool) -> None:
         database.connect(url, application="outbox-worker rebase", options=SCAN_OPTIONS) as link,
         bars.Progress(console=Console(stderr=True), transient=True) as bar,
     ):
+        access.need(link)
         migrations.check(link)
         task = bar.add_task("reading the topics", total=None)
         progress = Progress(

@@ -22,7 +22,8 @@ def command(
     """Take back from ROLE what `grant` gave, by the same patterns.
 
     Where it does not have one of them nothing is changed (exit code 1). With the last right of all
-    roles every writer may write everything again. Run it as the owner of the schema.
+    roles every writer may write everything again. Run it as the owner of the schema,
+    or as a member of outbox_operator.
     """
     patterns = patterns_of(topics, types, actors)
     with database.connect(settings.load().need_database(), application=NAME) as connection:

@@ -14,7 +14,7 @@ from rich.text import Text
 from outbox_worker import logs, settings
 from outbox_worker.cli.options import DATABASE, GROUP, settings_help
 from outbox_worker.logs.safe_text import printable
-from outbox_worker.postgres import database, migrations
+from outbox_worker.postgres import access, database, migrations
 from outbox_worker.published import witnesses
 from outbox_worker.stores import command as inbox
 from outbox_worker.stores import lag
@@ -73,6 +73,7 @@ def command(*, as_json: bool) -> None:
     with database.connect(
         found.need_database(), application="outbox-worker status", options=OPTIONS
     ) as link:
+        access.need(link)
         migrations.check(link)
         seen = _look(link, found.group)
     if as_json:

@@ -14,7 +14,7 @@ from rich.text import Text
 from outbox_worker import logs, settings
 from outbox_worker.cli.options import DATABASE, GROUP, KAFKA, settings_help
 from outbox_worker.logs.safe_text import printable
-from outbox_worker.postgres import database, migrations
+from outbox_worker.postgres import access, database, migrations
 from outbox_worker.reconcile import verify
 from outbox_worker.reconcile.topic_scan import SCAN_OPTIONS
 
@@ -49,6 +49,7 @@ def command(*, as_json: bool) -> int:
         database.connect(url, application="outbox-worker verify", options=SCAN_OPTIONS) as link,
         Progress(console=Console(stderr=True), transient=True) as progress,
     ):
+        access.need(link)
         migrations.check(link)
         task = progress.add_task("reading the topics", total=None)
         report = verify.run_once(

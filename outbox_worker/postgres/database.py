@@ -245,7 +245,8 @@ def failure(error: psycopg.Error) -> OutboxError:
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return ServerError(
             f"The database refuses us: {words}",
-            "Grant this user the role outbox_worker (or run `outbox-worker migrate` as an owner)",
+            "Grant this user the role that its work needs: outbox_worker (run), outbox_purge "
+            "(purge), outbox_operator (rebase, grant), outbox_reader (status)",
         )
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return ServerError(

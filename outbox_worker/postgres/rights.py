@@ -1,4 +1,4 @@
-"""What each role may write: changed by the owner of the schema, in one transaction.
+"""What each role may write, changed in one transaction.
 
 Docs: docs/operations.md, Several teams, one outbox.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from outbox_worker.errors import ServerError, SettingsError, WorkFailedError
-from outbox_worker.postgres import migrations
+from outbox_worker.postgres import access, migrations
 from outbox_worker.stores import right
 
 if TYPE_CHECKING:
@@ -78,11 +78,13 @@ def _not_there(message: str) -> WorkFailedError:
 @contextmanager
 def _changing(connection: Connection) -> Iterator[None]:
     try:
+        access.need(connection)
         migrations.check(connection)
         with connection.transaction():
             yield
     except psycopg.errors.InsufficientPrivilege as error:
         raise ServerError(
             f"The database refuses us: {error.diag.message_primary}",
-            "Only the owner of the schema changes rights: let OUTBOX_DATABASE_URL name its login",
+            "Only the owner of the schema and members of outbox_operator change rights: let "
+            "OUTBOX_DATABASE_URL name such a login",
         ) from error

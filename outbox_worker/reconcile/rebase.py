@@ -173,8 +173,8 @@ class Rebase:
             raise ServerError(
                 "The database refuses to change xids of events: "
                 f"{error.diag.message_primary}; nothing was changed",
-                "Run rebase as the owner of the schema outbox (who ran `migrate`), or let the "
-                "owner run: GRANT UPDATE (xid, horizon) ON outbox.event TO this user",
+                "Run rebase as the owner of the schema outbox (who ran `migrate`), or let an "
+                "administrator grant this user the role outbox_operator",
             ) from error
         pairs = rebase.list_witnesses(self._connection)
         mirrored = lookup.of_mirror(self._connection)

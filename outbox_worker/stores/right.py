@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from outbox_worker.stores.loader import sql
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from outbox_worker.stores import Connection
 
 
@@ -27,6 +29,26 @@ class Refused(NamedTuple):
 
     login: str
     kind: str
+
+
+class Access(NamedTuple):
+    """What this login may do: whether use the schema at all, and which parts it lacks."""
+
+    login: str
+    database: str
+    is_let_in: bool
+    missing: list[str]
+
+
+def find_access(connection: Connection, parts: Sequence[str]) -> Access:
+    """Which of these parts of a worker's rights (relay, commands, purge) this login lacks.
+
+    Nothing is lacking where the tables are not there yet.
+    """
+    row = connection.execute(sql.load("right/find_access"), {"parts": list(parts)}).fetchone()
+    if row is None:
+        raise RuntimeError("right/find_access returned no row")
+    return Access(*row)
 
 
 def find_role(connection: Connection, role: str) -> bool:

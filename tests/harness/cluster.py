@@ -129,9 +129,9 @@ class Cluster:
         self._listening.close()
         self.subscriber = self._listening.enter_context(Subscriber(self.bootstrap, topics))
 
-    def worker(self, **settings: str) -> Worker:
-        """Start a worker with the cluster's settings and these."""
-        return self._start([COMMAND, "run"], settings)
+    def worker(self, *arguments: str, **settings: str) -> Worker:
+        """Start a worker with these arguments, the cluster's settings and these."""
+        return self._start([COMMAND, "run", *arguments], settings)
 
     def worker_dying_at(self, point: str, death: str = "KILL", nth: int = 3) -> Worker:
         """Start a worker that dies, or freezes, at a point of its own (see `killpoints`)."""

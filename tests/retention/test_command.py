@@ -172,9 +172,9 @@ def test_another_class_type_is_wrong_usage(database: str) -> None:
     assert "'guest', 'regular', 'all'" in done.stderr
 
 
-def test_the_role_of_a_worker_suffices(database: str, connection: Connection) -> None:
+def test_the_role_of_purge_suffices(database: str, connection: Connection) -> None:
     LOAD.write(connection)
-    connection.execute("CREATE ROLE purger LOGIN IN ROLE outbox_worker")
+    connection.execute("CREATE ROLE purger LOGIN IN ROLE outbox_purge")
     url = database.replace("postgres@", "purger@")
     dry = json.loads(purge(url, "--class-type", "all", "--json", "--dry-run"))
     assert {**json.loads(purge(url, "--class-type", "all", "--json")), "dry_run": True} == dry
@@ -182,10 +182,12 @@ def test_the_role_of_a_worker_suffices(database: str, connection: Connection) ->
     connection.execute("DROP ROLE purger")
 
 
-def test_a_reader_is_refused(database: str, connection: Connection) -> None:
-    connection.execute("CREATE ROLE looker LOGIN IN ROLE outbox_reader")
+@pytest.mark.parametrize("role", ["outbox_reader", "outbox_worker"])
+def test_any_other_role_is_refused(database: str, connection: Connection, role: str) -> None:
+    connection.execute(f"CREATE ROLE looker LOGIN IN ROLE {role}".encode())
     url = database.replace("postgres@", "looker@")
     done = run_command("purge", "--older-than-days", "7", database_url=url)
     assert done.returncode == 3
-    assert "refuses" in done.stderr
+    assert "refuses the login looker: it lacks outbox_purge" in done.stderr
+    assert 'GRANT outbox_purge TO "looker";' in done.stderr
     connection.execute("DROP ROLE looker")

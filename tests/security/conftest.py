@@ -22,6 +22,10 @@ LOGINS: Final = {
     "victim": "outbox_writer",
     "attacker": "outbox_writer",
     "working_login": "outbox_worker",
+    "relaying_login": "outbox_relay",
+    "executing_login": "outbox_commands",
+    "purging_login": "outbox_purge",
+    "operating_login": "outbox_operator",
     "reading_login": "outbox_reader",
 }
 EXISTS: Final = "SELECT FROM pg_roles WHERE rolname = %s"

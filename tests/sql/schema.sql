@@ -30,7 +30,7 @@ CREATE FUNCTION outbox.as_like(pattern text) RETURNS text
     SET search_path TO 'pg_catalog', 'pg_temp'
     RETURN replace(replace(replace(replace(pattern, '\'::text, '\\'::text), '%'::text, '\%'::text), '_'::text, '\_'::text), '*'::text, '%'::text);
 CREATE FUNCTION outbox.catch_up() RETURNS TABLE(name text, reached bigint, highest bigint)
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 DECLARE
@@ -380,7 +380,7 @@ END $$;
 CREATE FUNCTION outbox.needs_right(relation regclass) RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp'
-    RETURN ((NOT pg_has_role(SESSION_USER, 'outbox_worker'::name, 'member'::text)) AND (NOT pg_has_role(SESSION_USER, (SELECT pg_class.relowner FROM pg_class WHERE (pg_class.oid = (needs_right.relation)::oid)), 'member'::text)));
+    RETURN ((NOT pg_has_role(SESSION_USER, 'outbox_commands'::name, 'member'::text)) AND (NOT pg_has_role(SESSION_USER, (SELECT pg_class.relowner FROM pg_class WHERE (pg_class.oid = (needs_right.relation)::oid)), 'member'::text)));
 CREATE FUNCTION outbox.publish(topic text, key text, type text, payload jsonb, event_id uuid DEFAULT NULL::uuid, idempotency_key text DEFAULT NULL::text, headers jsonb DEFAULT NULL::jsonb, content_type text DEFAULT 'application/json'::text) RETURNS uuid
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -506,6 +506,37 @@ BEGIN
     VALUES (publish_bytes.topic, publish_bytes.key, publish_bytes.type, publish_bytes.payload, id,
             kept_headers, publish_bytes.content_type);
     RETURN id;
+END $$;
+CREATE FUNCTION outbox.purge_default(beyond bigint, before timestamp with time zone, most bigint, OUT removed bigint, OUT highest bigint) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+BEGIN
+    WITH old AS (
+        SELECT event.id, event.created_at FROM outbox.event_default AS event
+        JOIN outbox.position USING (shard)
+        WHERE event.id > beyond AND event.created_at < before
+          AND (pg_visible_in_snapshot(event.xid, position.seen)
+               OR (event.id <= position.cursor
+                   AND pg_visible_in_snapshot(event.xid, position.upper)))
+        ORDER BY event.id
+        LIMIT most
+    ), gone AS (
+        DELETE FROM outbox.event_default AS event USING old
+        WHERE event.id = old.id AND event.created_at = old.created_at
+        RETURNING event.id, event.xid
+    ), noted AS (
+        INSERT INTO outbox.purged AS kept (id, xid)
+        SELECT max(gone.id), max(gone.xid::text::bigint)::text::xid8 FROM gone HAVING count(*) > 0
+        ON CONFLICT (one) DO UPDATE SET id = greatest(kept.id, excluded.id),
+                                        xid = greatest(kept.xid, excluded.xid)
+    )
+    SELECT count(*), max(gone.id) INTO removed, highest FROM gone;
 END $$;
 CREATE FUNCTION outbox.refuse_known_key() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1172,9 +1203,12 @@ ALTER TABLE ONLY school.enrolment
 ALTER TABLE ONLY school.slot
     ADD CONSTRAINT slot_batch_exists FOREIGN KEY (batch_id) REFERENCES school.batch(batch_id);
 ALTER TABLE outbox.command ENABLE ROW LEVEL SECURITY;
-CREATE POLICY others_have_what_was_granted ON outbox.command USING ((NOT pg_has_role(CURRENT_USER, 'outbox_writer'::name, 'usage'::text))) WITH CHECK ((NOT pg_has_role(CURRENT_USER, 'outbox_writer'::name, 'usage'::text)));
+CREATE POLICY others_have_what_was_granted ON outbox.command USING (((NOT pg_has_role(CURRENT_USER, 'outbox_writer'::name, 'usage'::text)) AND (NOT pg_has_role(CURRENT_USER, 'outbox_purge'::name, 'usage'::text)))) WITH CHECK (((NOT pg_has_role(CURRENT_USER, 'outbox_writer'::name, 'usage'::text)) AND (NOT pg_has_role(CURRENT_USER, 'outbox_purge'::name, 'usage'::text))));
+CREATE POLICY purge_locks_finished ON outbox.command FOR UPDATE TO outbox_purge USING ((finished_at IS NOT NULL));
+CREATE POLICY purge_removes_finished ON outbox.command FOR DELETE TO outbox_purge USING ((finished_at IS NOT NULL));
 CREATE POLICY reader_reads_all ON outbox.command FOR SELECT TO outbox_reader USING (true);
-CREATE POLICY worker_has_all ON outbox.command TO outbox_worker USING (true) WITH CHECK (true);
+CREATE POLICY worker_finishes ON outbox.command FOR UPDATE TO outbox_worker, outbox_commands USING (true);
+CREATE POLICY worker_reads_all ON outbox.command FOR SELECT TO outbox_worker, outbox_commands, outbox_purge, outbox_operator USING (true);
 CREATE POLICY writer_adds ON outbox.command FOR INSERT TO outbox_writer WITH CHECK (true);
 CREATE POLICY writer_reads_own ON outbox.command FOR SELECT TO outbox_writer USING (((writer = SESSION_USER) OR (writer IS NULL)));
 GRANT USAGE ON SCHEMA domain TO outbox_reader;
@@ -1182,60 +1216,109 @@ GRANT USAGE ON SCHEMA domain TO outbox_domain;
 GRANT USAGE ON SCHEMA outbox TO outbox_writer;
 GRANT USAGE ON SCHEMA outbox TO outbox_worker;
 GRANT USAGE ON SCHEMA outbox TO outbox_reader;
+GRANT USAGE ON SCHEMA outbox TO outbox_relay;
+GRANT USAGE ON SCHEMA outbox TO outbox_commands;
+GRANT USAGE ON SCHEMA outbox TO outbox_purge;
+GRANT USAGE ON SCHEMA outbox TO outbox_operator;
 GRANT USAGE ON SCHEMA school TO outbox_domain;
+GRANT USAGE ON SCHEMA school TO outbox_purge;
 REVOKE ALL ON FUNCTION outbox.add_partition(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.add_partition(day date) TO outbox_worker;
+GRANT ALL ON FUNCTION outbox.add_partition(day date) TO outbox_relay;
 REVOKE ALL ON FUNCTION outbox.as_like(pattern text) FROM PUBLIC;
+GRANT ALL ON FUNCTION outbox.as_like(pattern text) TO outbox_operator;
 REVOKE ALL ON FUNCTION outbox.catch_up() FROM PUBLIC;
+GRANT ALL ON FUNCTION outbox.catch_up() TO outbox_operator;
 REVOKE ALL ON FUNCTION outbox.check_command_right() FROM PUBLIC;
 REVOKE ALL ON FUNCTION outbox.check_topic_right() FROM PUBLIC;
 REVOKE ALL ON FUNCTION outbox.drop_partition(day date) FROM PUBLIC;
-GRANT ALL ON FUNCTION outbox.drop_partition(day date) TO outbox_worker;
+GRANT ALL ON FUNCTION outbox.drop_partition(day date) TO outbox_purge;
 GRANT USAGE ON SEQUENCE outbox.event_id_seq TO outbox_writer;
+GRANT USAGE ON SEQUENCE outbox.event_id_seq TO outbox_commands;
 GRANT SELECT ON TABLE outbox.event TO outbox_reader;
 GRANT SELECT ON TABLE outbox.event TO outbox_worker;
+GRANT SELECT ON TABLE outbox.event TO outbox_relay;
+GRANT SELECT,DELETE ON TABLE outbox.event TO outbox_operator;
 GRANT SELECT(id) ON TABLE outbox.event TO outbox_writer;
+GRANT SELECT(id) ON TABLE outbox.event TO outbox_commands;
+GRANT SELECT(id) ON TABLE outbox.event TO outbox_purge;
+GRANT SELECT(xid) ON TABLE outbox.event TO outbox_purge;
+GRANT UPDATE(xid) ON TABLE outbox.event TO outbox_operator;
+GRANT SELECT(shard) ON TABLE outbox.event TO outbox_purge;
 GRANT SELECT(created_at) ON TABLE outbox.event TO outbox_writer;
+GRANT SELECT(created_at) ON TABLE outbox.event TO outbox_commands;
+GRANT SELECT(created_at) ON TABLE outbox.event TO outbox_purge;
 GRANT SELECT(event_id),INSERT(event_id) ON TABLE outbox.event TO outbox_writer;
+GRANT SELECT(event_id),INSERT(event_id) ON TABLE outbox.event TO outbox_commands;
+GRANT SELECT(event_id) ON TABLE outbox.event TO outbox_purge;
 GRANT INSERT(topic) ON TABLE outbox.event TO outbox_writer;
+GRANT INSERT(topic) ON TABLE outbox.event TO outbox_commands;
+GRANT UPDATE(topic) ON TABLE outbox.event TO outbox_operator;
 GRANT INSERT(key) ON TABLE outbox.event TO outbox_writer;
+GRANT INSERT(key) ON TABLE outbox.event TO outbox_commands;
+GRANT UPDATE(key) ON TABLE outbox.event TO outbox_operator;
 GRANT INSERT(type) ON TABLE outbox.event TO outbox_writer;
+GRANT INSERT(type) ON TABLE outbox.event TO outbox_commands;
+GRANT UPDATE(type) ON TABLE outbox.event TO outbox_operator;
 GRANT INSERT(headers) ON TABLE outbox.event TO outbox_writer;
+GRANT INSERT(headers) ON TABLE outbox.event TO outbox_commands;
+GRANT UPDATE(headers) ON TABLE outbox.event TO outbox_operator;
 GRANT INSERT(payload) ON TABLE outbox.event TO outbox_writer;
+GRANT INSERT(payload) ON TABLE outbox.event TO outbox_commands;
+GRANT UPDATE(payload) ON TABLE outbox.event TO outbox_operator;
 GRANT SELECT(content_type),INSERT(content_type) ON TABLE outbox.event TO outbox_writer;
+GRANT SELECT(content_type),INSERT(content_type) ON TABLE outbox.event TO outbox_commands;
+GRANT UPDATE(content_type) ON TABLE outbox.event TO outbox_operator;
+GRANT UPDATE(horizon) ON TABLE outbox.event TO outbox_operator;
 REVOKE ALL ON FUNCTION outbox.find_event(event_id uuid, written_at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION outbox.shard_count() FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.shard_count() TO outbox_writer;
 GRANT ALL ON FUNCTION outbox.shard_count() TO outbox_worker;
 GRANT ALL ON FUNCTION outbox.shard_count() TO outbox_reader;
+GRANT ALL ON FUNCTION outbox.shard_count() TO outbox_relay;
+GRANT ALL ON FUNCTION outbox.shard_count() TO outbox_commands;
+GRANT ALL ON FUNCTION outbox.shard_count() TO outbox_purge;
+GRANT ALL ON FUNCTION outbox.shard_count() TO outbox_operator;
 GRANT SELECT ON TABLE outbox.hold TO outbox_reader;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE outbox.hold TO outbox_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE outbox.hold TO outbox_relay;
+GRANT SELECT ON TABLE outbox.hold TO outbox_operator;
 GRANT SELECT ON TABLE outbox."position" TO outbox_reader;
 GRANT SELECT,INSERT,UPDATE ON TABLE outbox."position" TO outbox_worker;
+GRANT SELECT,INSERT,UPDATE ON TABLE outbox."position" TO outbox_relay;
+GRANT SELECT ON TABLE outbox."position" TO outbox_purge;
+GRANT SELECT,INSERT,UPDATE ON TABLE outbox."position" TO outbox_operator;
 REVOKE ALL ON FUNCTION outbox.event_state(event_id uuid, written_at timestamp with time zone, OUT state text, OUT reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.event_state(event_id uuid, written_at timestamp with time zone, OUT state text, OUT reason text) TO outbox_writer;
 GRANT ALL ON FUNCTION outbox.event_state(event_id uuid, written_at timestamp with time zone, OUT state text, OUT reason text) TO outbox_reader;
 GRANT ALL ON FUNCTION outbox.event_state(event_id uuid, written_at timestamp with time zone, OUT state text, OUT reason text) TO outbox_worker;
 REVOKE ALL ON FUNCTION outbox.has_unpublished(day date) FROM PUBLIC;
-GRANT ALL ON FUNCTION outbox.has_unpublished(day date) TO outbox_worker;
+GRANT ALL ON FUNCTION outbox.has_unpublished(day date) TO outbox_purge;
+GRANT ALL ON FUNCTION outbox.has_unpublished(day date) TO outbox_operator;
 REVOKE ALL ON FUNCTION outbox.list_application_sequences() FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.list_application_sequences() TO outbox_reader;
 GRANT ALL ON FUNCTION outbox.list_application_sequences() TO outbox_worker;
+GRANT ALL ON FUNCTION outbox.list_application_sequences() TO outbox_relay;
+GRANT ALL ON FUNCTION outbox.list_application_sequences() TO outbox_commands;
+GRANT ALL ON FUNCTION outbox.list_application_sequences() TO outbox_operator;
 REVOKE ALL ON FUNCTION outbox.mark_rights() FROM PUBLIC;
 REVOKE ALL ON FUNCTION outbox.needs_right(relation regclass) FROM PUBLIC;
 REVOKE ALL ON FUNCTION outbox.publish(topic text, key text, type text, payload jsonb, event_id uuid, idempotency_key text, headers jsonb, content_type text) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.publish(topic text, key text, type text, payload jsonb, event_id uuid, idempotency_key text, headers jsonb, content_type text) TO outbox_writer;
 REVOKE ALL ON FUNCTION outbox.publish_bytes(topic text, key text, type text, payload bytea, event_id uuid, idempotency_key text, headers jsonb, content_type text, schema_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.publish_bytes(topic text, key text, type text, payload bytea, event_id uuid, idempotency_key text, headers jsonb, content_type text, schema_id uuid) TO outbox_writer;
+REVOKE ALL ON FUNCTION outbox.purge_default(beyond bigint, before timestamp with time zone, most bigint, OUT removed bigint, OUT highest bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION outbox.purge_default(beyond bigint, before timestamp with time zone, most bigint, OUT removed bigint, OUT highest bigint) TO outbox_purge;
 REVOKE ALL ON FUNCTION outbox.refuse_known_key() FROM PUBLIC;
 REVOKE ALL ON FUNCTION outbox.submit(type text, key text, payload jsonb, actor text, command_id uuid, correlation_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.submit(type text, key text, payload jsonb, actor text, command_id uuid, correlation_id uuid) TO outbox_writer;
 REVOKE ALL ON FUNCTION school.highest_arrival() FROM PUBLIC;
 REVOKE ALL ON FUNCTION school.renumber_arrivals(reached bigint) FROM PUBLIC;
 GRANT SELECT,INSERT,UPDATE ON TABLE school.batch TO outbox_domain;
-GRANT DELETE ON TABLE school.batch TO outbox_worker;
+GRANT SELECT,DELETE ON TABLE school.batch TO outbox_purge;
+GRANT UPDATE(completed_at) ON TABLE school.batch TO outbox_purge;
 GRANT SELECT,INSERT,UPDATE ON TABLE school.slot TO outbox_domain;
-GRANT DELETE ON TABLE school.slot TO outbox_worker;
+GRANT SELECT,DELETE ON TABLE school.slot TO outbox_purge;
 GRANT SELECT ON TABLE domain.batch TO outbox_reader;
 GRANT SELECT ON TABLE domain.batch TO outbox_domain;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE school.class TO outbox_domain;
@@ -1248,55 +1331,103 @@ GRANT SELECT ON TABLE domain.roster TO outbox_reader;
 GRANT SELECT ON TABLE domain.roster TO outbox_domain;
 GRANT USAGE ON SEQUENCE school.arrival_seq TO outbox_domain;
 GRANT SELECT,INSERT,UPDATE ON TABLE school.association TO outbox_domain;
-GRANT DELETE ON TABLE school.association TO outbox_worker;
+GRANT SELECT,DELETE ON TABLE school.association TO outbox_purge;
 GRANT SELECT,INSERT,UPDATE ON TABLE school.content TO outbox_domain;
-GRANT DELETE ON TABLE school.content TO outbox_worker;
+GRANT SELECT,DELETE ON TABLE school.content TO outbox_purge;
 GRANT SELECT,INSERT,UPDATE ON TABLE school.failure TO outbox_domain;
-GRANT DELETE ON TABLE school.failure TO outbox_worker;
+GRANT SELECT,DELETE ON TABLE school.failure TO outbox_purge;
 GRANT SELECT ON TABLE domain.slot TO outbox_reader;
 GRANT SELECT ON TABLE domain.slot TO outbox_domain;
 GRANT SELECT ON TABLE domain.student TO outbox_reader;
 GRANT SELECT ON TABLE domain.student TO outbox_domain;
 GRANT REFERENCES ON TABLE outbox.all_commands TO outbox_writer;
 GRANT REFERENCES ON TABLE outbox.all_commands TO outbox_worker;
+GRANT REFERENCES ON TABLE outbox.all_commands TO outbox_commands;
+GRANT SELECT ON TABLE outbox.all_commands TO outbox_operator;
 GRANT REFERENCES ON TABLE outbox.all_topics TO outbox_writer;
 GRANT REFERENCES ON TABLE outbox.all_topics TO outbox_worker;
+GRANT REFERENCES ON TABLE outbox.all_topics TO outbox_commands;
+GRANT SELECT ON TABLE outbox.all_topics TO outbox_operator;
 GRANT SELECT ON TABLE outbox.application_sequence TO outbox_reader;
 GRANT SELECT ON TABLE outbox.application_sequence TO outbox_worker;
+GRANT SELECT ON TABLE outbox.application_sequence TO outbox_relay;
+GRANT SELECT ON TABLE outbox.application_sequence TO outbox_commands;
+GRANT SELECT ON TABLE outbox.application_sequence TO outbox_operator;
 GRANT SELECT ON TABLE outbox.command TO outbox_writer;
 GRANT SELECT ON TABLE outbox.command TO outbox_reader;
-GRANT SELECT,DELETE ON TABLE outbox.command TO outbox_worker;
+GRANT SELECT ON TABLE outbox.command TO outbox_worker;
+GRANT SELECT ON TABLE outbox.command TO outbox_commands;
+GRANT DELETE ON TABLE outbox.command TO outbox_purge;
+GRANT SELECT ON TABLE outbox.command TO outbox_operator;
 GRANT INSERT(command_id) ON TABLE outbox.command TO outbox_writer;
+GRANT SELECT(command_id) ON TABLE outbox.command TO outbox_purge;
 GRANT INSERT(type) ON TABLE outbox.command TO outbox_writer;
 GRANT INSERT(key) ON TABLE outbox.command TO outbox_writer;
 GRANT INSERT(actor) ON TABLE outbox.command TO outbox_writer;
 GRANT INSERT(payload) ON TABLE outbox.command TO outbox_writer;
 GRANT INSERT(correlation_id) ON TABLE outbox.command TO outbox_writer;
 GRANT UPDATE(status) ON TABLE outbox.command TO outbox_worker;
+GRANT UPDATE(status) ON TABLE outbox.command TO outbox_commands;
 GRANT UPDATE(result) ON TABLE outbox.command TO outbox_worker;
+GRANT UPDATE(result) ON TABLE outbox.command TO outbox_commands;
 GRANT UPDATE(error) ON TABLE outbox.command TO outbox_worker;
+GRANT UPDATE(error) ON TABLE outbox.command TO outbox_commands;
 GRANT UPDATE(finished_at) ON TABLE outbox.command TO outbox_worker;
+GRANT UPDATE(finished_at) ON TABLE outbox.command TO outbox_commands;
+GRANT SELECT(finished_at) ON TABLE outbox.command TO outbox_purge;
 GRANT UPDATE(failures) ON TABLE outbox.command TO outbox_worker;
+GRANT UPDATE(failures) ON TABLE outbox.command TO outbox_commands;
 GRANT UPDATE(retry_at) ON TABLE outbox.command TO outbox_worker;
+GRANT UPDATE(retry_at) ON TABLE outbox.command TO outbox_commands;
+GRANT UPDATE(retry_at) ON TABLE outbox.command TO outbox_purge;
 GRANT SELECT ON TABLE outbox.command_right TO outbox_reader;
 GRANT SELECT ON TABLE outbox.command_right TO outbox_worker;
-GRANT SELECT,DELETE ON TABLE outbox.event_default TO outbox_worker;
-GRANT SELECT,DELETE ON TABLE outbox.idempotency_key TO outbox_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE outbox.command_right TO outbox_operator;
+GRANT SELECT ON TABLE outbox.event_default TO outbox_worker;
+GRANT SELECT ON TABLE outbox.event_default TO outbox_operator;
+GRANT SELECT(id) ON TABLE outbox.event_default TO outbox_purge;
+GRANT SELECT(xid) ON TABLE outbox.event_default TO outbox_purge;
+GRANT SELECT(shard) ON TABLE outbox.event_default TO outbox_purge;
+GRANT SELECT(created_at) ON TABLE outbox.event_default TO outbox_purge;
+GRANT SELECT(event_id) ON TABLE outbox.event_default TO outbox_purge;
+GRANT SELECT ON TABLE outbox.idempotency_key TO outbox_worker;
+GRANT SELECT,DELETE ON TABLE outbox.idempotency_key TO outbox_purge;
+GRANT SELECT ON TABLE outbox.idempotency_key TO outbox_operator;
 GRANT SELECT ON TABLE outbox.lag TO outbox_reader;
 GRANT SELECT ON TABLE outbox.lag TO outbox_worker;
+GRANT SELECT ON TABLE outbox.lag TO outbox_relay;
+GRANT SELECT ON TABLE outbox.lag TO outbox_operator;
 GRANT SELECT ON TABLE outbox.migration TO outbox_reader;
 GRANT SELECT ON TABLE outbox.migration TO outbox_worker;
+GRANT SELECT ON TABLE outbox.migration TO outbox_relay;
+GRANT SELECT ON TABLE outbox.migration TO outbox_commands;
+GRANT SELECT ON TABLE outbox.migration TO outbox_purge;
+GRANT SELECT ON TABLE outbox.migration TO outbox_operator;
 GRANT SELECT ON TABLE outbox.purged TO outbox_reader;
-GRANT SELECT,INSERT,UPDATE ON TABLE outbox.purged TO outbox_worker;
+GRANT SELECT ON TABLE outbox.purged TO outbox_worker;
+GRANT SELECT ON TABLE outbox.purged TO outbox_relay;
+GRANT SELECT ON TABLE outbox.purged TO outbox_purge;
+GRANT SELECT,DELETE ON TABLE outbox.purged TO outbox_operator;
 GRANT SELECT ON TABLE outbox.sequence TO outbox_reader;
 GRANT SELECT ON TABLE outbox.sequence TO outbox_worker;
+GRANT SELECT ON TABLE outbox.sequence TO outbox_relay;
+GRANT SELECT ON TABLE outbox.sequence TO outbox_commands;
+GRANT SELECT ON TABLE outbox.sequence TO outbox_operator;
 GRANT SELECT ON TABLE outbox.source TO outbox_worker;
 GRANT SELECT ON TABLE outbox.source TO outbox_reader;
+GRANT SELECT ON TABLE outbox.source TO outbox_relay;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE outbox.source TO outbox_operator;
 GRANT SELECT ON TABLE outbox.topic TO outbox_reader;
 GRANT SELECT,INSERT,UPDATE ON TABLE outbox.topic TO outbox_worker;
+GRANT SELECT,INSERT,UPDATE ON TABLE outbox.topic TO outbox_relay;
+GRANT SELECT ON TABLE outbox.topic TO outbox_operator;
 GRANT SELECT ON TABLE outbox.topic_right TO outbox_reader;
 GRANT SELECT ON TABLE outbox.topic_right TO outbox_worker;
-GRANT SELECT,DELETE ON TABLE outbox.unowned_idempotency_key TO outbox_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE outbox.topic_right TO outbox_operator;
+GRANT SELECT ON TABLE outbox.unowned_idempotency_key TO outbox_worker;
+GRANT SELECT,DELETE ON TABLE outbox.unowned_idempotency_key TO outbox_purge;
+GRANT SELECT ON TABLE outbox.unowned_idempotency_key TO outbox_operator;
 GRANT SELECT,INSERT,UPDATE ON TABLE school.batch_gate TO outbox_domain;
 GRANT SELECT,INSERT ON TABLE school.batch_tally TO outbox_domain;
-GRANT DELETE ON TABLE school.batch_tally TO outbox_worker;
+GRANT DELETE ON TABLE school.batch_tally TO outbox_commands;
+GRANT INSERT ON TABLE school.batch_tally TO outbox_purge;

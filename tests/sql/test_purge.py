@@ -209,14 +209,15 @@ def test_keys_from_before_they_belonged_to_writers_go_by_their_age(
     assert kept == (4 if dry_run else 2,)
 
 
-def test_the_worker_role_suffices_for_upkeep_and_purge(connection: Connection) -> None:
+def test_the_roles_of_relay_and_purge_suffice_for_upkeep_and_purge(connection: Connection) -> None:
     insert(connection, 4)
     with connection.transaction(force_rollback=True):
-        connection.execute("SET LOCAL ROLE outbox_worker")
+        connection.execute("SET LOCAL ROLE outbox_relay")
         publish_all(connection)
         older = (OLD - timedelta(days=3)).date()
         assert partition.add_partition(connection, older) is partition.Added.MADE
-        assert partition.drop_partition(connection, (OLD - timedelta(days=3)).date())
+        connection.execute("SET LOCAL ROLE outbox_purge")
+        assert partition.drop_partition(connection, older)
         assert run(connection).default_events == 4
 
 

@@ -12,7 +12,7 @@ FROM (
 CROSS JOIN pg_roles AS login
 WHERE kind.roles IS NOT NULL AND login.rolcanlogin AND NOT login.rolsuper
   AND pg_has_role(login.oid, 'outbox_writer', 'member')
-  AND NOT pg_has_role(login.oid, 'outbox_worker', 'member')
+  AND NOT pg_has_role(login.oid, 'outbox_commands', 'member')
   AND NOT EXISTS (SELECT FROM unnest(kind.roles) AS role
                   WHERE pg_has_role(login.oid, role::oid, 'member'))
 ORDER BY kind.name DESC, login.rolname

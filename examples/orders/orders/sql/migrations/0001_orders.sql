@@ -1,5 +1,5 @@
 -- Orders; what else is theirs is in the tables of the outbox.
--- roles: outbox_worker, outbox_reader
+-- roles: outbox_commands, outbox_reader
 CREATE SCHEMA orders;
 
 CREATE TABLE orders."order" (
@@ -15,6 +15,6 @@ CREATE TABLE orders."order" (
 CREATE INDEX order_open_idx ON orders."order" (placed_at) WHERE status = 'open';
 
 -- The worker executes our commands and jobs with its own login.
-GRANT USAGE ON SCHEMA orders TO outbox_worker, outbox_reader;
-GRANT SELECT, INSERT, UPDATE ON orders."order" TO outbox_worker;
+GRANT USAGE ON SCHEMA orders TO outbox_commands, outbox_reader;
+GRANT SELECT, INSERT, UPDATE ON orders."order" TO outbox_commands;
 GRANT SELECT ON orders."order" TO outbox_reader;
