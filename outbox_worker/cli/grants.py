@@ -23,10 +23,10 @@ NAME: Final = "outbox-worker grants"
 @click.command("grants", epilog=settings_help(DATABASE))
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 def command(*, as_json: bool) -> None:
-    """Show which role may write to which topics and submit which commands.
+    """Show which role may write to which topics, submit which commands, and use the database.
 
-    While no right of a kind (topic, command) is given, everybody may write everything. Standard
-    error names the logins of writers that may write nothing of a kind.
+    While no right of a kind (topic, command, database) is given, everybody may. Standard
+    error names the logins with a role of the outbox that may do nothing of a kind.
     """
     with database.connect(settings.load().need_database(), application=NAME) as connection:
         access.need(connection)

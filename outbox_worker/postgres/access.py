@@ -5,6 +5,7 @@ Docs: docs/operations.md, Postgres roles and connections.
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Literal
 
 from psycopg import sql as identifiers
@@ -26,13 +27,22 @@ def need(connection: Connection, *parts: Part) -> None:
     is lacking: `migrations.check` says so.
     """
     access = right.find_access(connection, parts)
-    roles = ", ".join(f"outbox_{part}" for part in access.missing)
-    if not roles and access.is_let_in:
+    if access.is_let_in and not access.missing:
         return
     login = identifiers.Identifier(access.login).as_string(connection)
+    roles = ", ".join(f"outbox_{part}" for part in access.missing)
+    absent, ways = [], []
+    if roles:
+        absent.append(roles)
+        ways.append(f"GRANT {roles} TO {login};")
+    if not access.is_let_in and access.is_closed:
+        absent.append("the right to use this database")
+        ways.append(f"outbox-worker grant {shlex.quote(access.login)} --database")
+    elif not access.is_let_in and not roles:
+        absent.append("a role that may use the schema outbox")
+        ways.append(f"GRANT outbox_reader TO {login};")
     raise ServerError(
         f"The database {access.database} refuses the login {access.login}: it lacks "
-        f"{roles or 'the right USAGE on the schema outbox'}",
-        "Grant this user what its work needs: "
-        f"GRANT {roles or 'USAGE ON SCHEMA outbox'} TO {login};",
+        f"{' and '.join(absent)}",
+        f"Grant this user what its work needs: {' '.join(ways)}",
     )

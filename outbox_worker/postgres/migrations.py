@@ -54,6 +54,11 @@ class Tables:
         """The roles that the migrations make or grant something to."""
         return frozenset(role for step in self.migrations for role in step.roles)
 
+    @property
+    def schemas(self) -> frozenset[str]:
+        """The schemas that the migrations make."""
+        return frozenset(name for step in self.migrations for name in step.schemas)
+
 
 ENGINE: Final = Tables("outbox-worker", sql.migrations)
 
@@ -97,8 +102,11 @@ def apply(
                 patience.until_free(f"A table that migration {name} changes", run, deadline)
                 done.append(name)
                 deadline = Deadline(patience.seconds)
+            run = partial(_hand_over, connection, wanted, lock_ms)
+            patience.until_free("A table that gets another owner", run, deadline)
     except psycopg.errors.InsufficientPrivilege as error:
         roles = {role for each in wanted for role in each.roles}
+        roles.add(migration.find_owner(connection).name)
         raise ServerError(
             f"The database refuses the migration: {error.diag.message_primary}",
             "Run migrate as the owner of the schema and a user that may create roles, or let an "
@@ -215,6 +223,26 @@ def _run(connection: Connection, tables: Tables, step: Migration, lock_ms: int) 
         migration.create_table(connection)
         connection.execute(step.body, prepare=False)
         migration.insert_applied(connection, tables.owner, step)
+
+
+def _hand_over(connection: Connection, wanted: Sequence[Tables], lock_ms: int) -> None:
+    """Give what migrations made to a role that nobody logs in as, if we are its owner.
+
+    A function that runs with its owner's rights must not run with those of a superuser.
+    """
+    owner = migration.find_owner(connection)
+    if not owner.may_hand_over:
+        return
+    if not owner.is_fit:
+        raise SettingsError(
+            f"The role {owner.name} can log in or is a superuser, and cannot own the outbox",
+            f"Rename it, or run: ALTER ROLE {owner.name} NOLOGIN NOSUPERUSER;",
+        )
+    schemas = sorted({"outbox", *(name for each in wanted for name in each.schemas)})
+    with connection.transaction():
+        migration.limit_locks(connection, lock_ms)
+        migration.hand_over(connection, owner.name, schemas)
+        migration.apply_database_rights(connection)
 
 
 def _has_ledger(connection: Connection) -> bool:

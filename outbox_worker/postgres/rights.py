@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Patterns:
-    """What a role may write: topics, and commands of each type as each actor."""
+    """What a role may: write topics, and commands of each type as each actor; use the database."""
 
     topics: Sequence[str]
     types: Sequence[str]
     actors: Sequence[str]
+    database: bool = False
 
     def commands(self) -> Iterator[tuple[str, str]]:
         """Each type with each actor."""
@@ -49,6 +50,8 @@ def grant(connection: Connection, role: str, patterns: Patterns) -> int:
             )
         new = [right.insert_topic(connection, role, topic) for topic in patterns.topics]
         new += [right.insert_command(connection, role, *each) for each in patterns.commands()]
+        if patterns.database:
+            new.append(right.insert_database(connection, role))
     return sum(new)
 
 
@@ -65,7 +68,9 @@ def revoke(connection: Connection, role: str, patterns: Patterns) -> int:
         for kind, actor in patterns.commands():
             if not right.delete_command(connection, role, kind, actor):
                 raise _not_there(f"{role} has no right on --command {kind} --actor {actor}")
-    return len(patterns.topics) + len(list(patterns.commands()))
+        if patterns.database and not right.delete_database(connection, role):
+            raise _not_there(f"{role} has no right on --database")
+    return len(patterns.topics) + len(list(patterns.commands())) + patterns.database
 
 
 def _not_there(message: str) -> WorkFailedError:

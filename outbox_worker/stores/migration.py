@@ -77,6 +77,38 @@ def list_orders(connection: Connection, roles: Sequence[str]) -> list[str]:
     return [row[0] for row in rows.fetchall()]
 
 
+class Owner(NamedTuple):
+    """The role that owns the schema or is to own it.
+
+    `is_fit`: nobody logs in as it, and it is no superuser. `may_hand_over`: we may make it the
+    owner.
+    """
+
+    name: str
+    is_fit: bool
+    may_hand_over: bool
+
+
+def find_owner(connection: Connection) -> Owner:
+    """The role that owns the schema, or is to own it, whether or not it is there."""
+    row = connection.execute(sql.load("migration/find_owner")).fetchone()
+    if row is None:
+        raise RuntimeError("migration/find_owner returned no row")
+    return Owner(*row)
+
+
+def hand_over(connection: Connection, owner: str, schemas: Sequence[str]) -> int:
+    """Hand these schemas over to a role, made if it is missing; how many things changed."""
+    given = {"owner": owner, "schemas": list(schemas)}
+    row = connection.execute(sql.load("migration/hand_over"), given).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def apply_database_rights(connection: Connection) -> None:
+    """Close schemas that migrations have made to whom the others are closed."""
+    connection.execute(sql.load("migration/apply_database_rights"))
+
+
 def list_applied(connection: Connection, owner: str) -> list[Applied]:
     """The migrations of the engine or an application that ran, in order."""
     rows = connection.execute(sql.load("migration/list_applied"), {"owner": owner})

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 
 class Right(NamedTuple):
-    """What one role may write; `kind` is topic or command, of which only a command has an actor.
+    """What one role may: of the kind topic, command (which alone has an actor) or database.
 
-    `role` is a name, or the number of a role that was dropped.
+    `role` is a name, or the number of a role that was dropped. The pattern of a database is its
+    name.
     """
 
     role: str
@@ -32,11 +33,15 @@ class Refused(NamedTuple):
 
 
 class Access(NamedTuple):
-    """What this login may do: whether use the schema at all, and which parts it lacks."""
+    """What this login may do: whether use the schema at all, and which parts it lacks.
+
+    `is_closed`: to use the schema takes a right on this database, beside a role.
+    """
 
     login: str
     database: str
     is_let_in: bool
+    is_closed: bool
     missing: list[str]
 
 
@@ -57,6 +62,11 @@ def find_role(connection: Connection, role: str) -> bool:
     return row is not None and bool(row[0])
 
 
+def insert_database(connection: Connection, role: str) -> bool:
+    """Let a role use the outbox of this database; whether that is new."""
+    return _change(connection, "right/insert_database", role=role)
+
+
 def insert_topic(connection: Connection, role: str, topic: str) -> bool:
     """Let a role write to the topics of a pattern; whether that is new."""
     return _change(connection, "right/insert_topic", role=role, topic=topic)
@@ -65,6 +75,11 @@ def insert_topic(connection: Connection, role: str, topic: str) -> bool:
 def insert_command(connection: Connection, role: str, kind: str, actor: str) -> bool:
     """Let a role submit the commands of two patterns; whether that is new."""
     return _change(connection, "right/insert_command", role=role, type=kind, actor=actor)
+
+
+def delete_database(connection: Connection, role: str) -> bool:
+    """Take back what `insert_database` gave; whether it was there."""
+    return _change(connection, "right/delete_database", role=role)
 
 
 def delete_topic(connection: Connection, role: str, topic: str) -> bool:
@@ -83,7 +98,7 @@ def list_rights(connection: Connection) -> list[Right]:
 
 
 def list_refused(connection: Connection) -> list[Refused]:
-    """The logins of writers that can write nothing of a kind, as things stand."""
+    """The logins that may do nothing of a kind, as things stand."""
     return [Refused(*row) for row in connection.execute(sql.load("right/list_refused"))]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from outbox_worker.local.postgres import PostgresServer
 from tests.harness.cluster import Cluster
-from tests.harness.databases import make_database, make_empty_database
+from tests.harness.databases import copy_owners, make_database, make_empty_database
 from tests.harness.waiting import patient, wait_until
 from tests.harness.workers import COMMAND, environment
 
@@ -86,6 +86,7 @@ def run_command(*arguments: str, **settings: str) -> subprocess.CompletedProcess
 def move(cluster: CliCluster, postgres: PostgresServer, target: PostgresServer) -> None:
     """Dump the cluster's database, load it into `target`, and use it there."""
     name = make_empty_database(target)
+    copy_owners(postgres, target)
     dump = subprocess.run(
         [str(postgres.binary("pg_dump")), "-d", cluster.url], check=True, capture_output=True
     )

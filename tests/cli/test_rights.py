@@ -105,3 +105,25 @@ def test_what_makes_no_right_is_refused(database: str, arguments: list[str], wor
     assert done.returncode == 2
     assert words in done.stderr
     assert granted(database) == []
+
+
+def test_a_login_of_another_database_is_told_what_lets_it_in(
+    database: str, connection: Connection, shop: psycopg.Connection
+) -> None:
+    url = conninfo.make_conninfo(database, user=shop.info.user)
+    done = run_command("grant", "postgres", "--database", database_url=database)
+    assert (done.returncode, done.stdout) == (0, "1 new\n")
+    assert "warning: shop has a role of the outbox and may not use this database\n" in done.stderr
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="for schema outbox"):
+        shop.execute(WRITE, ("orders.placed",))
+    for command in (["status"], ["grants"], ["purge", "--older-than-days", "1"]):
+        done = run_command(*command, database_url=url)
+        assert done.returncode == 3
+        assert "the right to use this database" in done.stderr
+        assert "outbox-worker grant shop --database" in done.stderr
+    assert granted(database) == [["postgres", "database", connection.info.dbname, None]]
+    assert run_command("grant", "shop", "--database", database_url=database).returncode == 0
+    shop.execute(WRITE, ("orders.placed",))
+    done = run_command("revoke", "shop", "--database", database_url=database)
+    assert (done.returncode, done.stdout) == (0, "1 taken back\n")
+    assert run_command("revoke", "shop", "--database", database_url=database).returncode == 1

@@ -22,6 +22,21 @@ CREATE: Final = identifiers.SQL(
 )
 
 
+LIST_OWNERS: Final = "SELECT rolname FROM pg_roles WHERE starts_with(rolname, 'outbox_owner_')"
+CREATE_ROLE: Final = identifiers.SQL("CREATE ROLE {} NOLOGIN")
+
+
+def copy_owners(source: PostgresServer, target: PostgresServer) -> None:
+    """Make the owners of `source`'s databases on `target`: a dump names them."""
+    with (
+        psycopg.connect(source.url()) as old,
+        psycopg.connect(target.url(), autocommit=True) as new,
+    ):
+        there = set(new.execute(LIST_OWNERS))
+        for each in set(old.execute(LIST_OWNERS)) - there:
+            new.execute(CREATE_ROLE.format(identifiers.Identifier(each[0])))
+
+
 def make_empty_database(server: PostgresServer, encoding: str = "UTF8") -> str:
     """The name of a new empty database on `server`."""
     name = f"test_{uuid.uuid4().hex[:12]}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Self
 import psycopg
 
 from outbox_worker.local.postgres import OLDER_FOLDER, PostgresServer, find_binaries
-from tests.harness.databases import make_database, make_empty_database
+from tests.harness.databases import copy_owners, make_database, make_empty_database
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class BlueGreen:
         # Roles belong to the cluster: they are there before the schema comes.
         make_database(self.green)
         self.old_url = self.blue.url(make_database(self.blue))
+        copy_owners(self.blue, self.green)
         self.new_url = self.green.url(make_empty_database(self.green))
         return self
 

@@ -25,6 +25,66 @@ BEGIN
                    'FOR VALUES FROM (%L) TO (%L)', name, lower, upper);
     RETURN true;
 END $$;
+CREATE FUNCTION outbox.apply_database_rights() RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    each record;
+BEGIN
+    -- As in mark_rights().
+    PERFORM pg_advisory_xact_lock(hashtextextended('outbox-worker rights', 0));
+    -- What we gave to roles that are in the table no more.
+    FOR each IN
+        DELETE FROM outbox.schema_usage AS given
+        WHERE NOT is_shared AND NOT EXISTS (
+            SELECT FROM outbox.database_right AS let_in WHERE let_in.role = given.role)
+        RETURNING schema_name, (SELECT rolname FROM pg_roles WHERE oid = given.role) AS name
+    LOOP
+        IF each.name IS NOT NULL THEN
+            EXECUTE format('REVOKE USAGE ON SCHEMA %I FROM %I', each.schema_name, each.name);
+        END IF;
+    END LOOP;
+    IF NOT EXISTS (SELECT FROM outbox.database_right) THEN
+        FOR each IN
+            DELETE FROM outbox.schema_usage AS taken
+            WHERE is_shared
+            RETURNING schema_name, (SELECT rolname FROM pg_roles WHERE oid = taken.role) AS name
+        LOOP
+            IF each.name IS NOT NULL THEN
+                EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', each.schema_name, each.name);
+            END IF;
+        END LOOP;
+        RETURN;
+    END IF;
+    FOR each IN
+        SELECT nspname, shared.oid, shared.rolname
+        FROM pg_namespace CROSS JOIN LATERAL aclexplode(nspacl) AS held
+        JOIN pg_roles AS shared ON shared.oid = held.grantee
+        WHERE nspowner = (SELECT nspowner FROM pg_namespace WHERE nspname = 'outbox')
+          AND held.privilege_type = 'USAGE' AND shared.oid <> nspowner
+          AND starts_with(shared.rolname, 'outbox_') AND NOT shared.rolcanlogin
+          AND shared.oid NOT IN (SELECT role FROM outbox.database_right)
+    LOOP
+        EXECUTE format('REVOKE USAGE ON SCHEMA %I FROM %I', each.nspname, each.rolname);
+        INSERT INTO outbox.schema_usage (schema_name, role, is_shared)
+        VALUES (each.nspname, each.oid, true) ON CONFLICT DO NOTHING;
+    END LOOP;
+    FOR each IN
+        SELECT place.schema_name, let_in.oid, let_in.rolname
+        FROM (SELECT DISTINCT schema_name FROM outbox.schema_usage WHERE is_shared) AS place
+        JOIN pg_namespace ON nspname = place.schema_name
+        CROSS JOIN outbox.database_right AS granted
+        JOIN pg_roles AS let_in ON let_in.oid = granted.role
+        WHERE NOT EXISTS (
+            SELECT FROM aclexplode(nspacl) AS held
+            WHERE held.grantee = let_in.oid AND held.privilege_type = 'USAGE')
+    LOOP
+        EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', each.schema_name, each.rolname);
+        INSERT INTO outbox.schema_usage (schema_name, role, is_shared)
+        VALUES (each.schema_name, each.oid, false);
+    END LOOP;
+END $$;
 CREATE FUNCTION outbox.as_like(pattern text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -265,6 +325,76 @@ CREATE FUNCTION outbox.event_state(event_id uuid, written_at timestamp with time
       LEFT JOIN outbox."position" p ON ((p.shard = e.shard)))
       LEFT JOIN outbox.hold h ON ((h.shard = e.shard)));
 END;
+CREATE FUNCTION outbox.hand_over(owner text, schemas text[]) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    is_16 boolean := current_setting('server_version_num')::integer >= 160000;
+    wanted oid;
+    orders text[];
+    each text;
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = owner) THEN
+        EXECUTE format('CREATE ROLE %I NOLOGIN', owner);
+    END IF;
+    SELECT oid INTO wanted FROM pg_roles WHERE rolname = owner;
+    IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+       AND NOT (pg_has_role(wanted, 'USAGE')
+                AND pg_has_role(wanted, CASE WHEN is_16 THEN 'SET' ELSE 'MEMBER' END)) THEN
+        EXECUTE format(CASE WHEN is_16 THEN 'GRANT %I TO %I WITH INHERIT TRUE, SET TRUE'
+                            ELSE 'GRANT %I TO %I' END, owner, current_user);
+    END IF;
+    -- In the order of 0007, where they are not the owner's yet.
+    IF EXISTS (SELECT FROM pg_class WHERE relowner <> wanted AND oid IN (
+                   'outbox.command'::regclass, 'outbox.idempotency_key'::regclass,
+                   'outbox.event'::regclass)) THEN
+        LOCK TABLE outbox.command, outbox.idempotency_key, outbox.event
+            IN SHARE UPDATE EXCLUSIVE MODE;
+        PERFORM set_config('lock_timeout', '300ms', true);
+        LOCK TABLE outbox.command IN ACCESS EXCLUSIVE MODE;
+        LOCK TABLE outbox.idempotency_key IN ACCESS EXCLUSIVE MODE;
+        PERFORM set_config('lock_timeout', '900ms', true);
+        LOCK TABLE outbox.event IN ACCESS EXCLUSIVE MODE;
+        PERFORM set_config('lock_timeout', '300ms', true);
+    END IF;
+    -- All of them before the first: none may be altered while a query reads it.
+    orders := ARRAY(
+        WITH place AS (
+            SELECT oid FROM pg_namespace WHERE nspname = ANY(schemas)
+               OR nspname IN (SELECT (parse_ident(sequence))[1] FROM outbox.application_sequence)
+        ), thing AS (
+            SELECT 1 AS nth, 'SCHEMA' AS kind, oid::regnamespace::text AS name, nspowner AS held_by,
+                   oid, 'pg_namespace'::regclass AS catalog
+            FROM pg_namespace WHERE oid IN (SELECT oid FROM place)
+            UNION ALL
+            SELECT 2, CASE relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW'
+                                   WHEN 'S' THEN 'SEQUENCE' WHEN 'f' THEN 'FOREIGN TABLE'
+                                   ELSE 'TABLE' END,
+                   oid::regclass::text, relowner, oid, 'pg_class'::regclass
+            FROM pg_class
+            WHERE relnamespace IN (SELECT oid FROM place) AND relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
+            UNION ALL
+            SELECT 3, 'ROUTINE', oid::regprocedure::text, proowner, oid, 'pg_proc'::regclass
+            FROM pg_proc WHERE pronamespace IN (SELECT oid FROM place)
+            UNION ALL
+            SELECT 4, 'TYPE', oid::regtype::text, typowner, oid, 'pg_type'::regclass
+            FROM pg_type WHERE typnamespace IN (SELECT oid FROM place)
+              AND (typtype IN ('e', 'd', 'r') OR typtype = 'c' AND typrelid IN (
+                       SELECT oid FROM pg_class WHERE relkind = 'c'))
+        )
+        SELECT format('ALTER %s %s OWNER TO %I', kind, name, owner) FROM thing
+        WHERE held_by <> wanted
+          -- Sequences of a column go with its table; what belongs to an extension stays.
+          AND NOT EXISTS (SELECT FROM pg_depend
+                          WHERE classid = thing.catalog AND objid = thing.oid
+                            AND (deptype = 'e' OR kind = 'SEQUENCE' AND deptype IN ('a', 'i')))
+        ORDER BY nth, name);
+    FOREACH each IN ARRAY orders LOOP
+        EXECUTE each;
+    END LOOP;
+    RETURN cardinality(orders);
+END $$;
 CREATE FUNCTION outbox.has_unpublished(day date) RETURNS boolean
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -381,6 +511,14 @@ CREATE FUNCTION outbox.needs_right(relation regclass) RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp'
     RETURN ((NOT pg_has_role(SESSION_USER, 'outbox_commands'::name, 'member'::text)) AND (NOT pg_has_role(SESSION_USER, (SELECT pg_class.relowner FROM pg_class WHERE (pg_class.oid = (needs_right.relation)::oid)), 'member'::text)));
+CREATE FUNCTION outbox.note_database_right() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM outbox.apply_database_rights();
+    RETURN NULL;
+END $$;
 CREATE FUNCTION outbox.publish(topic text, key text, type text, payload jsonb, event_id uuid DEFAULT NULL::uuid, idempotency_key text DEFAULT NULL::text, headers jsonb DEFAULT NULL::jsonb, content_type text DEFAULT 'application/json'::text) RETURNS uuid
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -936,6 +1074,9 @@ ALTER TABLE outbox.command ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+CREATE TABLE outbox.database_right (
+    role regrole NOT NULL
+);
 CREATE TABLE outbox.event_default (
     id bigint DEFAULT 
 CASE
@@ -1032,6 +1173,11 @@ CREATE TABLE outbox.purged (
     xid xid8 NOT NULL,
     CONSTRAINT purged_one_check CHECK (one)
 );
+CREATE TABLE outbox.schema_usage (
+    schema_name text NOT NULL,
+    role regrole NOT NULL,
+    is_shared boolean NOT NULL
+);
 CREATE VIEW outbox.sequence AS
  SELECT 'outbox.event_id_seq'::text AS name,
         CASE
@@ -1100,6 +1246,8 @@ ALTER TABLE ONLY outbox.command
     ADD CONSTRAINT command_pkey PRIMARY KEY (command_id);
 ALTER TABLE ONLY outbox.command_right
     ADD CONSTRAINT command_right_pkey PRIMARY KEY (role, type, actor);
+ALTER TABLE ONLY outbox.database_right
+    ADD CONSTRAINT database_right_pkey PRIMARY KEY (role);
 ALTER TABLE ONLY outbox.event
     ADD CONSTRAINT event_pkey PRIMARY KEY (id, created_at);
 ALTER TABLE ONLY outbox.event_default
@@ -1124,6 +1272,8 @@ ALTER TABLE ONLY outbox."position"
     ADD CONSTRAINT position_pkey PRIMARY KEY (shard);
 ALTER TABLE ONLY outbox.purged
     ADD CONSTRAINT purged_pkey PRIMARY KEY (one);
+ALTER TABLE ONLY outbox.schema_usage
+    ADD CONSTRAINT schema_usage_pkey PRIMARY KEY (schema_name, role, is_shared);
 ALTER TABLE ONLY outbox.source
     ADD CONSTRAINT source_pkey PRIMARY KEY (role);
 ALTER TABLE ONLY outbox.topic
@@ -1185,8 +1335,10 @@ CREATE TRIGGER check_topic_right BEFORE INSERT ON outbox.event FOR EACH ROW WHEN
 CREATE TRIGGER mark_rights AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON outbox.command_right FOR EACH STATEMENT EXECUTE FUNCTION outbox.mark_rights();
 CREATE TRIGGER mark_rights AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON outbox.topic_right FOR EACH STATEMENT EXECUTE FUNCTION outbox.mark_rights();
 CREATE TRIGGER name_content BEFORE INSERT ON outbox.event FOR EACH ROW WHEN ((new.content_type IS NULL)) EXECUTE FUNCTION outbox.name_content();
+CREATE TRIGGER note_database_right AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON outbox.database_right FOR EACH STATEMENT EXECUTE FUNCTION outbox.note_database_right();
 CREATE TRIGGER refuse_known_key BEFORE INSERT ON outbox.idempotency_key FOR EACH ROW WHEN ((new.digest IS NULL)) EXECUTE FUNCTION outbox.refuse_known_key();
 CREATE TRIGGER wait_for_others BEFORE INSERT OR DELETE OR UPDATE OR TRUNCATE ON outbox.command_right FOR EACH STATEMENT EXECUTE FUNCTION outbox.mark_rights();
+CREATE TRIGGER wait_for_others BEFORE INSERT OR DELETE OR UPDATE OR TRUNCATE ON outbox.database_right FOR EACH STATEMENT EXECUTE FUNCTION outbox.mark_rights();
 CREATE TRIGGER wait_for_others BEFORE INSERT OR DELETE OR UPDATE OR TRUNCATE ON outbox.topic_right FOR EACH STATEMENT EXECUTE FUNCTION outbox.mark_rights();
 ALTER TABLE ONLY school.association
     ADD CONSTRAINT association_batch_exists FOREIGN KEY (batch_id) REFERENCES school.batch(batch_id);
@@ -1225,6 +1377,7 @@ GRANT USAGE ON SCHEMA school TO outbox_purge;
 REVOKE ALL ON FUNCTION outbox.add_partition(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.add_partition(day date) TO outbox_worker;
 GRANT ALL ON FUNCTION outbox.add_partition(day date) TO outbox_relay;
+REVOKE ALL ON FUNCTION outbox.apply_database_rights() FROM PUBLIC;
 REVOKE ALL ON FUNCTION outbox.as_like(pattern text) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.as_like(pattern text) TO outbox_operator;
 REVOKE ALL ON FUNCTION outbox.catch_up() FROM PUBLIC;
@@ -1292,6 +1445,7 @@ REVOKE ALL ON FUNCTION outbox.event_state(event_id uuid, written_at timestamp wi
 GRANT ALL ON FUNCTION outbox.event_state(event_id uuid, written_at timestamp with time zone, OUT state text, OUT reason text) TO outbox_writer;
 GRANT ALL ON FUNCTION outbox.event_state(event_id uuid, written_at timestamp with time zone, OUT state text, OUT reason text) TO outbox_reader;
 GRANT ALL ON FUNCTION outbox.event_state(event_id uuid, written_at timestamp with time zone, OUT state text, OUT reason text) TO outbox_worker;
+REVOKE ALL ON FUNCTION outbox.hand_over(owner text, schemas text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION outbox.has_unpublished(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.has_unpublished(day date) TO outbox_purge;
 GRANT ALL ON FUNCTION outbox.has_unpublished(day date) TO outbox_operator;
@@ -1303,6 +1457,7 @@ GRANT ALL ON FUNCTION outbox.list_application_sequences() TO outbox_commands;
 GRANT ALL ON FUNCTION outbox.list_application_sequences() TO outbox_operator;
 REVOKE ALL ON FUNCTION outbox.mark_rights() FROM PUBLIC;
 REVOKE ALL ON FUNCTION outbox.needs_right(relation regclass) FROM PUBLIC;
+REVOKE ALL ON FUNCTION outbox.note_database_right() FROM PUBLIC;
 REVOKE ALL ON FUNCTION outbox.publish(topic text, key text, type text, payload jsonb, event_id uuid, idempotency_key text, headers jsonb, content_type text) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.publish(topic text, key text, type text, payload jsonb, event_id uuid, idempotency_key text, headers jsonb, content_type text) TO outbox_writer;
 REVOKE ALL ON FUNCTION outbox.publish_bytes(topic text, key text, type text, payload bytea, event_id uuid, idempotency_key text, headers jsonb, content_type text, schema_id uuid) FROM PUBLIC;
@@ -1383,6 +1538,9 @@ GRANT UPDATE(retry_at) ON TABLE outbox.command TO outbox_purge;
 GRANT SELECT ON TABLE outbox.command_right TO outbox_reader;
 GRANT SELECT ON TABLE outbox.command_right TO outbox_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE outbox.command_right TO outbox_operator;
+GRANT SELECT ON TABLE outbox.database_right TO outbox_reader;
+GRANT SELECT ON TABLE outbox.database_right TO outbox_worker;
+GRANT SELECT,INSERT,DELETE ON TABLE outbox.database_right TO outbox_operator;
 GRANT SELECT ON TABLE outbox.event_default TO outbox_worker;
 GRANT SELECT ON TABLE outbox.event_default TO outbox_operator;
 GRANT SELECT(id) ON TABLE outbox.event_default TO outbox_purge;
@@ -1408,6 +1566,9 @@ GRANT SELECT ON TABLE outbox.purged TO outbox_worker;
 GRANT SELECT ON TABLE outbox.purged TO outbox_relay;
 GRANT SELECT ON TABLE outbox.purged TO outbox_purge;
 GRANT SELECT,DELETE ON TABLE outbox.purged TO outbox_operator;
+GRANT SELECT ON TABLE outbox.schema_usage TO outbox_reader;
+GRANT SELECT ON TABLE outbox.schema_usage TO outbox_worker;
+GRANT SELECT ON TABLE outbox.schema_usage TO outbox_operator;
 GRANT SELECT ON TABLE outbox.sequence TO outbox_reader;
 GRANT SELECT ON TABLE outbox.sequence TO outbox_worker;
 GRANT SELECT ON TABLE outbox.sequence TO outbox_relay;

@@ -200,7 +200,7 @@ def test_what_an_administrator_is_told_to_run_lets_a_plain_user_migrate() -> Non
             for shop in ("one", "another"):
                 admin.execute(f'CREATE DATABASE "the {shop} shop"'.encode())
         # For the second database the roles are there, and made by another user.
-        for shop, user, roles in (("one", "plain user", 8), ("another", "second", 0)):
+        for shop, user, roles in (("one", "plain user", 9), ("another", "second", 1)):
             url = conninfo.make_conninfo(server.url(), dbname=f"the {shop} shop")
             orders = ORDERS.findall(refusal(conninfo.make_conninfo(url, user=user)).hint)
             assert sum(each.startswith("CREATE ROLE") for each in orders) == roles

@@ -3,7 +3,8 @@
 -- may do, not by its roles. No part is lacking where the tables are not there yet, or are from before
 -- the rights had parts: then the schema has another version.
 -- params: parts text[] (relay, commands, purge)
--- rows: one (login, database, may use the schema, parts that it lacks)     transaction: any
+-- rows: one (login, database, may use the schema, whether that takes a right of its own, parts that it
+--       lacks)     transaction: any
 WITH place AS (
     SELECT oid FROM pg_namespace WHERE nspname = 'outbox'
 ), relation AS (
@@ -32,6 +33,9 @@ WITH place AS (
 )
 SELECT current_user::text, current_database()::text,
        coalesce((SELECT has_schema_privilege(oid, 'USAGE') FROM place), true),
+       EXISTS (SELECT FROM place CROSS JOIN pg_roles AS shared
+               WHERE shared.rolname IN ('outbox_writer', 'outbox_worker', 'outbox_reader')
+                 AND NOT has_schema_privilege(shared.oid, place.oid, 'USAGE')),
        ARRAY(SELECT wanted.part FROM unnest(%(parts)s::text[]) AS wanted (part)
              WHERE EXISTS (SELECT FROM held WHERE held.part = wanted.part AND NOT is_held)
                AND EXISTS (SELECT FROM function WHERE proname = 'purge_default'))
