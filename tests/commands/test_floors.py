@@ -15,6 +15,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from outbox_worker.commands import floors as product
+from outbox_worker.commands import pace
 from outbox_worker.commands.executor import Executor
 from outbox_worker.commands.floors import GOOD_S, LONG, MARKS, Floors
 from outbox_worker.commands.outcome import Idle, Rejected, Succeeded
@@ -32,6 +33,12 @@ if TYPE_CHECKING:
 
 STARTED = datetime(2026, 1, 1, tzinfo=UTC)
 RESTARTED = STARTED + timedelta(microseconds=1)
+
+
+@pytest.fixture(autouse=True)
+def _no_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each claim is of one command, so that the tests know what it passed by."""
+    monkeypatch.setattr(pace, "MOST", 1)
 
 
 def claimed(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
-from outbox_worker.commands.outcome import Idle, Rejected, Succeeded
+from outbox_worker.commands.outcome import GroupDone, Idle, Rejected, Succeeded
 from outbox_worker.commands.rounds import Rounds
 from outbox_worker.stores import command as inbox
 from tests.commands.inbox import new_executor, submit
@@ -27,10 +27,11 @@ def test_commands_of_a_key_run_in_order_while_others_come(connection: Connection
     submit(connection, key="b")
     done = []
     while not isinstance(outcome := executor.run_once(connection), Idle):
-        assert isinstance(outcome, Succeeded | Rejected)
-        if outcome.command.key == "a":
-            done.append(outcome.command.command_id)
-            if len(submitted) < 7:
-                submitted += [submit(connection, "DeleteClass", key="a") for _ in range(2)]
+        assert isinstance(outcome, Succeeded | Rejected | GroupDone)
+        for each in outcome.outcomes if isinstance(outcome, GroupDone) else (outcome,):
+            if each.command.key == "a":
+                done.append(each.command.command_id)
+                if len(submitted) < 7:
+                    submitted += [submit(connection, "DeleteClass", key="a") for _ in range(2)]
     assert done == submitted
     assert inbox.list_queued(connection) == []
