@@ -41,7 +41,7 @@ GRANT INSERT, UPDATE ON outbox.position, outbox.topic TO outbox_relay;
 GRANT INSERT, UPDATE, DELETE ON outbox.hold TO outbox_relay;
 GRANT EXECUTE ON FUNCTION outbox.add_partition, outbox.list_application_sequences TO outbox_relay;
 
--- Who executes commands finishes them, and appends events of any topic; it needs no right for them.
+-- The part for commands finishes them, and appends events of any topic: it needs no right for them.
 GRANT SELECT ON outbox.command, outbox.migration, outbox.application_sequence, outbox.sequence
     TO outbox_commands;
 GRANT UPDATE (status, result, error, finished_at, failures, retry_at)
@@ -118,7 +118,7 @@ GRANT EXECUTE ON FUNCTION outbox.has_unpublished, outbox.list_application_sequen
 ALTER FUNCTION outbox.catch_up() SECURITY DEFINER;
 GRANT EXECUTE ON FUNCTION outbox.catch_up TO outbox_operator;
 
--- Who publishes and executes commands removes nothing.
+-- To publish and to execute commands takes no right to remove anything.
 REVOKE INSERT, UPDATE ON outbox.purged FROM outbox_worker;
 REVOKE DELETE ON outbox.event_default, outbox.idempotency_key, outbox.unowned_idempotency_key,
     outbox.command FROM outbox_worker;

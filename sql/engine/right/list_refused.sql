@@ -1,7 +1,7 @@
 -- right/list_refused
 -- Logins with outbox_writer that no right of a kind covers, where some right of that kind is given:
--- they can write nothing of that kind. Of the kind database, logins with any role of ours. Who may not use
--- the database is named for that alone.
+-- they can write nothing of that kind. Of the kind database, logins with any role of ours; such a login
+-- is named for the database alone.
 -- params: none
 -- rows: many     transaction: any
 WITH login AS (
