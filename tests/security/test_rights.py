@@ -164,7 +164,7 @@ def test_workers_and_the_owner_need_no_right(connection: Connection, database: s
         "INSERT INTO outbox.command_right (role, type) VALUES ('attacker', '*')",
         "SELECT * FROM outbox.topic_right",
         "INSERT INTO outbox.source (role, source) VALUES ('attacker', '/victim')",
-        "ALTER TABLE outbox.event DISABLE TRIGGER check_topic_right",
+        "ALTER TABLE outbox.event DISABLE TRIGGER validate_event",
         "SET session_replication_role = replica",
         "GRANT REFERENCES ON outbox.all_topics TO attacker",
         "SELECT outbox.needs_right('outbox.event')",

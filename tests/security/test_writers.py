@@ -159,20 +159,58 @@ def test_the_callers_lock_timeout_stays_as_it_was(victim: Connection) -> None:
             assert victim.execute("SHOW lock_timeout").fetchone() == (given,)
 
 
-def test_many_keys_in_one_transaction_do_not_overflow_its_subtransactions(
-    victim: Connection,
-) -> None:
-    """More than 64 make the snapshots of every session slower."""
+SUBTRANSACTIONS = """
+    SELECT (pg_stat_get_backend_subxact(n)).subxact_count FROM pg_stat_get_backend_idset() AS n
+    WHERE pg_stat_get_backend_pid(n) = pg_backend_pid()"""
+LOCKS = """
+    SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database =
+    (SELECT oid FROM pg_database WHERE datname = current_database())"""
+
+
+def test_a_key_alone_costs_no_subtransaction(victim: Connection) -> None:
     with victim.transaction():
         for number in range(200):
             publish(victim, f"key {number}")
-        row = victim.execute(
-            "SELECT (pg_stat_get_backend_subxact(n)).subxact_count "
-            "FROM pg_stat_get_backend_idset() AS n "
-            "WHERE pg_stat_get_backend_pid(n) = pg_backend_pid()"
-        ).fetchone()
+        assert victim.execute(SUBTRANSACTIONS).fetchone() == (0,)
+
+
+def test_many_keys_beside_many_do_not_overflow_subtransactions(
+    victim: Connection, attacker: Connection
+) -> None:
+    """More than 64 make the snapshots of every session slower."""
+    with attacker.transaction(), victim.transaction():
+        for number in range(400):
+            publish(attacker, f"key {number}")
+        for number in range(200):
+            publish(victim, f"key {number}")
+        row = victim.execute(SUBTRANSACTIONS).fetchone()
     assert row is not None
-    assert row[0] <= 64
+    assert 0 < row[0] <= 64
+
+
+def test_keys_take_a_bounded_part_of_the_lock_table(
+    connection: Connection, victim: Connection
+) -> None:
+    with victim.transaction():
+        for number in range(1_000):
+            publish(victim, f"key {number}")
+        row = connection.execute(LOCKS).fetchone()
+    assert row is not None
+    assert 64 < row[0] <= 128
+
+
+def test_who_holds_the_locks_of_keys_stops_nobody(
+    connection: Connection, victim: Connection, attacker: Connection
+) -> None:
+    """Advisory locks are open to every login: they save a subtransaction, and guard nothing."""
+    attacker.execute(
+        "SELECT pg_advisory_lock(hashtext('outbox-worker idempotency keys'), n) "
+        "FROM generate_series(0, 127) AS n"
+    )
+    victim.execute("SET lock_timeout = '50ms'")
+    mine = publish(victim)
+    assert publish(victim) == mine
+    assert writers(connection) == ["victim"]
 
 
 def test_a_key_from_before_the_update_counts_for_every_writer_of_its_topic(
@@ -190,15 +228,11 @@ def test_a_key_from_before_the_update_counts_for_every_writer_of_its_topic(
 
 def test_a_call_that_waited_for_the_update_is_never_a_second_event(connection: Connection) -> None:
     """The old body of the function gives no digest: it may not repeat a key that it cannot see."""
-    old_call = "INSERT INTO outbox.idempotency_key (topic, key, event_id) VALUES ('t', %s, %s)"
-    connection.execute(old_call, ("new", uuid.uuid4()))
-    connection.execute(
-        "INSERT INTO outbox.unowned_idempotency_key (topic, key, event_id) "
-        "VALUES ('t', 'from before', gen_random_uuid())"
-    )
-    for key in ("new", "from before"):
-        with pytest.raises(psycopg.errors.SerializationFailure, match="updated during this call"):
-            connection.execute(old_call, (key, uuid.uuid4()))
+    with pytest.raises(psycopg.errors.SerializationFailure, match="updated during this call"):
+        connection.execute(
+            "INSERT INTO outbox.idempotency_key (topic, key, event_id) "
+            "VALUES ('t', 'new', gen_random_uuid())"
+        )
 
 
 def test_whoever_wrote_is_written_down(connection: Connection, victim: Connection) -> None:

@@ -143,23 +143,6 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$;
-CREATE FUNCTION outbox.check_topic_right() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-BEGIN
-    IF NOT EXISTS (SELECT FROM outbox.topic_right AS granted
-                   WHERE NEW.topic LIKE granted.topic_like
-                     AND pg_has_role(session_user, granted.role, 'member'))
-       AND EXISTS (SELECT FROM outbox.topic_right)
-       AND outbox.needs_right(TG_RELID) THEN
-        RAISE EXCEPTION 'TOPIC_NOT_GRANTED: % may not write to topic %', session_user, NEW.topic
-            USING ERRCODE = 'insufficient_privilege',
-                  HINT = format('The owner of the schema can grant it: '
-                                'outbox-worker grant %I --topic %s', session_user, NEW.topic);
-    END IF;
-    RETURN NEW;
-END $$;
 CREATE FUNCTION outbox.drop_partition(day date) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -233,13 +216,7 @@ END NOT NULL,
     payload bytea,
     content_type text NOT NULL,
     horizon xid8 DEFAULT pg_snapshot_xmin(pg_current_snapshot()),
-    writer text DEFAULT SESSION_USER,
-    CONSTRAINT event_content_type_is_not_empty CHECK ((content_type <> ''::text)),
-    CONSTRAINT event_content_type_is_not_of_cloudevents CHECK (((content_type COLLATE "C") !~* '^[[:space:]]*application/cloudevents'::text)),
-    CONSTRAINT event_headers_leave_ours_alone CHECK ((((headers)::text !~* '"(ce_|content-)'::text) OR (NOT (headers @? '$.keyvalue()?(@."key" like_regex "^(ce_(specversion|id|source|type|time|subject|data|datacontenttype)|content-type)$" flag "i")'::jsonpath)))),
-    CONSTRAINT event_headers_of_cloudevents_are_attributes CHECK ((((headers)::text !~* '"ce_'::text) OR (NOT (headers @? '$.keyvalue()?(@."key" like_regex "^ce_" flag "i" && !((@."key" like_regex "^ce_[a-z0-9]{1,20}$" && @."value" != null) && @."value" != ""))'::jsonpath)))),
-    CONSTRAINT event_headers_of_schemas_are_uuids CHECK ((((headers ->> '__key_schema_id'::text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'::text) AND ((headers ->> '__value_schema_id'::text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'::text))),
-    CONSTRAINT event_topic_is_a_kafka_topic CHECK (((topic !~ '[^a-zA-Z0-9._-]'::text) AND ((length(topic) >= 1) AND (length(topic) <= 249)) AND (topic <> ALL (ARRAY['.'::text, '..'::text]))))
+    writer text DEFAULT SESSION_USER
 )
 PARTITION BY RANGE (created_at);
 CREATE FUNCTION outbox.find_event(event_id uuid, written_at timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS SETOF outbox.event
@@ -557,7 +534,7 @@ DECLARE
     kept_headers jsonb := nullif(publish_bytes.headers, 'null');
     digest bytea;
     given_timeout text;
-    used integer;
+    ignored text;
     is_new boolean;
     first record;
 BEGIN
@@ -566,6 +543,34 @@ BEGIN
             || jsonb_build_object('__value_schema_id', publish_bytes.schema_id);
     END IF;
     IF publish_bytes.idempotency_key IS NOT NULL THEN
+        -- An entry of an index holds 2,704 bytes: more fails there, without a name. An empty key is
+        -- one that the writer forgot: it would make one event of all.
+        IF octet_length(publish_bytes.topic) > 249 THEN
+            RAISE EXCEPTION 'new row for relation "event" violates check constraint "%"',
+                'event_topic_is_a_kafka_topic'
+                USING ERRCODE = 'check_violation', CONSTRAINT = 'event_topic_is_a_kafka_topic',
+                      SCHEMA = 'outbox', TABLE = 'event';
+        ELSIF octet_length(publish_bytes.idempotency_key) NOT BETWEEN 1 AND 2400
+            OR octet_length(session_user) + octet_length(publish_bytes.topic)
+               + octet_length(publish_bytes.idempotency_key) > 2680 THEN
+            RAISE EXCEPTION 'new row for relation "idempotency_key" violates check constraint "%"',
+                'idempotency_key_is_short'
+                USING ERRCODE = 'check_violation', CONSTRAINT = 'idempotency_key_is_short',
+                      SCHEMA = 'outbox', TABLE = 'idempotency_key';
+        END IF;
+        -- Nobody adds to the keys from before. Once purge and vacuum have left no page of them, a session
+        -- looks once; one that sets this itself repeats its own events.
+        IF current_setting('outbox.unowned_keys', true) IS DISTINCT FROM 'gone' THEN
+            IF pg_relation_size('outbox.unowned_idempotency_key', 'main') = 0 THEN
+                ignored := set_config('outbox.unowned_keys', 'gone', false);
+            ELSE
+                SELECT kept.event_id INTO first FROM outbox.unowned_idempotency_key AS kept
+                WHERE kept.topic = publish_bytes.topic AND kept.key = publish_bytes.idempotency_key;
+                IF FOUND THEN
+                    RETURN first.event_id;
+                END IF;
+            END IF;
+        END IF;
         -- A retry comes with the trace of its own attempt: these headers are no content.
         digest := substring(sha256(convert_to(ROW(
             publish_bytes.type, publish_bytes.key,
@@ -574,24 +579,30 @@ BEGIN
             publish_bytes.payload IS NULL)::text, 'UTF8')
             || coalesce(publish_bytes.payload, '')) FROM 1 FOR 8);
         given_timeout := current_setting('lock_timeout');
-        used := coalesce(nullif(current_setting('outbox.keys_used', true), ''), '0')::integer;
         -- A racing transaction with the same key is waited for here: if it commits, its id is
-        -- returned, if it rolls back, this one writes. The inner block costs a subtransaction with
-        -- a xid of its own. More than 64 of these in one transaction slow all sessions down
-        -- (their snapshots overflow): after 50 the error of a long wait is that of Postgres.
+        -- returned, if it rolls back, this one writes. Each key has one of 128 advisory locks, held until
+        -- the transaction ends. Whoever gets it at once has no such race before it. Whoever does not
+        -- (another key may have the same lock) writes in an inner block, which gives the error of a
+        -- long wait its words, and costs a subtransaction with a xid of its own. More than 64 of
+        -- these in one transaction slow all sessions down (their snapshots overflow): after 50 the
+        -- error is that of Postgres.
         LOOP
             IF given_timeout = '0' THEN
-                PERFORM set_config('lock_timeout', '2s', true);
+                ignored := set_config('lock_timeout', '2s', true);
             END IF;
-            IF used < 50 THEN
-                PERFORM set_config('outbox.keys_used', (used + 1)::text, true);
+            IF pg_try_advisory_xact_lock(hashtext('outbox-worker idempotency keys'), hashtext(concat(
+                    session_user, ' ', publish_bytes.topic, ' ', publish_bytes.idempotency_key)) & 127)
+                OR coalesce(nullif(current_setting('outbox.keys_used', true), ''), '0')::integer >= 50 THEN
+                INSERT INTO outbox.idempotency_key (topic, key, event_id, digest)
+                VALUES (publish_bytes.topic, publish_bytes.idempotency_key, id, digest)
+                ON CONFLICT DO NOTHING;
+                is_new := FOUND;
+            ELSE
+                ignored := set_config('outbox.keys_used', (1 + coalesce(nullif(
+                    current_setting('outbox.keys_used', true), ''), '0')::integer)::text, true);
                 BEGIN
                     INSERT INTO outbox.idempotency_key (topic, key, event_id, digest)
-                    SELECT publish_bytes.topic, publish_bytes.idempotency_key, id, digest
-                    WHERE NOT EXISTS (
-                        SELECT FROM outbox.unowned_idempotency_key AS kept
-                        WHERE kept.topic = publish_bytes.topic
-                          AND kept.key = publish_bytes.idempotency_key)
+                    VALUES (publish_bytes.topic, publish_bytes.idempotency_key, id, digest)
                     ON CONFLICT DO NOTHING;
                     is_new := FOUND;
                 EXCEPTION WHEN lock_not_available THEN
@@ -603,18 +614,9 @@ BEGIN
                                   || ' (lock_timeout, or 2 s where that is 0).',
                               HINT = 'Run the transaction again: nothing was written.';
                 END;
-            ELSE
-                INSERT INTO outbox.idempotency_key (topic, key, event_id, digest)
-                SELECT publish_bytes.topic, publish_bytes.idempotency_key, id, digest
-                WHERE NOT EXISTS (
-                    SELECT FROM outbox.unowned_idempotency_key AS kept
-                    WHERE kept.topic = publish_bytes.topic
-                      AND kept.key = publish_bytes.idempotency_key)
-                ON CONFLICT DO NOTHING;
-                is_new := FOUND;
             END IF;
             IF given_timeout = '0' THEN
-                PERFORM set_config('lock_timeout', '0', true);
+                ignored := set_config('lock_timeout', '0', true);
             END IF;
             EXIT WHEN is_new;
             SELECT kept.event_id, kept.digest INTO first FROM outbox.idempotency_key AS kept
@@ -630,12 +632,7 @@ BEGIN
             ELSIF FOUND THEN
                 RETURN first.event_id;
             END IF;
-            SELECT kept.event_id INTO first FROM outbox.unowned_idempotency_key AS kept
-            WHERE kept.topic = publish_bytes.topic AND kept.key = publish_bytes.idempotency_key;
-            IF FOUND THEN
-                RETURN first.event_id;
-            END IF;
-            -- Purged between two statements: the key is free again.
+            -- Purged between the two statements: the key is free again.
         END LOOP;
         kept_headers := coalesce(kept_headers, '{}'::jsonb)
             || jsonb_build_object('idempotency-key', publish_bytes.idempotency_key);
@@ -676,20 +673,13 @@ BEGIN
     )
     SELECT count(*), max(gone.id) INTO removed, highest FROM gone;
 END $$;
-CREATE FUNCTION outbox.refuse_known_key() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
+CREATE FUNCTION outbox.refuse_old_call() RETURNS bytea
+    LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    IF EXISTS (SELECT FROM outbox.unowned_idempotency_key AS kept
-               WHERE kept.topic = NEW.topic AND kept.key = NEW.key)
-       OR EXISTS (SELECT FROM outbox.idempotency_key AS kept
-                  WHERE kept.writer = NEW.writer AND kept.topic = NEW.topic
-                    AND kept.key = NEW.key) THEN
-        RAISE EXCEPTION 'the schema was updated during this call'
-            USING ERRCODE = 'serialization_failure', HINT = 'Run the transaction again.';
-    END IF;
-    RETURN NEW;
+    RAISE EXCEPTION 'the schema was updated during this call'
+        USING ERRCODE = 'serialization_failure', HINT = 'Run the transaction again.';
 END $$;
 CREATE FUNCTION outbox.submit(type text, key text, payload jsonb, actor text, command_id uuid DEFAULT NULL::uuid, correlation_id uuid DEFAULT NULL::uuid) RETURNS uuid
     LANGUAGE plpgsql SECURITY DEFINER
@@ -764,6 +754,82 @@ BEGIN
                   HINT = 'Draw a new command_id for each new request; repeat an id only to retry.';
     END IF;
     RETURN id;
+END $_$;
+CREATE FUNCTION outbox.validate_event() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    header_text text := NEW.headers::text;
+    size integer;
+    rule text;
+BEGIN
+    IF TG_OP = 'INSERT' AND NOT has_table_privilege(session_user, 'outbox.all_topics', 'REFERENCES')
+        AND NOT EXISTS (SELECT FROM outbox.topic_right AS granted
+                        WHERE NEW.topic LIKE granted.topic_like
+                          AND pg_has_role(session_user, granted.role, 'member'))
+        AND EXISTS (SELECT FROM outbox.topic_right)
+        AND outbox.needs_right(TG_RELID) THEN
+        RAISE EXCEPTION 'TOPIC_NOT_GRANTED: % may not write to topic %', session_user, NEW.topic
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = format('The owner of the schema can grant it: '
+                                'outbox-worker grant %I --topic %s', session_user, NEW.topic);
+    END IF;
+    -- No bound in a regular expression: with one, Postgres builds its automaton anew for each row.
+    IF NEW.topic ~ '[^a-zA-Z0-9._-]' OR length(NEW.topic) NOT BETWEEN 1 AND 249
+        OR NEW.topic IN ('.', '..') THEN
+        rule := 'event_topic_is_a_kafka_topic';
+    -- An event is for subscribers. The workers' own topic must stay empty; Kafka keeps names that
+    -- begin with two underscores for itself, and takes no topic whose name differs from another's
+    -- only by '.' and '_': each would hold a shard for ever.
+    ELSIF NEW.topic IN ('outbox.shards', 'outbox_shards')
+        OR NEW.writer IS NOT NULL AND starts_with(NEW.topic, '__') THEN
+        rule := 'event_topic_is_not_internal';
+    ELSIF NEW.type = '' THEN
+        rule := 'event_type_is_short';
+    ELSIF NEW.content_type = '' THEN
+        rule := 'event_content_type_is_not_empty';
+    -- It would say that the payload is the whole event (structured mode).
+    ELSIF NEW.content_type COLLATE "C" ~* '^[[:space:]]*application/cloudevents' THEN
+        rule := 'event_content_type_is_not_of_cloudevents';
+    ELSIF jsonb_typeof(NEW.headers) NOT IN ('object', 'null') OR NEW.headers ? '' THEN
+        rule := 'event_headers_are_an_object';
+    -- Headers that no CloudEvents SDK stumbles over. Readers compare names without regard to case;
+    -- `data` and `datacontenttype` mean the payload and `content-type` to the SDKs. Most headers hold
+    -- nothing that the two jsonpaths look for.
+    ELSIF header_text ~* '"(ce_|content-)' AND NEW.headers @? '$.keyvalue() ? (@.key like_regex
+            "^(ce_(specversion|id|source|type|time|subject|data|datacontenttype)|content-type)$"
+            flag "i")' THEN
+        rule := 'event_headers_leave_ours_alone';
+    ELSIF header_text ~* '"ce_' AND NEW.headers @? '$.keyvalue() ? (@.key like_regex "^ce_" flag "i"
+            && !(@.key like_regex "^ce_[a-z0-9]{1,20}$" && @.value != null && @.value != ""))' THEN
+        rule := 'event_headers_of_cloudevents_are_attributes';
+    -- Confluent's header form of a schema's id: the relay makes 17 bytes of it.
+    ELSIF NEW.headers ->> '__key_schema_id' !~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+        OR NEW.headers ->> '__value_schema_id' !~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN
+        rule := 'event_headers_of_schemas_are_uuids';
+    ELSIF header_text ~ '[[{].*[[{]' AND NEW.headers @? 'strict $.**{32}' THEN
+        rule := 'event_headers_are_bounded';
+    -- Rows from before the bounds have no writer.
+    ELSIF NEW.writer IS NOT NULL THEN
+        -- concat() takes NULL for nothing. The key goes out twice, also as `ce_subject`. Headers are
+        -- longer as text than in the record.
+        size := octet_length(concat(NEW.key, NEW.key, NEW.type, header_text))
+            + coalesce(octet_length(NEW.payload), 0);
+        IF size > 1047552 OR octet_length(NEW.type) > 255 OR octet_length(header_text) > 65536 THEN
+            SELECT bound.rule INTO rule FROM outbox.bound
+            WHERE bound.bytes < CASE bound.rule
+                WHEN 'event_fits_a_record' THEN size
+                WHEN 'event_type_is_short' THEN octet_length(NEW.type)
+                WHEN 'event_headers_are_bounded' THEN octet_length(header_text) END
+            ORDER BY bound.rule DESC LIMIT 1;
+        END IF;
+    END IF;
+    IF rule IS NOT NULL THEN
+        RAISE EXCEPTION 'new row for relation "event" violates check constraint "%"', rule
+            USING ERRCODE = 'check_violation', CONSTRAINT = rule, SCHEMA = 'outbox', TABLE = 'event';
+    END IF;
+    RETURN NEW;
 END $_$;
 CREATE FUNCTION school.highest_arrival() RETURNS bigint
     LANGUAGE sql STABLE
@@ -1027,6 +1093,17 @@ CREATE TABLE outbox.application_sequence (
     highest text NOT NULL,
     renumber text NOT NULL
 );
+CREATE TABLE outbox.bound (
+    rule text NOT NULL,
+    bytes integer,
+    CONSTRAINT bound_is_raised CHECK ((bytes >=
+CASE rule
+    WHEN 'event_fits_a_record'::text THEN 1047552
+    WHEN 'event_type_is_short'::text THEN 255
+    WHEN 'event_headers_are_bounded'::text THEN 65536
+    ELSE NULL::integer
+END))
+);
 CREATE TABLE outbox.command (
     command_id uuid DEFAULT gen_random_uuid() NOT NULL,
     seq bigint NOT NULL,
@@ -1094,13 +1171,7 @@ END CONSTRAINT event_id_not_null NOT NULL,
     payload bytea,
     content_type text CONSTRAINT event_content_type_not_null NOT NULL,
     horizon xid8 DEFAULT pg_snapshot_xmin(pg_current_snapshot()),
-    writer text DEFAULT SESSION_USER,
-    CONSTRAINT event_content_type_is_not_empty CHECK ((content_type <> ''::text)),
-    CONSTRAINT event_content_type_is_not_of_cloudevents CHECK (((content_type COLLATE "C") !~* '^[[:space:]]*application/cloudevents'::text)),
-    CONSTRAINT event_headers_leave_ours_alone CHECK ((((headers)::text !~* '"(ce_|content-)'::text) OR (NOT (headers @? '$.keyvalue()?(@."key" like_regex "^(ce_(specversion|id|source|type|time|subject|data|datacontenttype)|content-type)$" flag "i")'::jsonpath)))),
-    CONSTRAINT event_headers_of_cloudevents_are_attributes CHECK ((((headers)::text !~* '"ce_'::text) OR (NOT (headers @? '$.keyvalue()?(@."key" like_regex "^ce_" flag "i" && !((@."key" like_regex "^ce_[a-z0-9]{1,20}$" && @."value" != null) && @."value" != ""))'::jsonpath)))),
-    CONSTRAINT event_headers_of_schemas_are_uuids CHECK ((((headers ->> '__key_schema_id'::text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'::text) AND ((headers ->> '__value_schema_id'::text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'::text))),
-    CONSTRAINT event_topic_is_a_kafka_topic CHECK (((topic !~ '[^a-zA-Z0-9._-]'::text) AND ((length(topic) >= 1) AND (length(topic) <= 249)) AND (topic <> ALL (ARRAY['.'::text, '..'::text]))))
+    writer text DEFAULT SESSION_USER
 );
 CREATE TABLE outbox.idempotency_key (
     writer text DEFAULT SESSION_USER NOT NULL COLLATE pg_catalog."C",
@@ -1108,9 +1179,7 @@ CREATE TABLE outbox.idempotency_key (
     key text CONSTRAINT idempotency_key_key_not_null1 NOT NULL COLLATE pg_catalog."C",
     event_id uuid CONSTRAINT idempotency_key_event_id_not_null1 NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() CONSTRAINT idempotency_key_created_at_not_null1 NOT NULL,
-    digest bytea,
-    CONSTRAINT idempotency_key_is_short CHECK ((((octet_length(key) >= 1) AND (octet_length(key) <= 2400)) AND ((octet_length(topic) > 249) OR (((octet_length(writer) + octet_length(topic)) + octet_length(key)) <= 2680)))),
-    CONSTRAINT idempotency_key_topic_is_short CHECK ((octet_length(topic) <= 249))
+    digest bytea DEFAULT outbox.refuse_old_call()
 );
 CREATE VIEW outbox.lag AS
  WITH place AS (
@@ -1242,6 +1311,8 @@ WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='2000', au
 ALTER TABLE ONLY outbox.event ATTACH PARTITION outbox.event_default DEFAULT;
 ALTER TABLE ONLY outbox.application_sequence
     ADD CONSTRAINT application_sequence_pkey PRIMARY KEY (sequence);
+ALTER TABLE ONLY outbox.bound
+    ADD CONSTRAINT bound_pkey PRIMARY KEY (rule);
 ALTER TABLE ONLY outbox.command
     ADD CONSTRAINT command_pkey PRIMARY KEY (command_id);
 ALTER TABLE ONLY outbox.command_right
@@ -1252,16 +1323,6 @@ ALTER TABLE ONLY outbox.event
     ADD CONSTRAINT event_pkey PRIMARY KEY (id, created_at);
 ALTER TABLE ONLY outbox.event_default
     ADD CONSTRAINT event_default_pkey PRIMARY KEY (id, created_at);
-ALTER TABLE outbox.event
-    ADD CONSTRAINT event_fits_a_record CHECK (((writer IS NULL) OR ((COALESCE(octet_length(payload), 0) + octet_length(concat(key, key, type, headers))) <= 1047552))) NOT VALID;
-ALTER TABLE outbox.event
-    ADD CONSTRAINT event_headers_are_an_object CHECK (((headers IS NULL) OR ((jsonb_typeof(headers) = ANY (ARRAY['object'::text, 'null'::text])) AND (NOT (headers ? ''::text))))) NOT VALID;
-ALTER TABLE outbox.event
-    ADD CONSTRAINT event_headers_are_bounded CHECK (((octet_length((headers)::text) <= 65536) AND (NOT (headers @? 'strict $.**{32}'::jsonpath)))) NOT VALID;
-ALTER TABLE outbox.event
-    ADD CONSTRAINT event_topic_is_not_internal CHECK (((topic <> ALL (ARRAY['outbox.shards'::text, 'outbox_shards'::text])) AND ((writer IS NULL) OR (NOT starts_with(topic, '__'::text))))) NOT VALID;
-ALTER TABLE outbox.event
-    ADD CONSTRAINT event_type_is_short CHECK (((type <> ''::text) AND ((writer IS NULL) OR (octet_length(type) <= 255)))) NOT VALID;
 ALTER TABLE ONLY outbox.hold
     ADD CONSTRAINT hold_pkey PRIMARY KEY (shard);
 ALTER TABLE ONLY outbox.idempotency_key
@@ -1331,12 +1392,11 @@ CREATE INDEX student_owner_idx ON school.student USING btree (owner, created_at 
 ALTER INDEX outbox.event_pkey ATTACH PARTITION outbox.event_default_pkey;
 ALTER INDEX outbox.event_xid_shard_idx ATTACH PARTITION outbox.event_default_xid_shard_idx;
 CREATE TRIGGER check_command_right BEFORE INSERT ON outbox.command FOR EACH ROW WHEN ((NOT has_table_privilege(SESSION_USER, ('outbox.all_commands'::regclass)::oid, 'REFERENCES'::text))) EXECUTE FUNCTION outbox.check_command_right();
-CREATE TRIGGER check_topic_right BEFORE INSERT ON outbox.event FOR EACH ROW WHEN ((NOT has_table_privilege(SESSION_USER, ('outbox.all_topics'::regclass)::oid, 'REFERENCES'::text))) EXECUTE FUNCTION outbox.check_topic_right();
 CREATE TRIGGER mark_rights AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON outbox.command_right FOR EACH STATEMENT EXECUTE FUNCTION outbox.mark_rights();
 CREATE TRIGGER mark_rights AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON outbox.topic_right FOR EACH STATEMENT EXECUTE FUNCTION outbox.mark_rights();
 CREATE TRIGGER name_content BEFORE INSERT ON outbox.event FOR EACH ROW WHEN ((new.content_type IS NULL)) EXECUTE FUNCTION outbox.name_content();
 CREATE TRIGGER note_database_right AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON outbox.database_right FOR EACH STATEMENT EXECUTE FUNCTION outbox.note_database_right();
-CREATE TRIGGER refuse_known_key BEFORE INSERT ON outbox.idempotency_key FOR EACH ROW WHEN ((new.digest IS NULL)) EXECUTE FUNCTION outbox.refuse_known_key();
+CREATE TRIGGER validate_event BEFORE INSERT OR UPDATE OF topic, key, type, headers, payload, content_type ON outbox.event FOR EACH ROW WHEN ((((new.content_type = 'application/json'::text) AND ((octet_length(new.topic) >= 1) AND (octet_length(new.topic) <= 249)) AND (new.topic !~ '[^a-zA-Z0-9._-]|^[^a-zA-Z]|^outbox'::text) AND ((octet_length(new.type) >= 1) AND (octet_length(new.type) <= 255)) AND ((new.key IS NULL) OR (octet_length(new.key) <= 10000)) AND ((new.payload IS NULL) OR (octet_length(new.payload) <= 900000)) AND ((new.headers IS NULL) OR ((octet_length((new.headers)::text) <= 65536) AND ((new.headers)::text !~* '"(ce_|content-|__|")|[[{].*[[{]|^[^{]'::text))) AND has_table_privilege(SESSION_USER, ('outbox.all_topics'::regclass)::oid, 'REFERENCES'::text)) IS NOT TRUE)) EXECUTE FUNCTION outbox.validate_event();
 CREATE TRIGGER wait_for_others BEFORE INSERT OR DELETE OR UPDATE OR TRUNCATE ON outbox.command_right FOR EACH STATEMENT EXECUTE FUNCTION outbox.mark_rights();
 CREATE TRIGGER wait_for_others BEFORE INSERT OR DELETE OR UPDATE OR TRUNCATE ON outbox.database_right FOR EACH STATEMENT EXECUTE FUNCTION outbox.mark_rights();
 CREATE TRIGGER wait_for_others BEFORE INSERT OR DELETE OR UPDATE OR TRUNCATE ON outbox.topic_right FOR EACH STATEMENT EXECUTE FUNCTION outbox.mark_rights();
@@ -1383,7 +1443,6 @@ GRANT ALL ON FUNCTION outbox.as_like(pattern text) TO outbox_operator;
 REVOKE ALL ON FUNCTION outbox.catch_up() FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.catch_up() TO outbox_operator;
 REVOKE ALL ON FUNCTION outbox.check_command_right() FROM PUBLIC;
-REVOKE ALL ON FUNCTION outbox.check_topic_right() FROM PUBLIC;
 REVOKE ALL ON FUNCTION outbox.drop_partition(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.drop_partition(day date) TO outbox_purge;
 GRANT USAGE ON SEQUENCE outbox.event_id_seq TO outbox_writer;
@@ -1464,9 +1523,10 @@ REVOKE ALL ON FUNCTION outbox.publish_bytes(topic text, key text, type text, pay
 GRANT ALL ON FUNCTION outbox.publish_bytes(topic text, key text, type text, payload bytea, event_id uuid, idempotency_key text, headers jsonb, content_type text, schema_id uuid) TO outbox_writer;
 REVOKE ALL ON FUNCTION outbox.purge_default(beyond bigint, before timestamp with time zone, most bigint, OUT removed bigint, OUT highest bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.purge_default(beyond bigint, before timestamp with time zone, most bigint, OUT removed bigint, OUT highest bigint) TO outbox_purge;
-REVOKE ALL ON FUNCTION outbox.refuse_known_key() FROM PUBLIC;
+REVOKE ALL ON FUNCTION outbox.refuse_old_call() FROM PUBLIC;
 REVOKE ALL ON FUNCTION outbox.submit(type text, key text, payload jsonb, actor text, command_id uuid, correlation_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.submit(type text, key text, payload jsonb, actor text, command_id uuid, correlation_id uuid) TO outbox_writer;
+REVOKE ALL ON FUNCTION outbox.validate_event() FROM PUBLIC;
 REVOKE ALL ON FUNCTION school.highest_arrival() FROM PUBLIC;
 REVOKE ALL ON FUNCTION school.renumber_arrivals(reached bigint) FROM PUBLIC;
 GRANT SELECT,INSERT,UPDATE ON TABLE school.batch TO outbox_domain;
@@ -1508,6 +1568,8 @@ GRANT SELECT ON TABLE outbox.application_sequence TO outbox_worker;
 GRANT SELECT ON TABLE outbox.application_sequence TO outbox_relay;
 GRANT SELECT ON TABLE outbox.application_sequence TO outbox_commands;
 GRANT SELECT ON TABLE outbox.application_sequence TO outbox_operator;
+GRANT SELECT ON TABLE outbox.bound TO outbox_worker;
+GRANT SELECT ON TABLE outbox.bound TO outbox_reader;
 GRANT SELECT ON TABLE outbox.command TO outbox_writer;
 GRANT SELECT ON TABLE outbox.command TO outbox_reader;
 GRANT SELECT ON TABLE outbox.command TO outbox_worker;

@@ -160,3 +160,29 @@ def assert_whole(link: Connection, writers: Writers) -> None:
     # As `rebase --execute` does, also of rows that no bound of today would let in.
     assert link.execute("UPDATE outbox.event SET horizon = NULL WHERE key = 'k'").rowcount > 0
     assert partitions.run_once(link).blocked == []
+
+
+REPLACED: Final = """
+    ALTER TABLE outbox.event
+        DROP CONSTRAINT event_fits_a_record,
+        ADD CONSTRAINT event_fits_a_record CHECK (octet_length(payload) <= 10000000) NOT VALID,
+        DROP CONSTRAINT event_type_is_short"""
+
+
+def test_a_bound_that_the_owner_has_replaced_or_dropped_stays_so(postgres: PostgresServer) -> None:
+    names = [step.name for step in ENGINE.migrations]
+    before = ENGINE.migrations[: names.index("rules_of_an_event")]
+    with database.connect(postgres.url(make_empty_database(postgres)), application="tests") as link:
+        migrations.apply(link, (Tables(ENGINE.owner, before),))
+        link.execute(REPLACED.encode())
+        migrations.apply(link, (ENGINE,))
+        found = link.execute("SELECT rule, bytes FROM outbox.bound ORDER BY rule").fetchall()
+        assert found == [
+            ("event_fits_a_record", None),
+            ("event_headers_are_bounded", 65_536),
+            ("event_type_is_short", None),
+        ]
+        write = "INSERT INTO outbox.event (topic, type, payload) VALUES ('t', repeat('v', 300), %s)"
+        link.execute(write, (bytes(2_000_000),))
+        with pytest.raises(psycopg.errors.CheckViolation, match="event_fits_a_record"):
+            link.execute(write, (bytes(10_000_001),))
