@@ -225,7 +225,7 @@ BEGIN
         given_timeout := current_setting('lock_timeout');
         -- A racing transaction with the same key is waited for here: if it commits, its id is
         -- returned, if it rolls back, this one writes. Each key has one of 128 advisory locks, held until
-        -- the transaction ends. Whoever gets it at once has no such race before it. Whoever does not
+        -- the transaction ends. A call that gets it at once races with nobody. One that does not
         -- (another key may have the same lock) writes in an inner block, which gives the error of a
         -- long wait its words, and costs a subtransaction with a xid of its own. More than 64 of
         -- these in one transaction slow all sessions down (their snapshots overflow): after 50 the
