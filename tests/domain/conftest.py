@@ -27,7 +27,7 @@ def undone(migrated_database_url: str) -> Iterator[Connection]:
         yield link
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def _every_event_is_as_its_contract_says() -> Iterator[None]:
     """Look at each event on its way to the table; a subscriber's reader would do the same."""
     insert_one, insert_many = event.insert_event, event.insert_events

@@ -104,8 +104,8 @@ def test_what_others_hold_is_named_after_the_table_of_the_rest(
 
 
 LOSE_HISTORY: Final = """
-    INSERT INTO outbox.idempotency_key (topic, key, event_id, created_at)
-    VALUES ('t', 'old', gen_random_uuid(), now() - interval '40 days')"""
+    INSERT INTO outbox.idempotency_key (topic, key, event_id, digest, created_at)
+    VALUES ('t', 'old', gen_random_uuid(), '\\x00', now() - interval '40 days')"""
 
 
 def lose_history(link: Connection) -> None:

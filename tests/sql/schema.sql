@@ -322,14 +322,16 @@ BEGIN
         EXECUTE format(CASE WHEN is_16 THEN 'GRANT %I TO %I WITH INHERIT TRUE, SET TRUE'
                             ELSE 'GRANT %I TO %I' END, owner, current_user);
     END IF;
-    -- In the order of 0007, where they are not the owner's yet.
+    -- In the order in which writers take them, where they are not the owner's yet: publish() looks at
+    -- the keys from before first.
     IF EXISTS (SELECT FROM pg_class WHERE relowner <> wanted AND oid IN (
-                   'outbox.command'::regclass, 'outbox.idempotency_key'::regclass,
-                   'outbox.event'::regclass)) THEN
-        LOCK TABLE outbox.command, outbox.idempotency_key, outbox.event
-            IN SHARE UPDATE EXCLUSIVE MODE;
+                   'outbox.command'::regclass, 'outbox.unowned_idempotency_key'::regclass,
+                   'outbox.idempotency_key'::regclass, 'outbox.event'::regclass)) THEN
+        LOCK TABLE outbox.command, outbox.unowned_idempotency_key, outbox.idempotency_key,
+            outbox.event IN SHARE UPDATE EXCLUSIVE MODE;
         PERFORM set_config('lock_timeout', '300ms', true);
         LOCK TABLE outbox.command IN ACCESS EXCLUSIVE MODE;
+        LOCK TABLE outbox.unowned_idempotency_key IN ACCESS EXCLUSIVE MODE;
         LOCK TABLE outbox.idempotency_key IN ACCESS EXCLUSIVE MODE;
         PERFORM set_config('lock_timeout', '900ms', true);
         LOCK TABLE outbox.event IN ACCESS EXCLUSIVE MODE;
