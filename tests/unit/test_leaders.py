@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from structlog.testing import capture_logs
+
 from outbox_worker.relay.leaders import ANY, Leaders, partition_of
 
 if TYPE_CHECKING:
@@ -64,6 +66,24 @@ def test_nothing_is_lacking_once_the_leaders_are_back_or_the_topic_is_gone() -> 
     leaders.note("orders", 2, ())
     leaders.forget("notes")
     assert not leaders.are_lacking
+
+
+def test_what_lacks_is_logged_when_it_changes_and_its_end_with_cause_and_length() -> None:
+    leaders = Leaders()
+    with capture_logs() as lines:
+        for missing in ({1}, {1}, {1, 2}, set[int]()):
+            leaders.note("orders", 4, missing)
+        leaders.note("orders", 4, {3})
+        leaders.forget("orders")
+        leaders.note("orders", 4, ())
+    assert [(line["event"], line.get("partitions")) for line in lines] == [
+        ("leaders_lost", [1]),
+        ("leaders_lost", [1, 2]),
+        ("leaders_back", None),
+        ("leaders_lost", [3]),
+    ]
+    assert lines[2]["after"] == "leaders_lost"
+    assert 0 <= lines[2]["seconds"] < 60
 
 
 def test_keys_of_a_partition_with_too_few_replicas_in_sync_are_blocked_and_others_are_not() -> None:
