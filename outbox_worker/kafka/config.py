@@ -137,9 +137,10 @@ def client_config(settings: Settings) -> Config:
 def producer_config(settings: Settings, transactional_id: str) -> Config:
     """A transactional producer that batches well and loses no time between transactions."""
     return {
-        "linger.ms": 2,
+        # A batch is handed over as a whole: to wait for more records would bring none.
+        "linger.ms": 0,
         "retry.backoff.ms": numbers.RETRY_BACKOFF_MS,
-        "retry.backoff.max.ms": 100,
+        "retry.backoff.max.ms": numbers.RETRY_BACKOFF_MS,
         # Larger than any topic allows: the topic's own limit decides, and says so.
         "message.max.bytes": numbers.LARGEST_EVENT + 1_000_000,
         "topic.metadata.propagation.max.ms": 1_000,

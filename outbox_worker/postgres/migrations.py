@@ -93,7 +93,7 @@ def apply(
             missing = [
                 (each, step)
                 for each in wanted
-                for step in (_missing(connection, each) if is_there else each.migrations)
+                for step in _missing(connection, each, is_there=is_there)
             ]
             _see_that_names_are_free(connection, [step for _, step in missing])
             for tables, step in missing:
@@ -124,7 +124,7 @@ def check(connection: Connection, wanted: Sequence[Tables] = (ENGINE,)) -> None:
     check_server(connection)
     is_there = _has_ledger(connection)
     for each in wanted:
-        if missing := _missing(connection, each) if is_there else each.migrations:
+        if missing := _missing(connection, each, is_there=is_there):
             newest = len(each.migrations)
             raise SchemaVersionError(
                 f"The tables of {each.owner} in the database are at {newest - len(missing)}, "
@@ -258,9 +258,9 @@ def _has_ledger(connection: Connection) -> bool:
     return "owner" in columns
 
 
-def _missing(connection: Connection, tables: Tables) -> Sequence[Migration]:
-    """What is yet to run; what ran must be of this program, letter for letter."""
-    ran = migration.list_applied(connection, tables.owner)
+def _missing(connection: Connection, tables: Tables, *, is_there: bool) -> Sequence[Migration]:
+    """What is yet to run; what ran, if the ledger is there, must be ours, letter for letter."""
+    ran = migration.list_applied(connection, tables.owner) if is_there else []
     ours = tables.migrations
     if len(ran) > len(ours):
         raise SchemaVersionError(

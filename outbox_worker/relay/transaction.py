@@ -125,8 +125,13 @@ class Transactions:
         Where Kafka cannot end the last transaction of an id, the next call takes others.
         """
         for name in self._ids.pair:
-            if name not in self._made:
+            if name in self._made:
+                continue
+            try:
                 self._made[name] = self._make(name)
+            except brokers.UndecidedError:
+                self._move_on(name)
+                raise
         self._ids.opened()
         self._open_s = OPEN_S
 
@@ -137,12 +142,7 @@ class Transactions:
         note = partial(_note_failure, failures, lost)
         connections = Connections(self._config)
         ours = {"transactional.id": name, "on_delivery": note, "logger": connections}
-        config = {**self._config, **LOUD, **ours}
-        try:
-            producer = brokers.open_producer(config, self._open_s)
-        except brokers.UndecidedError:
-            self._move_on(name)
-            raise
+        producer = brokers.open_producer({**self._config, **LOUD, **ours}, self._open_s)
         return Made(name, producer, failures, lost, connections)
 
     def _move_on(self, stuck: str) -> None:
@@ -299,8 +299,13 @@ class Transactions:
         """
         if not self._has(made):
             return
-        following = self._make(made.name)
-        # Meanwhile this transaction may have been given up, and another producer be in use.
+        # Meanwhile this transaction may be given up, and other producers or ids be in use.
+        try:
+            following = self._make(made.name)
+        except brokers.UndecidedError:
+            if self._has(made):
+                self._move_on(made.name)
+            raise
         if self._has(made):
             self._discard(made)
             self._made[made.name] = following

@@ -74,6 +74,10 @@ def begin(transactions: Transactions, number: int, payload: bytes) -> Producer:
     return transactions._require().producer
 
 
+def retried_after(milliseconds: int) -> Config:
+    return {"retry.backoff.ms": milliseconds, "retry.backoff.max.ms": milliseconds}
+
+
 def undo(transactions: Transactions) -> None:
     """Abort as the relay does, also where the record was sent once more, for which it waits."""
     made = transactions._require()
@@ -81,6 +85,7 @@ def undo(transactions: Transactions) -> None:
         transactions._undo(made)
     except KafkaException:
         transactions._discard(made)
+        transactions._open_s = ADMIN_S
         transactions.open()
 
 
@@ -93,8 +98,7 @@ def test_a_record_that_comes_late_is_not_read_and_costs_no_other(own_kafka: Kafk
         "bootstrap.servers": f"{HOST}:{own_kafka.behind_proxy}",
         "transactional.id": "late",
         # The abort finds the record between two tries: sent again, it would not be late.
-        "retry.backoff.ms": 20_000,
-        "retry.backoff.max.ms": 20_000,
+        **retried_after(20_000),
         "linger.ms": 0,
         "transaction.timeout.ms": 60_000,
         "socket.timeout.ms": int(REQUEST_S * 1_000),
@@ -117,6 +121,7 @@ def test_a_record_that_comes_late_is_not_read_and_costs_no_other(own_kafka: Kafk
         producer = begin(transactions, 2, b"late")
         # The request runs out of its time, and the record waits to be sent once more.
         producer.flush(REQUEST_S + 1)
+        config.update(retried_after(100))  # A new producer has no time for such pauses.
         undo(transactions)
         producer = begin(transactions, 3, b"next")
         # The coordinator hears of the transaction first: before that, what is late is refused.

@@ -28,7 +28,7 @@ TAKEOVER_S: Final = 10.0
 UNDISTURBED_S: Final = 1.0
 """Longest silence on the shards of the others."""
 
-HANDOVER_S: Final = 3.0
+HANDOVER_S: Final = 2.0
 """From SIGTERM until somebody else serves the shards."""
 
 SESSION_S: Final = SESSION_TIMEOUT_MS / 1000
