@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+import structlog
 from confluent_kafka import KafkaError
 
 from outbox_worker.position.position import Place, Summary, advance, summarize
@@ -43,8 +45,13 @@ HANGS: Final = (
     "While too many such calls hang the worker ends with code 3, to be started anew"
 )
 
+RESIGN_S: Final = 1.0
+"""How long a worker that stops waits at most for Kafka to hear of it."""
+
 STALE_XIDS: Final = 100_000
 """How far a shard without events may fall behind before its position is renewed."""
+
+log = structlog.get_logger("relay")
 
 
 def positions_after(
@@ -98,10 +105,12 @@ class Publisher:
         meanwhile: Callable[[], None] | None = None,
         *,
         is_claim: bool = False,
+        seconds: float = FINISH_S,
     ) -> TransactionOutcome:
         """Commit rows and positions together; calls `meanwhile` while Kafka commits.
 
         A claim takes positions over as they are, all others are new: `PositionTooLargeError`.
+        After so many seconds without an outcome the transaction is given up.
         """
         offsets = [as_offset(n, each, is_new=not is_claim) for n, each in positions.items()]
         member = self._group.member()
@@ -115,7 +124,7 @@ class Publisher:
                 if meanwhile is not None and len(rows) >= PREFETCH_ROWS:
                     meanwhile()
             finally:
-                outcome = self._await(future)
+                outcome = self._await(future, seconds)
         self._transactions.release()
         self._observe(rows, outcome, time.perf_counter() - began)
         return outcome
@@ -124,9 +133,9 @@ class Publisher:
         """Let go of the thread."""
         self._caller.close()
 
-    def _await(self, future: Future[TransactionOutcome]) -> TransactionOutcome:
+    def _await(self, future: Future[TransactionOutcome], seconds: float) -> TransactionOutcome:
         try:
-            return future.result(FINISH_S)
+            return future.result(seconds)
         except TimeoutError:
             self._caller.leave()
             outcome = self._transactions.give_up()
@@ -152,3 +161,24 @@ class Publisher:
                 self._metrics.count_published(topic, count)
             age = datetime.now(UTC) - datetime.fromisoformat(rows[0][CREATED_AT])
             self._metrics.insert_to_commit_seconds.observe(max(0.0, age.total_seconds()))
+
+
+def resign(
+    publisher: Publisher, committed: Mapping[int, CommittedPosition]
+) -> dict[int, CommittedPosition]:
+    """Let these positions name no owner: whoever serves the shards next has nobody to fence.
+
+    The last transaction of a worker: of shards that are served no other is open. By shard what is
+    committed by it; nothing where Kafka does not answer in time.
+    """
+    unowned = {
+        shard: CommittedPosition(stored.batch + 1, replace(stored.position, owner=""))
+        for shard, stored in committed.items()
+    }
+    if not unowned:
+        return {}
+    outcome = publisher.publish((), unowned, is_claim=True, seconds=RESIGN_S)
+    if isinstance(outcome, Committed):
+        return unowned
+    log.info("not_resigned", reason=outcome.reason)
+    return {}

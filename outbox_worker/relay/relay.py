@@ -23,7 +23,7 @@ from outbox_worker.position.row import ID, EventRow, id_of
 from outbox_worker.relay import holds
 from outbox_worker.relay.outcome import Aborted, Committed, Discarded, Interrupted, Rejected
 from outbox_worker.relay.position_limit import PositionLimit
-from outbox_worker.relay.publisher import positions_after
+from outbox_worker.relay.publisher import positions_after, resign
 from outbox_worker.relay.reader import Connected
 from outbox_worker.relay.renewal import Renewal
 from outbox_worker.relay.serving import Serving
@@ -163,6 +163,7 @@ class Relay:
 
     def close(self) -> None:
         """Leave the group first: what is in flight has ended, and others wait for our shards."""
+        self._committed.update(resign(self._parts.publisher, self._committed))
         self._parts.group.close()
         self._parts.lookups.close()
         self._parts.publisher.close()

@@ -124,25 +124,25 @@ class Transactions:
 
         Where Kafka cannot end the last transaction of an id, the next call takes others.
         """
-        for name in self._ids.pair:
-            if name in self._made:
-                continue
-            try:
-                self._made[name] = self._make(name)
-            except brokers.UndecidedError:
-                self._move_on(name)
-                raise
+        for name in [each for each in self._ids.pair if each not in self._made]:
+            self._made[name] = self._let_in(name)
         self._ids.opened()
         self._open_s = OPEN_S
 
-    def _make(self, name: str) -> Made:
+    def _let_in(self, name: str, before: Made | None = None) -> Made:
+        """A producer of this id. If Kafka lets in none, and `before` is in use, others are next."""
         # A list of its own: what is still heard of one that was given up is not this one's.
         failures: list[tuple[KafkaError, Record]] = []
         lost = [0]
         note = partial(_note_failure, failures, lost)
         connections = Connections(self._config)
         ours = {"transactional.id": name, "on_delivery": note, "logger": connections}
-        producer = brokers.open_producer({**self._config, **LOUD, **ours}, self._open_s)
+        try:
+            producer = brokers.open_producer({**self._config, **LOUD, **ours}, self._open_s)
+        except brokers.UndecidedError:
+            if before is None or self._has(before):
+                self._move_on(name)
+            raise
         return Made(name, producer, failures, lost, connections)
 
     def _move_on(self, stuck: str) -> None:
@@ -299,13 +299,8 @@ class Transactions:
         """
         if not self._has(made):
             return
-        # Meanwhile this transaction may be given up, and other producers or ids be in use.
-        try:
-            following = self._make(made.name)
-        except brokers.UndecidedError:
-            if self._has(made):
-                self._move_on(made.name)
-            raise
+        following = self._let_in(made.name, made)
+        # Meanwhile this transaction may have been given up, and another producer be in use.
         if self._has(made):
             self._discard(made)
             self._made[made.name] = following

@@ -157,6 +157,7 @@ def test_a_worker_that_is_told_to_stop_hands_over_at_once(sharded_cluster: Clust
         found = silences(sharded_cluster, control, since, flowing(sharded_cluster))
     assert found.within(theirs, HANDOVER_S), found
     assert found.within(SHARDS - theirs, UNDISTURBED_S), found
+    assert found.expelling or not heir.said("takeover")
     sharded_cluster.assert_exactly_once()
 
 

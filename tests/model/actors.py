@@ -66,6 +66,9 @@ class SimulatedGroup:
     def leave(self) -> None:
         self.left = True
 
+    def close(self) -> None:
+        """The history gives the shards to others."""
+
     def join(self) -> None:
         self.left = False
 
@@ -129,6 +132,7 @@ class SimulatedPublisher:
         meanwhile: Callable[[], None] | None = None,
         *,
         is_claim: bool = False,
+        **_more: float,
     ) -> TransactionOutcome:
         offsets = [as_offset(n, each, is_new=not is_claim) for n, each in positions.items()]
         outcome = self._transactions.produce(rows)
@@ -137,6 +141,9 @@ class SimulatedPublisher:
         if meanwhile is not None and self._chance.random() < 0.5:
             meanwhile()
         return self._transactions.finish(offsets, self._member)
+
+    def close(self) -> None:
+        """There is no thread."""
 
 
 class Worker:

@@ -183,6 +183,9 @@ class ImmediateCaller:
             future.set_exception(error)
         return future
 
+    def close(self) -> None:
+        """There is no thread."""
+
 
 def open_producer(config: dict[str, Any], _seconds: float = 0.0) -> SimulatedProducer:
     """`brokers.open_producer`."""

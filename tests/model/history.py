@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -81,6 +82,7 @@ class History:
             *[self.end] * 6,
             *[self.work] * 10,
             self.crash,
+            self.stop,
             self.move_shard,
             self.lose_connection,
             self.write_mirror,
@@ -145,6 +147,13 @@ class History:
         self.replace(dead)
         if self.chance.random() < 0.5:
             self.work(dead)
+
+    def stop(self) -> None:
+        """A worker ends as after a signal, and another takes its shards."""
+        leaver = self.chance.choice(self.workers)
+        with suppress(DiedError):
+            leaver.relay.close()
+        self.replace(leaver)
 
     def replace(self, dead: Worker) -> None:
         """Another worker comes in the place of one that is no member any more."""
