@@ -28,7 +28,11 @@ class Tombstone:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One command on its way. Events are appended in order when the handler is done."""
+    """One command on its way. Events are appended in order when the handler is done.
+
+    A session of the worker finds names in `pg_catalog` only: statements name the schema of
+    each table, type and function.
+    """
 
     connection: Connection
     actor: str

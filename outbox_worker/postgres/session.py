@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 PINNED: Final[Mapping[str, str]] = {
+    # A function or operator of a schema that others may create in could fit a call of ours better
+    # than that of Postgres, and would then run with our rights.
+    "search_path": "pg_catalog, pg_temp",
     "client_encoding": "UTF8",
     "DateStyle": "ISO, MDY",
     "IntervalStyle": "postgres",
@@ -41,8 +44,9 @@ PINNED: Final[Mapping[str, str]] = {
     "idle_in_transaction_session_timeout": "0",
     "idle_session_timeout": "0",
 }
-"""How values look, what a transaction is, and no time-out but those that a kind of session has
-for itself. All are Postgres' own defaults but TimeZone and client_encoding.
+"""Where names are looked up, how values look, what a transaction is, and no time-out but those that
+a kind of session has for itself. All are Postgres' own defaults but search_path, TimeZone and
+client_encoding.
 
 The options of one kind of session stand beside the loop that opens it: they say how long this
 loop may wait and hold up others, which its other numbers rest on, and an application has some

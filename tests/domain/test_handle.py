@@ -87,13 +87,13 @@ def test_a_refusal_writes_nothing_and_the_callers_transaction_goes_on(
         succeeds(outbox_school.handle(connection, command))
     rows, known = school_rows(connection), len(events(connection))
     with service.transaction():
-        service.execute("CREATE TABLE work_of_the_caller ()")
+        service.execute("CREATE TABLE public.work_of_the_caller ()")
         assert code(outbox_school.handle(service, REFUSALS[expected])) == expected
         assert service.info.transaction_status == TransactionStatus.INTRANS
         assert school_rows(service) == rows
         assert len(events(service)) == known
         succeeds(outbox_school.handle(service, room(class_id=number(5))))
-    connection.execute("SELECT FROM work_of_the_caller")
+    connection.execute("SELECT FROM public.work_of_the_caller")
     assert len(school_rows(connection).classes) == len(rows.classes) + 1
     assert len(events(connection)) == known + 1
 

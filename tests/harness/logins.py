@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 STRANGE: Final[Mapping[str, str]] = {
+    "search_path": "elsewhere",
     "client_encoding": "LATIN1",
     "DateStyle": "SQL, DMY",
     "IntervalStyle": "sql_standard",

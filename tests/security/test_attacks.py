@@ -10,7 +10,12 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
+from outbox_school.school import school
+from outbox_worker.maintenance import partitions
+from outbox_worker.postgres import migrations
+from outbox_worker.stores import partition
 from tests.security.conftest import logged_in
+from tests.sql.old_events import count, insert, make_day, publish_all, run
 
 if TYPE_CHECKING:
     from outbox_worker.stores import Connection
@@ -158,6 +163,57 @@ def test_tables_of_the_attackers_stand_in_for_none_of_the_schema(
     for table in ("event", "command", "idempotency_key"):
         order = f"SELECT writer FROM outbox.{table}"  # noqa: S608  of this file
         assert connection.execute(order.encode()).fetchall() == [("attacker",)]
+
+
+SHADOWS: Final = (
+    # `hashtextextended('...', 0)`, of the locks of `migrate` and of commands
+    "FUNCTION public.hashtextextended(text, integer) RETURNS bigint",
+    # `right(relname, 8)`, of the list of partitions
+    "FUNCTION public.right(name, integer) RETURNS text",
+)
+SHADOW: Final = """CREATE {} LANGUAGE plpgsql AS $$
+    BEGIN RAISE WARNING 'as %', current_user; RETURN 1; END $$"""
+
+
+def test_functions_of_the_attackers_run_in_no_session_of_ours(
+    connection: Connection, database: str, attacker: Connection
+) -> None:
+    """In databases from before Postgres 15 every login may create in the schema `public`."""
+    connection.execute("GRANT CREATE ON SCHEMA public TO attacker")
+    for shadow in SHADOWS:
+        attacker.execute(SHADOW.format(shadow).encode())
+    said: list[str | None] = []
+    with logged_in(database, "working_login") as worker:
+        for link in (connection, worker):
+            link.add_notice_handler(lambda notice: said.append(notice.message_primary))
+        migrations.apply(connection, school.tables)
+        partitions.run_once(worker)
+    assert said == []
+
+
+DEPENDENTS: Final = (
+    "CREATE TEMP TABLE keeps (day outbox.{})",
+    "CREATE TEMP VIEW keeps AS SELECT (NULL::outbox.{}) IS NULL AS x",
+    "CREATE FUNCTION pg_temp.keeps(outbox.{}) RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+)
+
+
+@pytest.mark.parametrize("order", DEPENDENTS)
+def test_nothing_made_of_a_partitions_row_type_keeps_the_day(
+    connection: Connection, database: str, attacker: Connection, order: str
+) -> None:
+    day = make_day(connection)
+    insert(connection, 100)
+    publish_all(connection)
+    attacker.execute(order.format(f"event_{day:%Y%m%d}").encode())
+    with logged_in(database, "purging_login") as purge:
+        assert run(purge).days == {day: 100}
+    assert count(connection) == 0
+    assert day not in partition.list_partitions(connection)
+    left = connection.execute(
+        "SELECT pg_relation_size(%s::regclass)", (f"outbox.event_{day:%Y%m%d}",)
+    )
+    assert left.fetchone() == (0,)
 
 
 def test_nobody_ends_the_session_of_another(

@@ -97,6 +97,27 @@ REFUSED: Final[Mapping[str, set[str]]] = {
 }
 
 
+RELATIONS: Final = """
+    SELECT relname, has_table_privilege('outbox_operator', oid, 'SELECT') FROM pg_class
+    WHERE relnamespace = 'outbox'::regnamespace AND relkind IN ('r', 'p', 'v')
+      AND NOT relispartition"""
+
+
+@pytest.mark.usefixtures("_logins")
+def test_an_operator_reads_every_table_and_raises_no_bound(
+    connection: Connection, database: str
+) -> None:
+    """A bound that is higher than what topics take holds shards: the owner raises it."""
+    readable: dict[str, bool] = dict(connection.execute(RELATIONS).fetchall())
+    assert "bound" in readable
+    assert [name for name, is_readable in readable.items() if not is_readable] == []
+    with (
+        logged_in(database, "operating_login") as link,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        link.execute("UPDATE outbox.bound SET bytes = 10000000")
+
+
 @pytest.mark.parametrize("login", REFUSED)
 @pytest.mark.usefixtures("_logins")
 def test_a_part_of_the_rights_does_not_do_the_work_of_another(database: str, login: str) -> None:

@@ -190,7 +190,13 @@ BEGIN
          WHERE true
          ON CONFLICT (one) DO UPDATE SET id = greatest(kept.id, excluded.id),
                                          xid = greatest(kept.xid, excluded.xid)', name);
-    EXECUTE format('DROP TABLE outbox.%I', name);
+    BEGIN
+        EXECUTE format('DROP TABLE outbox.%I', name);
+    EXCEPTION WHEN dependent_objects_still_exist THEN
+        -- What stays is an empty table, which belongs to outbox.event no more.
+        EXECUTE format('ALTER TABLE outbox.event DETACH PARTITION outbox.%I', name);
+        EXECUTE format('TRUNCATE outbox.%I', name);
+    END;
     RETURN true;
 END $_$;
 CREATE SEQUENCE outbox.event_id_seq
@@ -1585,6 +1591,7 @@ GRANT SELECT ON TABLE outbox.application_sequence TO outbox_commands;
 GRANT SELECT ON TABLE outbox.application_sequence TO outbox_operator;
 GRANT SELECT ON TABLE outbox.bound TO outbox_worker;
 GRANT SELECT ON TABLE outbox.bound TO outbox_reader;
+GRANT SELECT ON TABLE outbox.bound TO outbox_operator;
 GRANT SELECT ON TABLE outbox.command TO outbox_writer;
 GRANT SELECT ON TABLE outbox.command TO outbox_reader;
 GRANT SELECT ON TABLE outbox.command TO outbox_worker;

@@ -141,7 +141,7 @@ def test_options_of_the_url_stay_where_we_have_none_of_our_own(database: str) ->
         database, options="-c search_path=outbox -c work_mem=7MB -c statement_timeout=3s"
     )
     with connections.connect(url, application="tests") as link:
-        assert link.execute("SHOW search_path").fetchone() == ("outbox",)
+        assert link.execute("SHOW search_path").fetchone() == ("pg_catalog, pg_temp",)
         assert link.execute("SHOW work_mem").fetchone() == ("7MB",)
         assert link.execute("SHOW statement_timeout").fetchone() == ("0",)
 
