@@ -92,6 +92,7 @@ OF_THE_WORKER: Final = frozenset({"association/claim_overdue", "association/deci
 def seeded(migrated_database_url: str) -> str:
     """The URL of a database with 50,000 essays."""
     with connections.connect(migrated_database_url, application="tests") as link:
+        link.execute("SET search_path = public")
         link.execute(ID)
         link.execute(SEED, prepare=False)
     return migrated_database_url

@@ -128,6 +128,7 @@ SESSIONS: Final[Mapping[str, Mapping[str, str]]] = {
 def seeded(migrated_database_url: str) -> str:
     """The URL of a database with 100,000 batches and a large one."""
     with connections.connect(migrated_database_url, application="tests") as link:
+        link.execute("SET search_path = public")
         link.execute(ID)
         for statement in SEED.values():
             link.execute(statement, {"batches": BATCHES}, prepare=False)
