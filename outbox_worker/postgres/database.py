@@ -89,14 +89,32 @@ def connect(url: str, *, application: str, options: Mapping[str, str] = NO_OPTIO
     return connection
 
 
+def connect_to_look(url: str, *, application: str) -> Connection:
+    """Open a connection whose transactions can only read, and that leaves no trace behind it.
+
+    No setting of the session is changed and nothing is prepared: a pooler may share it with
+    others. Raises as `connect`, but for what the session itself is like.
+    """
+    connection = _open(url, application)
+    connection.prepare_threshold = None
+    connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+    connection.read_only, connection.deferrable = True, False
+    connection.adapters.register_loader(XID8_OID, Int8BinaryLoader)
+    return connection
+
+
+def open_beside(url: str, connection: Connection) -> Connection:
+    """Another session like `connection` was when it was opened; raises as `connect`."""
+    return _open(url, connection.info.get_parameters().get("application_name", ""))
+
+
 def prepare(connection: Connection, url: str, options: Mapping[str, str]) -> None:
     """Give an open connection to `url` the settings of a session of ours.
 
     Where that does not work it is closed; raises as `connect`.
     """
-    application = connection.info.get_parameters().get("application_name", "")
     try:
-        session.prepare(connection, options, partial(_open, url, application))
+        session.prepare(connection, options, partial(open_beside, url, connection))
     except BaseException as error:
         connection.close()
         if isinstance(error, psycopg.Error):

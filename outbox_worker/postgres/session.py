@@ -78,9 +78,7 @@ def prepare(
             "it takes bytes for text that no reader can read",
             "Make a database WITH ENCODING 'UTF8' TEMPLATE template0, and move to it",
         )
-    # A pooler makes up the number of the process that it tells its client.
-    if session.find_process(connection) != connection.info.backend_pid:
-        _require_own_process(connection, open_another)
+    require_own_process(connection, open_another)
     _pin(connection, {**PINNED, **options})
 
 
@@ -99,8 +97,14 @@ def _pin(connection: Session, wanted: Mapping[str, str]) -> None:
         )
 
 
-def _require_own_process(connection: Session, open_another: Callable[[], Session]) -> None:
-    """`SettingsError` where the pooler changes the process below a session."""
+def require_own_process(connection: Session, open_another: Callable[[], Session]) -> bool:
+    """Whether a pooler stands between; `SettingsError` where it changes the process of a session.
+
+    `ServerError` where it gives no second one to compare with.
+    """
+    # A pooler makes up the number of the process that it tells its client.
+    if session.find_process(connection) == connection.info.backend_pid:
+        return False
     try:
         keeps = _within(SECOND_S, partial(_keeps_its_process, connection, open_another))
     except psycopg.errors.ProtocolViolation:
@@ -112,6 +116,7 @@ def _require_own_process(connection: Session, open_another: Callable[[], Session
             "transaction by transaction or statement by statement (pool_mode of PgBouncer)",
             "Have OUTBOX_DATABASE_URL lead to Postgres itself, or to a pooler in session mode",
         )
+    return True
 
 
 def _keeps_its_process(first: Session, open_another: Callable[[], Session]) -> bool:

@@ -36,6 +36,7 @@ def listed(*arguments: str, **settings: str) -> set[str]:
         ("demo", {"APPLICATION"}),
         ("status", DATABASE | GROUP),
         ("verify", DATABASE | KAFKA | GROUP),
+        ("doctor", DATABASE | KAFKA | GROUP | {"APPLICATION"}),
         ("rebase", DATABASE | KAFKA | GROUP),
         ("tail", KAFKA | GROUP),
         ("grant", DATABASE),

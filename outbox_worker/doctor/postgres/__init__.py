@@ -1,0 +1,1 @@
+"""The checks of Postgres, one a module: each has a function `look`."""

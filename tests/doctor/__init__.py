@@ -1,0 +1,1 @@
+"""`outbox-worker doctor`: each check, and the command around them."""
