@@ -183,7 +183,7 @@ class Run:
     def peers(self) -> Iterator[Figure]:
         """(j) other queues run the statements of the commands as jobs, in turn with ours."""
         found: dict[str, list[float]] = {"ours": [], **{peer: [] for peer in peers.PEERS}}
-        jobs = self._sizes.commands // 2
+        jobs = self._sizes.commands // 5
         for number in range(self._sizes.peer_rounds):
             for peer in sorted(found, reverse=bool(number % 2)):
                 place = self._scene.place(f"{peer}_{number}")

@@ -18,10 +18,10 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
+import asyncpg
 import procrastinate
-from pgqueuer import Job, PgQueuer, PsycopgDriver, Queries
+from pgqueuer import AsyncpgPoolDriver, Job, PgQueuer, Queries
 from pgqueuer.domain.types import QueueExecutionMode
-from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from bench.commands import EVENT, KEYS
@@ -35,11 +35,7 @@ if TYPE_CHECKING:
     from bench.scene import Place
 
 AT_ONCE: Final = 10
-"""Connections for the jobs' own statements, so as many run at the same time."""
-
-CLAIMED: Final = 1_000
-"""Jobs that PgQueuer takes at a time: its rate grows with it, from 20 a second with its default of
-10 (195 with 100, 611 with 300, 1,605 with 1,000)."""
+"""Jobs taken at a time, and connections for their own statements, so as many run at once."""
 
 CHUNK: Final = 1_000
 
@@ -115,11 +111,9 @@ async def run_procrastinate(url: str, jobs: int) -> float:
 
 async def run_pgqueuer(url: str, jobs: int) -> float:
     """Jobs a second from the start of its worker until the last job is done."""
-    async with (
-        _students(url) as students,
-        await AsyncConnection.connect(url, autocommit=True) as link,
-    ):
-        driver = PsycopgDriver(link)
+    async with _students(url) as students, asyncpg.create_pool(url, min_size=2) as pool:
+        # On psycopg each statement of the queue waits for its listener, up to a second.
+        driver = AsyncpgPoolDriver(pool)
         queries = Queries(driver)
         await queries.install()
         for first in range(1, jobs + 1, CHUNK):
@@ -133,7 +127,7 @@ async def run_pgqueuer(url: str, jobs: int) -> float:
             await students.create(int(job.payload or b""))
 
         began = time.perf_counter()
-        await queue.run(batch_size=CLAIMED, mode=QueueExecutionMode.drain)
+        await queue.run(batch_size=AT_ONCE, mode=QueueExecutionMode.drain)
         return _rate(students, jobs, began)
 
 

@@ -1,4 +1,3 @@
-# long: one transaction with both producers and all its ends is one thing
 """One batch, one Kafka transaction: the records and the positions, both or neither.
 
     begin -> produce each -> send_offsets_to_transaction -> commit
