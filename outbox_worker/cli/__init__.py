@@ -13,6 +13,7 @@ import click
 from typing_extensions import override
 
 from outbox_worker import __version__
+from outbox_worker.cli.collector import without_collector
 from outbox_worker.errors import OutboxError, WorkFailedError
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"outbox_worker.cli.{cmd_name}")
+        with without_collector():
+            module = importlib.import_module(f"outbox_worker.cli.{cmd_name}")
         command: click.Command = module.command
         return command
 
