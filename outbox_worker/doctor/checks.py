@@ -6,6 +6,12 @@ from typing import Final
 
 from outbox_worker.doctor import reach
 from outbox_worker.doctor.check import Check, Needs
+from outbox_worker.doctor.commands import failing, hot_keys, oldest
+from outbox_worker.doctor.group import held, lag, members, mirror
+from outbox_worker.doctor.group import transactions as pending
+from outbox_worker.doctor.kafka import anchor, limits
+from outbox_worker.doctor.kafka import rights as kafka_rights
+from outbox_worker.doctor.kafka import version as kafka_version
 from outbox_worker.doctor.postgres import (
     clock,
     connections,
@@ -23,6 +29,8 @@ from outbox_worker.doctor.postgres import (
     transactions,
     version,
 )
+from outbox_worker.doctor.topics import configured, exist, leaders, replicas
+from outbox_worker.doctor.topics import rights as topic_rights
 
 POSTGRES: Final = Check("postgres.reached", Needs.POSTGRES, reach.see_postgres)
 KAFKA: Final = Check("kafka.reached", Needs.KAFKA, reach.see_kafka)
@@ -46,4 +54,27 @@ CHECKS: Final = (
     Check("postgres.size", Needs.POSTGRES, size.look),
     Check("postgres.purge", Needs.POSTGRES, purge.look),
     KAFKA,
+    Check("kafka.version", Needs.KAFKA, kafka_version.look),
+    Check("kafka.rights", Needs.KAFKA, kafka_rights.look),
+    Check("kafka.anchor", Needs.KAFKA, anchor.look),
+    Check("kafka.transactions", Needs.KAFKA, limits.transactions),
+    Check("kafka.sessions", Needs.KAFKA, limits.sessions),
+    Check("kafka.metadata", Needs.KAFKA, limits.metadata),
+    Check("kafka.offsets", Needs.KAFKA, limits.offsets),
+    Check("topics.exist", Needs.BOTH, exist.look),
+    Check("topics.rights", Needs.BOTH, topic_rights.look),
+    Check("topics.leaders", Needs.BOTH, leaders.look),
+    Check("topics.replicas", Needs.BOTH, replicas.look),
+    Check("topics.sizes", Needs.BOTH, configured.sizes),
+    Check("topics.compaction", Needs.BOTH, configured.compaction),
+    Check("topics.retention", Needs.BOTH, configured.retention),
+    Check("group.members", Needs.KAFKA, members.look),
+    Check("group.shards", Needs.KAFKA, members.shards),
+    Check("group.held", Needs.POSTGRES, held.look),
+    Check("group.lag", Needs.POSTGRES, lag.look),
+    Check("group.transactions", Needs.KAFKA, pending.look),
+    Check("group.mirror", Needs.BOTH, mirror.look),
+    Check("commands.failing", Needs.POSTGRES, failing.look),
+    Check("commands.oldest", Needs.POSTGRES, oldest.look),
+    Check("commands.hot_keys", Needs.POSTGRES, hot_keys.look),
 )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import psycopg
 import structlog
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 
 from outbox_worker.doctor import faults, reach
 from outbox_worker.doctor.check import Check, Needs
@@ -34,6 +34,17 @@ TOTAL_S: Final = 12.0
 
 CLOSE_S: Final = 0.5
 """How long a lane may take to close its connection."""
+
+PASSING: Final = frozenset(
+    {
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+    }
+)
+"""By these a broker says that it has just taken a group over, or is about to."""
+
+LOOK_AGAIN_S: Final = 1.0
 
 log = structlog.get_logger("doctor")
 
@@ -214,7 +225,13 @@ def _make(board: Board, needs: Needs) -> None:
 
 def _look(check: Check, servers: Servers) -> Finding:
     try:
-        return check.look(servers)
+        try:
+            return check.look(servers)
+        except KafkaException as error:
+            if error.args[0].code() not in PASSING:
+                raise
+            threading.Event().wait(LOOK_AGAIN_S)  # nobody tells when a coordinator is there
+            return check.look(servers)
     except (OutboxError, psycopg.Error, KafkaException, TimeoutError) as error:
         return faults.finding_of(error, check)
     except Exception as error:  # a fault of ours must not keep the other checks from being seen

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from outbox_worker.postgres import session
 from outbox_worker.stores import doctor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from confluent_kafka.admin import AdminClient
 
     from outbox_worker.postgres.migrations import Tables
     from outbox_worker.settings import Settings
     from outbox_worker.stores import Connection
+
+Known = TypeVar("Known")
 
 STATEMENT_S: Final = 3
 """How long one statement may take. What takes longer is not seen, and the next check begins."""
@@ -41,6 +43,14 @@ class Servers:
     tables: tuple[Tables, ...]
     connection: Connection | None = None
     kafka: AdminClient | None = None
+    answers: dict[object, object] = field(default_factory=dict)
+    """What several checks of a lane ask, by the function that asks it."""
+
+    def once(self, ask: Callable[[Servers], Known]) -> Known:
+        """What `ask` returns of these servers; it is called once, or until it raises nothing."""
+        if ask not in self.answers:
+            self.answers[ask] = ask(self)
+        return cast("Known", self.answers[ask])
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

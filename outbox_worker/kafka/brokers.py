@@ -57,12 +57,12 @@ def shared(config: Config) -> Config:
     return {name: value for name, value in config.items() if name not in OF_ONE_CLIENT}
 
 
-def require_fencing(settings: Settings) -> None:
+def require_fencing(settings: Settings) -> bool:
     """See that the broker refuses positions of a worker that is no member any more.
 
     Kafka before 2.5 does not, and librdkafka sends it the positions all the same: of two owners
     of a shard both would publish. Raises `BrokerLimitError`, and `ServerError` where nobody
-    answers.
+    answers. False, with a warning in the log, where nobody saw which version the brokers have.
     """
     offers = _Offers()
     logger = logging.getLogger("librdkafka.offers")
@@ -88,6 +88,7 @@ def require_fencing(settings: Settings) -> None:
             "be published twice",
             "Run the worker with brokers of Kafka 2.5 or newer",
         )
+    return bool(offers.highest)
 
 
 class UndecidedError(KafkaException):
@@ -159,7 +160,7 @@ def _limit(config: Config, tried: str, hint: str, *names: str) -> BrokerLimitErr
     """The error with what the brokers have for these properties, or why that is not known."""
     admin = AdminClient(shared(config))
     try:
-        found = _settings_of(admin, names)
+        found = settings_of(admin, names)
     except KafkaException as error:
         fault = error.args[0]
         unread = f"{tried}; the brokers' own value could not be read: {fault.name()}"
@@ -170,8 +171,11 @@ def _limit(config: Config, tried: str, hint: str, *names: str) -> BrokerLimitErr
     return BrokerLimitError(f"{tried}; at the brokers {values}", hint)
 
 
-def _settings_of(admin: AdminClient, names: Sequence[str]) -> dict[str, dict[int, str]]:
-    """By name, what each broker that answers has; `KafkaException` where none does."""
+def settings_of(admin: AdminClient, names: Sequence[str]) -> dict[str, dict[int, str]]:
+    """By name, what each broker that answers has; `KafkaException` where none does.
+
+    A setting that a broker does not know is not among them.
+    """
     numbers = admin.list_topics(ANCHOR_TOPIC, timeout=METADATA_S).brokers
     # All at once: one that is away holds up the others' answers no longer than its own.
     asked = {
@@ -190,8 +194,9 @@ def _settings_of(admin: AdminClient, names: Sequence[str]) -> dict[str, dict[int
                 refused = error
                 continue
             for name in names:
-                found[name][number] = str(entries[name].value)
-    if refused is not None and not all(found.values()):
+                if name in entries:
+                    found[name][number] = str(entries[name].value)
+    if refused is not None and not any(found.values()):
         raise refused
     return found
 

@@ -89,6 +89,47 @@ class Oldest(NamedTuple):
     finished_at: datetime | None
 
 
+class WaitingTopic(NamedTuple):
+    """A topic of unpublished events; `bytes` and `largest` are those of the largest, by its id."""
+
+    topic: str
+    events: int
+    bytes: int
+    largest: int
+    is_without_key: bool
+    seconds: float
+
+
+class HeldEvent(NamedTuple):
+    """What a shard waits for; `event_id`, `topic` and `key` are None where the event is gone."""
+
+    shard: int
+    id: int
+    event_id: str | None
+    topic: str | None
+    key: str | None
+    reason: str
+    seconds: float
+
+
+class Failing(NamedTuple):
+    """Commands of a type that failed: those that are tried again, and those that were set aside."""
+
+    type: str
+    queued: int
+    failures: int
+    set_aside: int
+    command_id: str
+
+
+class HotKey(NamedTuple):
+    """A key with many queued commands, beside how many are queued in all."""
+
+    key: str
+    queued: int
+    of: int
+
+
 def limit_look(connection: Connection, wanted: Mapping[str, str]) -> None:
     """Give settings these values until the transaction ends."""
     connection.execute(sql.load("doctor/limit_look"), {"wanted": json.dumps(wanted)})
@@ -151,3 +192,26 @@ def find_oldest(connection: Connection) -> Oldest:
     if row is None:
         raise RuntimeError("doctor/find_oldest returned no row")
     return Oldest(*row)
+
+
+def list_waiting_topics(connection: Connection, most: int) -> list[WaitingTopic]:
+    """The topics of at most so many unpublished events, as far as the mirror knows."""
+    rows = connection.execute(sql.load("doctor/list_waiting_topics"), {"most": most})
+    return [WaitingTopic(*row) for row in rows]
+
+
+def list_holds(connection: Connection) -> list[HeldEvent]:
+    """What shards wait for, the longest first."""
+    return [HeldEvent(*row) for row in connection.execute(sql.load("doctor/list_holds"))]
+
+
+def list_failing(connection: Connection, since: datetime) -> list[Failing]:
+    """By type the commands that are tried again, or were set aside since then."""
+    rows = connection.execute(sql.load("doctor/list_failing"), {"since": since})
+    return [Failing(*row) for row in rows]
+
+
+def list_hot_keys(connection: Connection, most: int) -> list[HotKey]:
+    """So many keys, those with the most queued commands first."""
+    rows = connection.execute(sql.load("doctor/list_hot_keys"), {"most": most})
+    return [HotKey(*row) for row in rows]

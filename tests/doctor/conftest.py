@@ -18,13 +18,16 @@ from outbox_worker.doctor.checks import CHECKS
 from outbox_worker.doctor.examine import examine
 from outbox_worker.doctor.servers import Servers
 from outbox_worker.settings import Settings
+from tests.cli.conftest import CliCluster
 from tests.harness.waiting import patient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from outbox_worker.doctor.finding import Finding
     from outbox_worker.stores import Connection
+    from tests.harness.cluster import Cluster
 
 NOWHERE: Final = "127.0.0.1:9"
 BY_NAME: Final = {each.name: each for each in CHECKS}
@@ -85,3 +88,15 @@ def outsider(database: str) -> Iterator[psycopg.Connection]:
     with psycopg.connect(database) as link:
         yield link
         link.rollback()
+
+
+@pytest.fixture
+def cluster(database: str, kafka_bootstrap_servers: str, tmp_path: Path) -> Iterator[CliCluster]:
+    """A database of its own, two topics, no worker yet."""
+    with CliCluster(database, kafka_bootstrap_servers, tmp_path) as cluster:
+        yield cluster
+
+
+def of(cluster: Cluster) -> Doctor:
+    """The doctor of a cluster."""
+    return Doctor(cluster.url, cluster.bootstrap, cluster.name)

@@ -35,6 +35,6 @@ def look(servers: Servers) -> Finding:
     return warned(
         seen,
         "See whether purge runs once a day with a login that has outbox_purge, and ends with 0; "
-        "a day with an unpublished event stays (see group.shards)",
+        "a day with an unpublished event stays (see group.lag)",
         "outbox-worker purge --older-than-days N --dry-run",
     )

@@ -1,0 +1,1 @@
+"""The checks of queued commands."""

@@ -1,0 +1,43 @@
+"""Types of commands that fail."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from outbox_worker.doctor.finding import Finding, failed, passed, warned
+from outbox_worker.doctor.words import named
+from outbox_worker.stores import doctor
+
+if TYPE_CHECKING:
+    from outbox_worker.doctor.servers import Servers
+
+SINCE: Final = timedelta(hours=1)
+MOST: Final = 5
+
+
+def look(servers: Servers) -> Finding:
+    """Fails where one was set aside in the last hour, warns where one is tried again."""
+    with servers.reading() as link:
+        found = doctor.list_failing(link, doctor.find_server(link).now - SINCE)
+    aside = [
+        f"{each.type} ({each.set_aside}, as {each.command_id})" for each in found if each.set_aside
+    ]
+    again = [
+        f"{each.type} ({each.queued}, as {each.command_id}, after {each.failures} failures)"
+        for each in found
+        if each.queued
+    ]
+    if aside:
+        return failed(
+            f"set aside with INTERNAL_ERROR in the last hour: {named(aside, MOST)}",
+            "See command_failed with its traceback in the log of the workers; when the fault is "
+            "mended, have the commands submitted under new ids",
+        )
+    if again:
+        return warned(
+            f"wait for another try: {named(again, MOST)}",
+            "See command_failed and command_postponed in the log of the workers: a fault of the "
+            "program, a lock, a missing right",
+        )
+    return passed("none")

@@ -1,0 +1,1 @@
+"""The checks of the group of workers, and of what holds it up."""

@@ -1,0 +1,1 @@
+"""The checks of the topics that unpublished events name, and of those that workers wrote to."""
