@@ -189,7 +189,7 @@ class Settings(BaseSettings):
     ] = 100
     batch_rows: Annotated[
         int, Field(ge=1, le=100_000, description="events in one transaction at most")
-    ] = 10_000
+    ] = 5_000
     batch_bytes: Annotated[
         int,
         Field(

@@ -69,15 +69,15 @@ A backlog
 The worker has published id 13 and then draws transaction id 103. Whoever drew an id up to 13 has a
 transaction below 103, so no such row can appear after a snapshot whose xmin is 103 or more: 13
 is its *floor*. In memory the shard continues to S = 104:104:. Transaction 104 inserts id 14 and
-stays open; 105 inserts 25,000 rows, ids 15 to 25,014, and commits. The next read takes
-S' = 104:106:104 and finds more than the 10,000 rows of a batch. S' is now the *border*: rows
-that S' shows and S does not are read in the order of ids, above the floor, 10,000 at a time.
-The first chunk is committed with S = 103:103: (tight), border 104:106:104 and *cursor* 10,014, the
-second with cursor 20,014. The third is short: the backlog ends with position 104:106:104.
+stays open; 105 inserts 12,500 rows, ids 15 to 12,514, and commits. The next read takes
+S' = 104:106:104 and finds more than the 5,000 rows of a batch. S' is now the *border*: rows
+that S' shows and S does not are read in the order of ids, above the floor, 5,000 at a time.
+The first chunk is committed with S = 103:103: (tight), border 104:106:104 and *cursor* 5,014, the
+second with cursor 10,014. The third is short: the backlog ends with position 104:106:104.
 Once 104 commits, id 14 is found in the way that 11 was.
 
 Had the worker died after the first chunk, and 104 then committed, the successor's fresh snapshot
 would be 106:106:. It shows id 14, which lies below the cursor and which the border does not
 show: a *straggler*. It goes out with the claim, the border becomes 106:106:, and the next
-chunk begins above 10,014.
+chunk begins above 5,014.
 """
