@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 RIGHTS: Final = "Let an administrator grant the login what it lacks; for a worker's login:"
 
+OF_THE_SCHEMA: Final = (
+    psycopg.errors.InvalidSchemaName,
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedColumn,
+    psycopg.errors.UndefinedFunction,
+)
+
 BUSY: Final = "See pg_stat_activity for what runs and who locks, then run doctor again"
 
 SILENT: Final[Mapping[Needs, str]] = {
@@ -55,7 +62,7 @@ def _of_postgres(error: psycopg.Error) -> Finding:
     match error:
         case psycopg.errors.InsufficientPrivilege():
             return skipped(f"not seen: {words}", RIGHTS, "GRANT outbox_worker TO LOGIN;")
-        case psycopg.errors.UndefinedTable() | psycopg.errors.InvalidSchemaName():
+        case psycopg.Error() if isinstance(error, OF_THE_SCHEMA):
             return skipped(f"not seen: {words}", "See postgres.schema")
         case psycopg.errors.LockNotAvailable():
             return warned("not seen: somebody keeps a table locked", BUSY)

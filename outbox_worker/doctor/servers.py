@@ -23,7 +23,7 @@ Known = TypeVar("Known")
 STATEMENT_S: Final = 3
 """How long one statement may take. What takes longer is not seen, and the next check begins."""
 
-OPTIONS: Final[Mapping[str, str]] = {
+LIMITS: Final[Mapping[str, str]] = {
     **{name: value for name, value in session.PINNED.items() if "read_only" not in name},
     "statement_timeout": f"{STATEMENT_S}s",
     "lock_timeout": "500ms",
@@ -57,7 +57,7 @@ class Servers:
         """A read-only transaction in which no statement takes long or waits long for a lock."""
         link = self.postgres
         with link.transaction():
-            doctor.limit_look(link, OPTIONS)
+            doctor.limit_look(link, LIMITS)
             yield link
 
     @property

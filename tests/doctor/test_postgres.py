@@ -11,6 +11,8 @@ from psycopg import conninfo
 from psycopg import sql as identifiers
 from typing_extensions import override
 
+from outbox_worker.doctor import reach
+from outbox_worker.doctor.check import Needs
 from outbox_worker.doctor.examine import examine
 from outbox_worker.doctor.finding import Level
 from outbox_worker.doctor.postgres import (
@@ -21,14 +23,18 @@ from outbox_worker.doctor.postgres import (
     size,
     transactions,
 )
+from outbox_worker.doctor.servers import LIMITS
 from outbox_worker.postgres import migrations
 from tests.doctor.conftest import BY_NAME, Doctor, login
+from tests.harness.databases import make_empty_database
+from tests.harness.logins import strange
 from tests.harness.pooler import Pooler
 
 if TYPE_CHECKING:
     from datetime import tzinfo
     from pathlib import Path
 
+    from outbox_worker.local.postgres import PostgresServer
     from outbox_worker.stores import Connection
 
 PUBLISH: Final = "SELECT outbox.publish('orders', %s, 'order.placed', '{}')"
@@ -74,6 +80,18 @@ def test_a_schema_that_is_behind_or_was_edited_fails(
     connection.execute("DELETE FROM outbox.migration WHERE number >= 2")
     found = doctor.look("postgres.schema")
     assert (found.level, found.run) == (Level.FAIL, ("outbox-worker migrate",))
+
+
+def test_without_the_tables_the_schema_alone_fails_and_what_needs_them_is_skipped(
+    postgres: PostgresServer,
+) -> None:
+    doctor = Doctor(postgres.url(make_empty_database(postgres)))
+    checks = [each for each in BY_NAME.values() if each.needs is Needs.POSTGRES]
+    found = {each.check.name: each.finding for each in examine(doctor.servers(), checks)}
+    failing = [name for name, each in found.items() if each.level is Level.FAIL]
+    assert failing == ["postgres.schema"]
+    skipped = {each.remedy for each in found.values() if each.level is Level.SKIPPED}
+    assert skipped == {"See postgres.schema"}
 
 
 def test_a_login_without_the_rights_of_a_worker_fails_and_what_it_may_not_see_is_not_seen(
@@ -305,9 +323,21 @@ def test_a_table_that_somebody_has_locked_is_not_seen_and_the_next_check_is_made
     assert after.level is Level.PASS
 
 
-def test_a_look_cannot_write(doctor: Doctor) -> None:
-    from outbox_worker.doctor import reach  # noqa: PLC0415
+def test_a_look_has_its_settings_whatever_those_of_the_login_and_leaves_none_behind(
+    database: str,
+) -> None:
+    servers = reach.with_postgres(Doctor(strange(database)).servers())
+    with servers.postgres as link:
+        with servers.reading():
+            for name, value in LIMITS.items():
+                ((has, wanted),) = link.execute(
+                    "SELECT current_setting(%s), set_config(%s, %s, true)", (name, name, value)
+                ).fetchall()
+                assert has == wanted, name
+        assert link.execute("SHOW statement_timeout").fetchone() == ("150ms",)
 
+
+def test_a_look_cannot_write(doctor: Doctor) -> None:
     servers = reach.with_postgres(doctor.servers())
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction), servers.reading() as link:
         link.execute(PUBLISH, ("a",))
