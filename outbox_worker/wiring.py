@@ -91,7 +91,7 @@ def add_relay(daemon: Daemon, settings: Settings, owner: str) -> None:
     metrics = RelayMetrics(daemon.registry)
     relay = build_relay(settings, owner, metrics)
     relay_loop = RelayLoop(relay, daemon.health)
-    daemon.add("relay", relay_loop.step, relay.close)
+    daemon.add("relay", relay_loop.step, relay_loop.close)
     upkeep = Upkeep(settings, owner, relay)
     daemon.add("upkeep", upkeep.run_once, upkeep.close, AFTERWARDS)
     gauges = lag_gauges(url, metrics, daemon.health)

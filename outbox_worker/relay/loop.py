@@ -22,6 +22,7 @@ class RelayLoop:
         self._relay = relay
         self._health = health
         self._joined = False
+        self._in_order = True
         self._served_at = time.monotonic()
         for part in ("database", "broker", "group"):
             health.set_unready(part, "not reached yet")
@@ -31,13 +32,19 @@ class RelayLoop:
         if not self._joined:
             self._joined = True
             self._relay.start()
+        self._in_order = False
         self._relay.run_once()
+        self._in_order = True
         for part, trouble in self._troubles().items():
             if trouble:
                 self._health.set_unready(part, trouble)
             else:
                 self._health.set_ready(part)
         return 0.0
+
+    def close(self) -> None:
+        """Leave the group. Of a step that failed, something may still be open in Kafka."""
+        self._relay.close(in_order=self._in_order)
 
     def _troubles(self) -> dict[str, str]:
         """By part what is wrong, shards among it that have waited long for their positions."""

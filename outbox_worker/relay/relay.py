@@ -161,9 +161,10 @@ class Relay:
         grown = max(self._wait * IDLE_POLL_GROWTH, IDLE_POLL_MIN_S)
         self._wait = 0.0 if worked else min(grown, IDLE_POLL_MAX_S)
 
-    def close(self) -> None:
-        """Leave the group first: what is in flight has ended, and others wait for our shards."""
-        self._committed.update(resign(self._parts.publisher, self._committed))
+    def close(self, *, in_order: bool = True) -> None:
+        """Resign if all is in order, then leave the group first: others wait for our shards."""
+        if in_order:
+            self._committed.update(resign(self._parts.publisher, self._committed))
         self._parts.group.close()
         self._parts.lookups.close()
         self._parts.publisher.close()

@@ -126,13 +126,16 @@ def test_reads_use_their_index_on_a_table_that_was_never_analysed(
     assert all(stem in line for line in scans), plan
 
 
+@pytest.mark.parametrize("is_analysed", [False, True], ids=["never analysed", "analysed empty"])
 @pytest.mark.parametrize("commands", [0, 20_000])
 @pytest.mark.parametrize("name", [each for each in sql.names() if each.startswith("command/")])
 def test_the_executor_finds_commands_by_index_also_with_the_plan_of_an_empty_table(
-    loaded: Connection, name: str, commands: int
+    loaded: Connection, name: str, commands: int, *, is_analysed: bool
 ) -> None:
     order = b"EXPLAIN (GENERIC_PLAN, COSTS OFF) " + numbered(sql.load(name))
     with loaded.transaction(force_rollback=True):
+        if is_analysed:
+            loaded.execute("ANALYZE outbox.command")
         loaded.execute(FILL_COMMANDS, (commands,))
         plan = "\n".join(row[0] for row in loaded.execute(order, prepare=False))
     wanted = {f"using {index} on command" for index in sql.index_of(name)}

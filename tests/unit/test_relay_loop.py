@@ -1,16 +1,18 @@
-"""When a worker says that it is not ready because of shards that it does not serve."""
+"""When a worker says that it is not ready because of shards, and when it resigns."""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, cast
 
+import pytest
+
+from outbox_worker.errors import StuckError
 from outbox_worker.observe.health import Health
 from outbox_worker.relay import loop as product
 from outbox_worker.relay.loop import RelayLoop
 
 if TYPE_CHECKING:
-    import pytest
-
     from outbox_worker.relay.relay import Relay
 
 
@@ -20,12 +22,18 @@ class Waiting:
     def __init__(self) -> None:
         self.unserved = frozenset({3, 5})
         self.group = ""
+        self.fault: Exception | None = None
+        self.resigns: bool | None = None
 
     def start(self) -> None:
         pass
 
     def run_once(self) -> None:
-        pass
+        if self.fault is not None:
+            raise self.fault
+
+    def close(self, *, in_order: bool) -> None:
+        self.resigns = in_order
 
     def troubles(self) -> dict[str, str]:
         return {"database": "", "broker": "", "group": self.group}
@@ -47,3 +55,15 @@ def test_shards_that_wait_long_for_their_positions_are_no_readiness(
     relay.group, relay.unserved = "", frozenset()
     loop.step()
     assert health.unready() == {}
+
+
+@pytest.mark.parametrize("fault", [None, StuckError("calls hang", "start again")])
+def test_a_worker_of_which_a_step_failed_does_not_resign(fault: Exception | None) -> None:
+    relay = Waiting()
+    loop = RelayLoop(cast("Relay", relay), Health())
+    loop.step()
+    relay.fault = fault
+    with nullcontext() if fault is None else pytest.raises(type(fault)):
+        loop.step()
+    loop.close()
+    assert relay.resigns is (fault is None)
