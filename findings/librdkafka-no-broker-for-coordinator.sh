@@ -3,10 +3,10 @@
 # half a second later.
 #
 # Head version: confluent-kafka 2.16.1 (librdkafka 2.16.0). Broker: Apache Kafka 4.1.0, one node.
-# Valid input: 40 transactional producers, one after the other, each with an id of its own: list_topics() for an existing
-# topic, then init_transactions(). Another 40 that call list_topics() twice.
+# Valid input: 120 transactional producers, one after the other, each with an id of its own: list_topics() for an existing
+# topic, then init_transactions(). Another 120 that call list_topics() twice.
 # Expected: some 10 to 50 ms for init_transactions() in both cases, for the producer is connected.
-# Seen: after one call 7 of 40 took about 500 ms, and "No brokers available for Transactions" is in the debug
+# Seen: after one call 13 and 21 of 120 took about 500 ms, and "No brokers available for Transactions" is in the debug
 # log alone; after two calls none did.
 # Why: the bootstrap server's connection is given up once the metadata names the brokers, and the one to the broker
 # may not be up yet; the coordinator is looked for again by a timer of 500 ms, not when a broker comes up.
@@ -111,7 +111,7 @@ def slow(producers, calls):
     return found
 
 
-for calls, producers in ((1, 40), (2, 40)):
+for calls, producers in ((1, 120), (2, 120)):
     found = slow(producers, calls)
     print(f"{found} of {producers} took half a second after {calls} calls", file=sys.stderr)
     print(calls, "none" if not found else "all" if found == producers else "some")
