@@ -3,8 +3,8 @@
 # half a second later.
 #
 # Head version: confluent-kafka 2.16.1 (librdkafka 2.16.0). Broker: Apache Kafka 4.1.0, one node.
-# Valid input: 120 transactional producers, one after the other, each with an id of its own: list_topics() for an existing
-# topic, then init_transactions(). Another 120 that call list_topics() twice.
+# Valid input: 120 transactional producers, one after the other, each with an id of its own: list_topics() for a topic
+# that exists, then init_transactions(). Another 120 that call list_topics() twice.
 # Expected: some 10 to 50 ms for init_transactions() in both cases, for the producer is connected.
 # Seen: after one call 13 and 21 of 120 took about 500 ms, and "No brokers available for Transactions" is in the debug
 # log alone; after two calls none did.

@@ -46,16 +46,16 @@ def shards(servers: Servers) -> Finding:
         for place in member.assignment.topic_partitions
         if place.topic == ANCHOR_TOPIC
     }
-    lacking = sorted(set(range(SHARDS)) - owned)
+    missing = sorted(set(range(SHARDS)) - owned)
     if found.state in SETTLING:
         return warned(
             "the group is handing shards over just now",
             "Run doctor again in a few seconds; where this stays, see which worker does not "
             "answer: no_shards and shards_assigned in the logs",
         )
-    if lacking:
+    if missing:
         return failed(
-            f"nobody has {in_words(lacking)}: their events wait",
+            f"nobody has {in_words(missing)}: their events wait",
             "See the logs of the workers (shards_assigned), and that all of them use the same "
             "OUTBOX_GROUP; restart them one by one",
         )
