@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from outbox_worker.settings import SHARDS
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-SHARDS: Final = 16
 UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60))
 SIZES: Final = ("B", "kB", "MB", "GB", "TB")
 STEP: Final = 1_000

@@ -12,7 +12,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from outbox_worker.kafka.admin import GRACE_S, METADATA_S
+from outbox_worker.kafka.admin import METADATA_S, answer
 from outbox_worker.kafka.clients import make_consumer
 from outbox_worker.settings import ANCHOR_TOPIC
 
@@ -25,19 +25,30 @@ if TYPE_CHECKING:
 
 
 def held_shards(admin: AdminClient, group: str, shards: Iterable[int]) -> set[int]:
-    """Those whose position an open transaction may still move; `KafkaException`, `TimeoutError`.
+    """Those whose position an open transaction may still move; `KafkaException`.
 
     A client that asks for stable positions waits for all; this question is answered at once.
+    """
+    found = list_offsets(admin, group, shards, stable=True)
+    held = KafkaError.UNSTABLE_OFFSET_COMMIT
+    return {each.partition for each in found if each.error and each.error.code() == held}
+
+
+def list_offsets(
+    admin: AdminClient, group: str, shards: Iterable[int], *, stable: bool
+) -> list[TopicPartition]:
+    """The offsets of the group, at once; `KafkaException`, also without an answer.
+
+    Where a transaction is open, those from before it, or, if `stable`, an error in their place.
     """
     places = [TopicPartition(ANCHOR_TOPIC, shard) for shard in shards]
     asked = admin.list_consumer_group_offsets(
         [ConsumerGroupTopicPartitions(group, places)],
-        require_stable=True,
+        require_stable=stable,
         request_timeout=METADATA_S,
     )
-    found = asked[group].result(METADATA_S + GRACE_S).topic_partitions
-    held = KafkaError.UNSTABLE_OFFSET_COMMIT
-    return {each.partition for each in found if each.error and each.error.code() == held}
+    found: list[TopicPartition] = answer(asked[group], METADATA_S).topic_partitions
+    return found
 
 
 class PositionReader:

@@ -3,14 +3,14 @@
 `run_once()` does one step; the daemon's loop around it is a few lines. Nothing
 here sleeps but the wait in the group's poll.
 
-A shard comes to us in four steps: Kafka assigns it (`Group`), Kafka is asked
-where it stands (`PositionLookup`), the table is asked whether that is still true
-(`Claims`), and it is served (`Cohorts`).
+A shard comes to us in four steps: Kafka assigns it (`Group`), Kafka is asked where it stands
+(`PositionLookup`), the table whether that is still true (`Claims`), and it is served (`Cohorts`).
 """
 
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, assert_never
 
@@ -162,10 +162,10 @@ class Relay:
         self._wait = 0.0 if worked else min(grown, IDLE_POLL_MAX_S)
 
     def close(self, *, in_order: bool = True) -> None:
-        """Resign if all is in order, then leave the group first: others wait for our shards."""
-        if in_order:
-            self._committed.update(resign(self._parts.publisher, self._committed))
-        self._parts.group.close()
+        """Resign if all is in order, and leave the group in any case: others wait for shards."""
+        with closing(self._parts.group):
+            if in_order:
+                self._committed.update(resign(self._parts.publisher, self._committed))
         self._parts.lookups.close()
         self._parts.publisher.close()
         self._parts.transactions.close()

@@ -94,7 +94,7 @@ class Takeover:
         admin = make_admin(self._settings)
         try:
             return held_shards(admin, self._settings.group, shards)
-        except (KafkaException, TimeoutError):
+        except KafkaException:
             return None  # An older broker, or a right that is missing: the fence will tell.
 
     def _unstable(self, shards: list[int]) -> list[TopicPartition]:

@@ -113,13 +113,14 @@ class HeldEvent(NamedTuple):
 
 
 class Failing(NamedTuple):
-    """Commands of a type that failed: those that are tried again, and those that were set aside."""
+    """Commands of a type that failed: tried again, or set aside; one of each, empty for none."""
 
     type: str
     queued: int
     failures: int
     set_aside: int
-    command_id: str
+    queued_id: str
+    set_aside_id: str
 
 
 class HotKey(NamedTuple):

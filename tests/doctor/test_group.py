@@ -185,7 +185,17 @@ def test_commands_that_fail_are_named_by_type_and_fail_once_they_are_set_aside(
     )
     found = doctor.look("commands.failing")
     assert found.level is Level.FAIL
-    assert "CreateClass (1, as " in found.seen
+    (aside,) = connection.execute("SELECT command_id FROM outbox.command").fetchone() or ("",)
+    assert f"CreateClass (1, as {aside})" in found.seen
+    # Beside one that is tried again, whose id may be the lower one, the same is named.
+    connection.execute(
+        "UPDATE outbox.command SET command_id = 'ffffffff-ffff-4fff-8fff-ffffffffffff'"
+    )
+    connection.execute(SUBMIT, ("b",))
+    connection.execute("UPDATE outbox.command SET failures = 1 WHERE status = 'queued'")
+    found = doctor.look("commands.failing")
+    assert "CreateClass (1, as ffffffff-ffff-4fff-8fff-ffffffffffff)" in found.seen
+    connection.execute("DELETE FROM outbox.command WHERE status = 'queued'")
     connection.execute("UPDATE outbox.command SET finished_at = now() - interval '2 h'")
     assert doctor.look("commands.failing").level is Level.PASS
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, cast
+from typing import cast
+from unittest.mock import Mock
 
 import pytest
 
 from outbox_worker.errors import StuckError
 from outbox_worker.observe.health import Health
+from outbox_worker.position.position import Position
+from outbox_worker.published.committed import CommittedPosition
 from outbox_worker.relay import loop as product
 from outbox_worker.relay.loop import RelayLoop
-
-if TYPE_CHECKING:
-    from outbox_worker.relay.relay import Relay
+from outbox_worker.relay.relay import Relay
 
 
 class Waiting:
@@ -67,3 +68,13 @@ def test_a_worker_of_which_a_step_failed_does_not_resign(fault: Exception | None
         loop.step()
     loop.close()
     assert relay.resigns is (fault is None)
+
+
+def test_the_group_is_left_also_where_the_resignation_hangs() -> None:
+    parts = Mock()
+    parts.publisher.publish.side_effect = StuckError("calls hang", "start again")
+    relay = Relay(parts)
+    relay._committed[3] = CommittedPosition(1, Position(b"home", "worker"))
+    with pytest.raises(StuckError):
+        relay.close()
+    parts.group.close.assert_called_once_with()

@@ -21,10 +21,12 @@ def look(servers: Servers) -> Finding:
     with servers.reading() as link:
         found = doctor.list_failing(link, doctor.find_server(link).now - SINCE)
     aside = [
-        f"{each.type} ({each.set_aside}, as {each.command_id})" for each in found if each.set_aside
+        f"{each.type} ({each.set_aside}, as {each.set_aside_id})"
+        for each in found
+        if each.set_aside
     ]
     again = [
-        f"{each.type} ({each.queued}, as {each.command_id}, after {each.failures} failures)"
+        f"{each.type} ({each.queued}, as {each.queued_id}, after {each.failures} failures)"
         for each in found
         if each.queued
     ]

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
-
 from outbox_worker.doctor.finding import Finding, failed, passed, warned
 from outbox_worker.doctor.words import named, shards
-from outbox_worker.kafka.admin import METADATA_S, answer
 from outbox_worker.position.codec import UnreadablePositionError
+from outbox_worker.published import offsets
 from outbox_worker.published.committed import from_offset
-from outbox_worker.settings import ANCHOR_TOPIC, SHARDS
+from outbox_worker.settings import SHARDS
 from outbox_worker.stores import doctor, mirror
 
 if TYPE_CHECKING:
@@ -81,15 +79,9 @@ def _newest(rows: dict[int, Mirrored]) -> datetime:
 
 def _batches(servers: Servers, group: str) -> tuple[dict[int, int], list[int]]:
     """By shard the counter of Kafka's position; and the shards whose offset no worker wrote."""
-    places = [TopicPartition(ANCHOR_TOPIC, shard) for shard in range(SHARDS)]
-    asked = servers.admin.list_consumer_group_offsets(
-        [ConsumerGroupTopicPartitions(group, places)],
-        require_stable=False,
-        request_timeout=METADATA_S,
-    )
     found: dict[int, int] = {}
     foreign = []
-    for place in answer(asked[group], METADATA_S).topic_partitions:
+    for place in offsets.list_offsets(servers.admin, group, range(SHARDS), stable=False):
         try:
             stored = from_offset(place)
         except UnreadablePositionError:

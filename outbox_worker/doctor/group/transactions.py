@@ -5,13 +5,10 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Final
 
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
-
 from outbox_worker.doctor.finding import Finding, passed, warned
 from outbox_worker.doctor.words import shards
-from outbox_worker.kafka.admin import METADATA_S, answer
 from outbox_worker.published import offsets
-from outbox_worker.settings import ANCHOR_TOPIC, SHARDS
+from outbox_worker.settings import SHARDS
 
 if TYPE_CHECKING:
     from outbox_worker.doctor.servers import Servers
@@ -45,11 +42,5 @@ def look(servers: Servers) -> Finding:
 
 
 def _positions(servers: Servers, group: str) -> dict[int, str]:
-    places = [TopicPartition(ANCHOR_TOPIC, shard) for shard in range(SHARDS)]
-    asked = servers.admin.list_consumer_group_offsets(
-        [ConsumerGroupTopicPartitions(group, places)],
-        require_stable=False,
-        request_timeout=METADATA_S,
-    )
-    found = answer(asked[group], METADATA_S).topic_partitions
+    found = offsets.list_offsets(servers.admin, group, range(SHARDS), stable=False)
     return {each.partition: each.metadata or "" for each in found}
