@@ -143,6 +143,29 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$;
+CREATE FUNCTION outbox.discard(topic text DEFAULT NULL::text, key text DEFAULT NULL::text, event_id uuid DEFAULT NULL::uuid, everything boolean DEFAULT false) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_variable
+DECLARE
+    discarded bigint;
+BEGIN
+    IF NOT everything AND topic IS NULL AND event_id IS NULL OR key IS NOT NULL AND topic IS NULL THEN
+        RAISE EXCEPTION 'outbox.discard() takes an event_id, a topic, a topic and a key, or everything'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF key IS NULL AND event_id IS NULL THEN
+        PERFORM outbox.stop_parking(topic);
+    END IF;
+    UPDATE outbox.dead_letter_event AS letter
+    SET state = 'discarded', decided_by = session_user, decided_at = clock_timestamp()
+    WHERE letter.state = 'parked'
+      AND (event_id IS NULL OR letter.event_id = event_id)
+      AND (topic IS NULL OR letter.topic = topic) AND (key IS NULL OR letter.key = key);
+    GET DIAGNOSTICS discarded = ROW_COUNT;
+    RETURN discarded;
+END $$;
 CREATE FUNCTION outbox.drop_partition(day date) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -308,6 +331,35 @@ CREATE FUNCTION outbox.event_state(event_id uuid, written_at timestamp with time
       LEFT JOIN outbox."position" p ON ((p.shard = e.shard)))
       LEFT JOIN outbox.hold h ON ((h.shard = e.shard)));
 END;
+CREATE FUNCTION outbox.find_waiting(event_id uuid) RETURNS SETOF outbox.event
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_custom_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN QUERY
+    WITH place AS (
+        SELECT shard.shard, coalesce(seen, '1:1:'::pg_snapshot) AS seen, upper, cursor
+        FROM generate_series(0, outbox.shard_count() - 1) AS shard (shard)
+             LEFT JOIN outbox.position USING (shard)
+    ), found AS (
+        SELECT e.* FROM outbox.event AS e
+        WHERE e.xid >= (SELECT pg_snapshot_xmax(seen) AS xmax FROM place ORDER BY 1 LIMIT 1)
+          AND e.event_id = find_waiting.event_id
+        UNION
+        SELECT e.* FROM outbox.event AS e
+        WHERE e.xid = ANY(ARRAY(SELECT pg_snapshot_xip(seen) FROM place))
+          AND e.event_id = find_waiting.event_id
+    )
+    SELECT found.* FROM found JOIN place ON place.shard = found.shard
+    WHERE NOT pg_visible_in_snapshot(found.xid, place.seen)
+      AND NOT (place.upper IS NOT NULL AND found.id <= place.cursor
+               AND pg_visible_in_snapshot(found.xid, place.upper));
+END $$;
 CREATE FUNCTION outbox.hand_over(owner text, schemas text[]) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -390,6 +442,9 @@ DECLARE
     found_one boolean;
 BEGIN
     EXECUTE format('SELECT EXISTS (
+        SELECT FROM outbox.dead_letter_event
+        WHERE created_at >= $1 AND created_at < $2 AND state IN (''parked'', ''redriving'')
+    ) OR EXISTS (
         SELECT FROM generate_series(0, outbox.shard_count() - 1) AS shard (shard)
         LEFT JOIN outbox.position USING (shard)
         CROSS JOIN LATERAL (
@@ -412,7 +467,9 @@ BEGIN
             WHERE position.seen IS NULL OR NOT pg_visible_in_snapshot(xid, position.seen)
             LIMIT 1
         ) AS waiting
-    )', 'event_' || to_char(day, 'YYYYMMDD')) INTO found_one;
+    )', 'event_' || to_char(day, 'YYYYMMDD'))
+        INTO found_one
+        USING day::timestamp AT TIME ZONE 'UTC', (day + 1)::timestamp AT TIME ZONE 'UTC';
     RETURN found_one;
 END $_$;
 CREATE FUNCTION outbox.list_application_sequences() RETURNS TABLE(name text, reached bigint, highest bigint)
@@ -503,6 +560,40 @@ CREATE FUNCTION outbox.note_database_right() RETURNS trigger
 BEGIN
     PERFORM outbox.apply_database_rights();
     RETURN NULL;
+END $$;
+CREATE FUNCTION outbox.park(topic text DEFAULT NULL::text, key text DEFAULT NULL::text, event_id uuid DEFAULT NULL::uuid, reason text DEFAULT NULL::text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_variable
+DECLARE
+    request bigint := nextval('outbox.dead_letter_request_seq');
+    ordered bigint;
+BEGIN
+    IF event_id IS NULL AND topic IS NULL OR event_id IS NOT NULL AND key IS NOT NULL THEN
+        RAISE EXCEPTION 'outbox.park() takes an event_id, a topic and a key, or a topic alone'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF event_id IS NOT NULL THEN
+        INSERT INTO outbox.dead_letter_order
+            (request, action, shard, topic, key, event, event_xid, reason)
+        SELECT request, 'park', found.shard, found.topic, found.key, found.id, found.xid, reason
+        FROM outbox.find_waiting(event_id) AS found
+        WHERE topic IS NULL OR found.topic = topic;
+    ELSE
+        INSERT INTO outbox.dead_letter_order (request, action, shard, topic, key, reason)
+        VALUES (request, 'park',
+                CASE WHEN key IS NOT NULL THEN
+                    hashtextextended(key, 0) & (outbox.shard_count() - 1) END,
+                topic, key, reason);
+    END IF;
+    GET DIAGNOSTICS ordered = ROW_COUNT;
+    IF ordered = 0 THEN
+        RAISE EXCEPTION 'no event % waits to be published', event_id
+            USING ERRCODE = 'no_data_found',
+                  HINT = 'It is published, parked already, or not committed yet.';
+    END IF;
+    RETURN request;
 END $$;
 CREATE FUNCTION outbox.publish(topic text, key text, type text, payload jsonb, event_id uuid DEFAULT NULL::uuid, idempotency_key text DEFAULT NULL::text, headers jsonb DEFAULT NULL::jsonb, content_type text DEFAULT 'application/json'::text) RETURNS uuid
     LANGUAGE plpgsql SECURITY DEFINER
@@ -667,6 +758,8 @@ BEGIN
           AND (pg_visible_in_snapshot(event.xid, position.seen)
                OR (event.id <= position.cursor
                    AND pg_visible_in_snapshot(event.xid, position.upper)))
+          AND NOT EXISTS (SELECT FROM outbox.dead_letter_event AS letter
+                          WHERE letter.id = event.id AND letter.state IN ('parked', 'redriving'))
         ORDER BY event.id
         LIMIT most
     ), gone AS (
@@ -681,6 +774,39 @@ BEGIN
     )
     SELECT count(*), max(gone.id) INTO removed, highest FROM gone;
 END $$;
+CREATE FUNCTION outbox.redrive(topic text DEFAULT NULL::text, key text DEFAULT NULL::text, event_id uuid DEFAULT NULL::uuid, to_topic text DEFAULT NULL::text, rate double precision DEFAULT NULL::double precision, everything boolean DEFAULT false) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_variable
+DECLARE
+    request bigint := nextval('outbox.dead_letter_request_seq');
+    ordered bigint;
+BEGIN
+    IF NOT everything AND topic IS NULL AND event_id IS NULL OR key IS NOT NULL AND topic IS NULL THEN
+        RAISE EXCEPTION 'outbox.redrive() takes an event_id, a topic, a topic and a key, or everything'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF key IS NULL AND event_id IS NULL THEN
+        PERFORM outbox.stop_parking(topic);
+    END IF;
+    IF event_id IS NOT NULL THEN
+        INSERT INTO outbox.dead_letter_order
+            (request, action, shard, topic, key, event, to_topic, rate)
+        SELECT request, 'redrive', letter.shard, letter.topic, letter.key, letter.id, to_topic, rate
+        FROM outbox.dead_letter_event AS letter
+        WHERE letter.event_id = event_id AND letter.state IN ('parked', 'redriving')
+          AND (topic IS NULL OR letter.topic = topic) AND (key IS NULL OR letter.key = key);
+    ELSE
+        INSERT INTO outbox.dead_letter_order (request, action, shard, topic, key, to_topic, rate)
+        SELECT DISTINCT request, 'redrive', letter.shard, topic, key, to_topic, rate
+        FROM outbox.dead_letter_event AS letter
+        WHERE letter.state IN ('parked', 'redriving')
+          AND (topic IS NULL OR letter.topic = topic) AND (key IS NULL OR letter.key = key);
+    END IF;
+    GET DIAGNOSTICS ordered = ROW_COUNT;
+    RETURN CASE WHEN ordered > 0 THEN request END;
+END $$;
 CREATE FUNCTION outbox.refuse_old_call() RETURNS bytea
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -688,6 +814,21 @@ CREATE FUNCTION outbox.refuse_old_call() RETURNS bytea
 BEGIN
     RAISE EXCEPTION 'the schema was updated during this call'
         USING ERRCODE = 'serialization_failure', HINT = 'Run the transaction again.';
+END $$;
+CREATE FUNCTION outbox.stop_parking(topic text DEFAULT NULL::text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_variable
+DECLARE
+    closed bigint;
+BEGIN
+    UPDATE outbox.dead_letter_order AS standing
+    SET state = 'done', outcome = 'closed by ' || session_user, ended_at = clock_timestamp()
+    WHERE standing.state = 'open' AND standing.action = 'park' AND standing.shard IS NULL
+      AND (topic IS NULL OR standing.topic = topic);
+    GET DIAGNOSTICS closed = ROW_COUNT;
+    RETURN closed;
 END $$;
 CREATE FUNCTION outbox.submit(type text, key text, payload jsonb, actor text, command_id uuid DEFAULT NULL::uuid, correlation_id uuid DEFAULT NULL::uuid) RETURNS uuid
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1175,6 +1316,93 @@ ALTER TABLE outbox.command ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
 CREATE TABLE outbox.database_right (
     role regrole NOT NULL
 );
+CREATE TABLE outbox.dead_letter_event (
+    id bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    xid xid8 NOT NULL,
+    shard smallint NOT NULL,
+    topic text NOT NULL,
+    key text,
+    event_id uuid NOT NULL,
+    type text NOT NULL,
+    reason text NOT NULL,
+    code text NOT NULL,
+    behind bigint,
+    parked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    parked_by text NOT NULL,
+    state text DEFAULT 'parked'::text NOT NULL,
+    number bigint NOT NULL,
+    to_topic text,
+    attempts integer DEFAULT 0 NOT NULL,
+    refused_in bigint,
+    decided_by text,
+    decided_at timestamp with time zone,
+    CONSTRAINT dead_letter_has_a_state CHECK ((state = ANY (ARRAY['parked'::text, 'redriving'::text, 'redriven'::text, 'discarded'::text])))
+);
+CREATE VIEW outbox.dead_letter AS
+ SELECT letter.event_id,
+    letter.topic,
+    letter.key,
+    letter.type,
+    letter.reason,
+    letter.code,
+    first.event_id AS behind,
+    letter.parked_at,
+    letter.state,
+    letter.decided_by,
+    letter.decided_at,
+    letter.attempts,
+    letter.parked_by,
+    letter.to_topic,
+    letter.shard,
+    letter.id,
+    letter.created_at
+   FROM (outbox.dead_letter_event letter
+     LEFT JOIN outbox.dead_letter_event first ON ((first.id = letter.behind)));
+CREATE SEQUENCE outbox.dead_letter_request_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+CREATE TABLE outbox.dead_letter_order (
+    id bigint NOT NULL,
+    request bigint DEFAULT nextval('outbox.dead_letter_request_seq'::regclass) NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    action text NOT NULL,
+    shard smallint,
+    topic text,
+    key text,
+    event bigint,
+    event_xid xid8,
+    to_topic text,
+    rate double precision,
+    reason text,
+    ordered_by text DEFAULT SESSION_USER NOT NULL,
+    ordered_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    state text DEFAULT 'open'::text NOT NULL,
+    events bigint DEFAULT 0 NOT NULL,
+    outcome text,
+    ended_at timestamp with time zone,
+    CONSTRAINT dead_letter_order_has_a_rate CHECK ((rate > (0)::double precision)),
+    CONSTRAINT dead_letter_order_has_a_state CHECK ((state = ANY (ARRAY['open'::text, 'done'::text, 'failed'::text]))),
+    CONSTRAINT dead_letter_order_has_an_action CHECK ((action = ANY (ARRAY['park'::text, 'redrive'::text])))
+);
+ALTER TABLE outbox.dead_letter_order ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME outbox.dead_letter_order_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE outbox.dead_letter_shard (
+    shard smallint NOT NULL,
+    epoch bigint DEFAULT 0 NOT NULL,
+    number bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT dead_letter_shard_shard_check CHECK (((shard >= 0) AND (shard <= (outbox.shard_count() - 1))))
+)
+WITH (fillfactor='50');
 CREATE TABLE outbox.event_default (
     id bigint DEFAULT 
 CASE
@@ -1340,6 +1568,12 @@ ALTER TABLE ONLY outbox.command_right
     ADD CONSTRAINT command_right_pkey PRIMARY KEY (role, type, actor);
 ALTER TABLE ONLY outbox.database_right
     ADD CONSTRAINT database_right_pkey PRIMARY KEY (role);
+ALTER TABLE ONLY outbox.dead_letter_event
+    ADD CONSTRAINT dead_letter_event_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY outbox.dead_letter_order
+    ADD CONSTRAINT dead_letter_order_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY outbox.dead_letter_shard
+    ADD CONSTRAINT dead_letter_shard_pkey PRIMARY KEY (shard);
 ALTER TABLE ONLY outbox.event
     ADD CONSTRAINT event_pkey PRIMARY KEY (id, created_at);
 ALTER TABLE ONLY outbox.event_default
@@ -1392,6 +1626,13 @@ ALTER TABLE ONLY school.student
     ADD CONSTRAINT student_pkey PRIMARY KEY (student_id);
 CREATE INDEX command_finished_idx ON outbox.command USING btree (finished_at) WHERE (finished_at IS NOT NULL);
 CREATE INDEX command_queued_idx ON outbox.command USING btree (key, seq) WHERE (status = 'queued'::text);
+CREATE INDEX dead_letter_event_day_idx ON outbox.dead_letter_event USING btree (created_at) WHERE (state = ANY (ARRAY['parked'::text, 'redriving'::text]));
+CREATE INDEX dead_letter_event_event_id_idx ON outbox.dead_letter_event USING btree (event_id);
+CREATE INDEX dead_letter_event_open_idx ON outbox.dead_letter_event USING btree (shard, topic, key, id) WHERE (state = ANY (ARRAY['parked'::text, 'redriving'::text]));
+CREATE INDEX dead_letter_event_redriving_idx ON outbox.dead_letter_event USING btree (shard) WHERE (state = 'redriving'::text);
+CREATE INDEX dead_letter_event_xid_idx ON outbox.dead_letter_event USING btree (shard, xid);
+CREATE INDEX dead_letter_order_open_idx ON outbox.dead_letter_order USING btree (id) WHERE (state = 'open'::text);
+CREATE INDEX dead_letter_order_request_idx ON outbox.dead_letter_order USING btree (request);
 CREATE INDEX event_xid_shard_idx ON ONLY outbox.event USING btree (xid, shard);
 CREATE INDEX event_default_xid_shard_idx ON outbox.event_default USING btree (xid, shard);
 CREATE INDEX idempotency_key_created_at_idx ON outbox.idempotency_key USING btree (created_at);
@@ -1464,6 +1705,8 @@ GRANT ALL ON FUNCTION outbox.as_like(pattern text) TO outbox_operator;
 REVOKE ALL ON FUNCTION outbox.catch_up() FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.catch_up() TO outbox_operator;
 REVOKE ALL ON FUNCTION outbox.check_command_right() FROM PUBLIC;
+REVOKE ALL ON FUNCTION outbox.discard(topic text, key text, event_id uuid, everything boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION outbox.discard(topic text, key text, event_id uuid, everything boolean) TO outbox_operator;
 REVOKE ALL ON FUNCTION outbox.drop_partition(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.drop_partition(day date) TO outbox_purge;
 GRANT USAGE ON SEQUENCE outbox.event_id_seq TO outbox_writer;
@@ -1525,6 +1768,7 @@ REVOKE ALL ON FUNCTION outbox.event_state(event_id uuid, written_at timestamp wi
 GRANT ALL ON FUNCTION outbox.event_state(event_id uuid, written_at timestamp with time zone, OUT state text, OUT reason text) TO outbox_writer;
 GRANT ALL ON FUNCTION outbox.event_state(event_id uuid, written_at timestamp with time zone, OUT state text, OUT reason text) TO outbox_reader;
 GRANT ALL ON FUNCTION outbox.event_state(event_id uuid, written_at timestamp with time zone, OUT state text, OUT reason text) TO outbox_worker;
+REVOKE ALL ON FUNCTION outbox.find_waiting(event_id uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION outbox.hand_over(owner text, schemas text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION outbox.has_unpublished(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.has_unpublished(day date) TO outbox_purge;
@@ -1538,13 +1782,19 @@ GRANT ALL ON FUNCTION outbox.list_application_sequences() TO outbox_operator;
 REVOKE ALL ON FUNCTION outbox.mark_rights() FROM PUBLIC;
 REVOKE ALL ON FUNCTION outbox.needs_right(relation regclass) FROM PUBLIC;
 REVOKE ALL ON FUNCTION outbox.note_database_right() FROM PUBLIC;
+REVOKE ALL ON FUNCTION outbox.park(topic text, key text, event_id uuid, reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION outbox.park(topic text, key text, event_id uuid, reason text) TO outbox_operator;
 REVOKE ALL ON FUNCTION outbox.publish(topic text, key text, type text, payload jsonb, event_id uuid, idempotency_key text, headers jsonb, content_type text) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.publish(topic text, key text, type text, payload jsonb, event_id uuid, idempotency_key text, headers jsonb, content_type text) TO outbox_writer;
 REVOKE ALL ON FUNCTION outbox.publish_bytes(topic text, key text, type text, payload bytea, event_id uuid, idempotency_key text, headers jsonb, content_type text, schema_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.publish_bytes(topic text, key text, type text, payload bytea, event_id uuid, idempotency_key text, headers jsonb, content_type text, schema_id uuid) TO outbox_writer;
 REVOKE ALL ON FUNCTION outbox.purge_default(beyond bigint, before timestamp with time zone, most bigint, OUT removed bigint, OUT highest bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.purge_default(beyond bigint, before timestamp with time zone, most bigint, OUT removed bigint, OUT highest bigint) TO outbox_purge;
+REVOKE ALL ON FUNCTION outbox.redrive(topic text, key text, event_id uuid, to_topic text, rate double precision, everything boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION outbox.redrive(topic text, key text, event_id uuid, to_topic text, rate double precision, everything boolean) TO outbox_operator;
 REVOKE ALL ON FUNCTION outbox.refuse_old_call() FROM PUBLIC;
+REVOKE ALL ON FUNCTION outbox.stop_parking(topic text) FROM PUBLIC;
+GRANT ALL ON FUNCTION outbox.stop_parking(topic text) TO outbox_operator;
 REVOKE ALL ON FUNCTION outbox.submit(type text, key text, payload jsonb, actor text, command_id uuid, correlation_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.submit(type text, key text, payload jsonb, actor text, command_id uuid, correlation_id uuid) TO outbox_writer;
 REVOKE ALL ON FUNCTION outbox.validate_event() FROM PUBLIC;
@@ -1625,6 +1875,37 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE outbox.command_right TO outbox_operat
 GRANT SELECT ON TABLE outbox.database_right TO outbox_reader;
 GRANT SELECT ON TABLE outbox.database_right TO outbox_worker;
 GRANT SELECT,INSERT,DELETE ON TABLE outbox.database_right TO outbox_operator;
+GRANT SELECT ON TABLE outbox.dead_letter_event TO outbox_reader;
+GRANT SELECT ON TABLE outbox.dead_letter_event TO outbox_worker;
+GRANT SELECT,INSERT ON TABLE outbox.dead_letter_event TO outbox_relay;
+GRANT SELECT ON TABLE outbox.dead_letter_event TO outbox_operator;
+GRANT UPDATE(reason) ON TABLE outbox.dead_letter_event TO outbox_relay;
+GRANT UPDATE(code) ON TABLE outbox.dead_letter_event TO outbox_relay;
+GRANT UPDATE(state) ON TABLE outbox.dead_letter_event TO outbox_relay;
+GRANT UPDATE(number) ON TABLE outbox.dead_letter_event TO outbox_relay;
+GRANT UPDATE(to_topic) ON TABLE outbox.dead_letter_event TO outbox_relay;
+GRANT UPDATE(attempts) ON TABLE outbox.dead_letter_event TO outbox_relay;
+GRANT UPDATE(refused_in) ON TABLE outbox.dead_letter_event TO outbox_relay;
+GRANT UPDATE(decided_by) ON TABLE outbox.dead_letter_event TO outbox_relay;
+GRANT UPDATE(decided_at) ON TABLE outbox.dead_letter_event TO outbox_relay;
+GRANT SELECT ON TABLE outbox.dead_letter TO outbox_reader;
+GRANT SELECT ON TABLE outbox.dead_letter TO outbox_worker;
+GRANT SELECT ON TABLE outbox.dead_letter TO outbox_relay;
+GRANT SELECT ON TABLE outbox.dead_letter TO outbox_operator;
+GRANT SELECT ON TABLE outbox.dead_letter_order TO outbox_reader;
+GRANT SELECT ON TABLE outbox.dead_letter_order TO outbox_worker;
+GRANT SELECT ON TABLE outbox.dead_letter_order TO outbox_relay;
+GRANT SELECT ON TABLE outbox.dead_letter_order TO outbox_operator;
+GRANT UPDATE(state) ON TABLE outbox.dead_letter_order TO outbox_relay;
+GRANT UPDATE(events) ON TABLE outbox.dead_letter_order TO outbox_relay;
+GRANT UPDATE(outcome) ON TABLE outbox.dead_letter_order TO outbox_relay;
+GRANT UPDATE(ended_at) ON TABLE outbox.dead_letter_order TO outbox_relay;
+GRANT SELECT ON TABLE outbox.dead_letter_shard TO outbox_reader;
+GRANT SELECT ON TABLE outbox.dead_letter_shard TO outbox_worker;
+GRANT SELECT ON TABLE outbox.dead_letter_shard TO outbox_relay;
+GRANT SELECT ON TABLE outbox.dead_letter_shard TO outbox_operator;
+GRANT UPDATE(epoch) ON TABLE outbox.dead_letter_shard TO outbox_relay;
+GRANT UPDATE(number) ON TABLE outbox.dead_letter_shard TO outbox_relay;
 GRANT SELECT ON TABLE outbox.event_default TO outbox_worker;
 GRANT SELECT ON TABLE outbox.event_default TO outbox_operator;
 GRANT SELECT(id) ON TABLE outbox.event_default TO outbox_purge;
