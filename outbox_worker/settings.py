@@ -72,8 +72,11 @@ COMMAND_IDLE_MAX_S: Final = 0.05
 together they look more often: with four of them 99 of 100 commands begin within 25 ms."""
 
 FAILURE_PAUSE_S: Final = 0.5
-"""Pause after the first unexpected failure of a command, doubled with each further one: 7.5 s in
-all until the fifth sets it aside. Its key waits as long."""
+FAILURE_PAUSE_GROWTH: Final = 4
+FAILURE_PAUSE_MAX_S: Final = 300.0
+"""Pauses after unexpected failures of a command, from the first to the most by this factor; chance
+takes up to half of each: 11 to 23 min in all until the tenth sets it aside, so that a bad release
+of ten minutes rejects nothing. The first four tries are made within 11 s. Its key waits as long."""
 
 MIRROR_INTERVAL_S: Final = 1.0
 """How often positions that changed are written to Postgres, for status, purge and as a fallback."""
@@ -228,7 +231,7 @@ class Settings(BaseSettings):
     command_attempts: Annotated[
         int,
         Field(ge=1, le=100, description="unexpected failures until a command is set aside"),
-    ] = 5
+    ] = 10
 
     @field_validator("database_password_command")
     @classmethod

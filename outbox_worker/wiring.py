@@ -72,7 +72,7 @@ def build_daemon(settings: Settings, role: Role) -> Daemon:
     if role != "commands":
         add_relay(daemon, settings, owner)
     if role != "relay":
-        add_commands(daemon, settings, application)
+        add_commands(daemon, settings, application, owner)
     log.info("started", version=__version__, role=role, group=settings.group, worker=owner)
     return daemon
 
@@ -98,7 +98,7 @@ def add_relay(daemon: Daemon, settings: Settings, owner: str) -> None:
     daemon.add("gauges", gauges.run_once, gauges.close, AFTERWARDS)
 
 
-def add_commands(daemon: Daemon, settings: Settings, application: Application) -> None:
+def add_commands(daemon: Daemon, settings: Settings, application: Application, owner: str) -> None:
     """Have `daemon` execute the application's commands, in threads that share only counters."""
     url = settings.need_database()
     own = load_settings(application.settings)
@@ -108,7 +108,9 @@ def add_commands(daemon: Daemon, settings: Settings, application: Application) -
     sessions = Sessions(url, settings.command_threads, statements.cursor_factory())
     daemon.keep(sessions)
     count_result = application.count_results(daemon.registry)
-    parts = ExecutorParts(application, prefix, settings.command_attempts, metrics, count_result)
+    parts = ExecutorParts(
+        application, prefix, settings.command_attempts, metrics, count_result, owner
+    )
     for number in range(settings.command_threads):
         name = f"commands-{number + 1}"
         loop = CommandLoop(name, Executor(parts), sessions, daemon.health)

@@ -24,6 +24,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "run": "Execute commands and publish events until a signal comes.",
     "status": "Show each shard (owner, position, lag) and the queued commands.",
     "doctor": "Look for what is wrong in Postgres, in Kafka and with what waits.",
+    "commands": "Show commands that failed, and have them tried again.",
     "purge": "Remove what is finished or published, and old.",
     "verify": "Compare the table with the topics: lost, duplicated, out of order.",
     "rebase": "Find out by event id what is published, and set new positions.",

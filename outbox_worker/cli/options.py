@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
@@ -64,6 +65,17 @@ def _of_the_application() -> Iterator[str]:
     if own is not None:
         yield f"Settings of the application {name}:"
         yield from _lines(own, own.model_fields)
+
+
+def moment(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
+    """The value of an option as a time: ISO 8601; UTC where it names no offset."""
+    if value is None:
+        return None
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError:
+        raise click.BadParameter("write it as 2026-01-31T12:00:00Z") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def warn_of_mistyped(of: type[BaseSettings]) -> None:

@@ -22,6 +22,7 @@ from outbox_worker.errors import OutboxError, SettingsError, WorkFailedError
 from outbox_worker.logs import safe_text
 from outbox_worker.postgres import access, database, migrations
 from outbox_worker.purge import events, finished
+from outbox_worker.stores import last_purge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,6 +105,8 @@ def command(
             report.old = finished.run_once(link, old, bars, dry_run=dry_run, done=report.old)
         with database.connect(url, application=NAME, options=events.OPTIONS) as link:
             events.run_once(link, published, bars.say, dry_run=dry_run, done=report.purged)
+            if not (dry_run or report.old.in_use):
+                last_purge.write_run(link, older_than_days)
     if report.old.in_use:
         kept = ", ".join(f"{rows} {what}" for what, rows in report.old.in_use.items())
         raise WorkFailedError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -12,24 +11,15 @@ from rich.table import Table
 from rich.text import Text
 
 from outbox_worker import logs, settings
-from outbox_worker.cli.options import DATABASE, GROUP, KAFKA, settings_help
+from outbox_worker.cli.options import DATABASE, GROUP, KAFKA, moment, settings_help
 from outbox_worker.logs.safe_text import printable
 from outbox_worker.postgres import access, database, migrations, switchover
 from outbox_worker.reconcile.topic_scan import SCAN_OPTIONS
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from outbox_worker.reconcile.rebase import ShardPlan
-
-
-def _moment(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
-    """ISO 8601; UTC where it names no offset."""
-    if value is None:
-        return None
-    try:
-        found = datetime.fromisoformat(value)
-    except ValueError:
-        raise click.BadParameter("write it as 2026-01-31T12:00:00Z") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 @click.command("rebase", epilog=settings_help((*DATABASE, *KAFKA, *GROUP)))
@@ -37,7 +27,7 @@ def _moment(_: click.Context, __: click.Parameter, value: str | None) -> datetim
 @click.option(
     "--since",
     metavar="TIMESTAMP",
-    callback=_moment,
+    callback=moment,
     help="events created before count as published",
 )
 def command(since: datetime | None, *, execute: bool) -> None:

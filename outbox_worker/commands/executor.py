@@ -25,6 +25,8 @@ from outbox_worker.commands.faults import (
 )
 from outbox_worker.commands.floors import Floors
 from outbox_worker.commands.group import Group, GroupRun, UnguardedError
+from outbox_worker.commands.history import entry_of
+from outbox_worker.commands.missing_rights import MissingRights
 from outbox_worker.commands.outcome import (
     Failed,
     GroupDone,
@@ -34,6 +36,7 @@ from outbox_worker.commands.outcome import (
     Overtaken,
     Postponed,
     Rejected,
+    SetAside,
     Succeeded,
     Tried,
     Unreached,
@@ -53,12 +56,12 @@ if TYPE_CHECKING:
     from outbox_worker.application import Application
     from outbox_worker.observe.commands import CommandMetrics
     from outbox_worker.stores import Connection
-    from outbox_worker.stores.command import Claimed
+    from outbox_worker.stores.command import Claimed, Entry, What
 
 UNKNOWN: Final = "unknown"
 """The label of all types that there are not: anybody may insert any."""
 
-SET_ASIDE: Final = Refused(
+REJECTION: Final = Refused(
     code=INTERNAL_ERROR,
     message="The command failed unexpectedly, again and again; it was not carried out",
     details={},
@@ -79,7 +82,10 @@ class ExecutorParts:
     attempts: int
     metrics: CommandMetrics
     count_result: Callable[[BaseModel], None]
+    worker: str = ""
+    """Its name, as the history of a command has it."""
     patience: RetryCounter = field(default_factory=RetryCounter)
+    rights: MissingRights = field(default_factory=MissingRights)
     rounds: Rounds = field(default_factory=Rounds)
     pace: Pace = field(default_factory=Pace)
 
@@ -219,10 +225,17 @@ class Executor:
     def _postpone(self, connection: Connection, claimed: Claimed, error: Exception) -> Postponed:
         """Have it wait, which costs it nothing; without a session others may try at once."""
         times = self._parts.patience.count(claimed.command_id)
-        say = log.info if times == (LONG_BLOCKED if is_contention(error) else 1) else log.debug
+        is_denied = isinstance(error, psycopg.errors.InsufficientPrivilege)
+        if is_denied:
+            self._parts.rights.missed(connection, claimed, error)
+        is_aloud = times == (LONG_BLOCKED if is_contention(error) else 1) and not is_denied
+        say = log.info if is_aloud else log.debug
         say("command_postponed", **_named(claimed), error=describe(error))
         try:
-            inbox.postpone_command(connection, claimed.command_id, pause_after(times), 0)
+            with connection.transaction():
+                if is_denied and times == 1:
+                    inbox.insert_history(connection, claimed, self._entry("refused", 0, error))
+                inbox.postpone_command(connection, claimed.command_id, pause_after(times), 0)
         except psycopg.Error as further:
             log.debug("command_not_postponed", **_named(claimed), error=describe(further))
         return Postponed(claimed, error)
@@ -230,18 +243,29 @@ class Executor:
     def _fail(self, connection: Connection, claimed: Claimed, error: Exception) -> Tried:
         failures = claimed.failures + 1
         log.error("command_failed", **_named(claimed), failures=failures, exc_info=error)
-        if failures < self._parts.attempts:
-            pause = pause_after_failures(failures)
-            inbox.postpone_command(connection, claimed.command_id, pause, 1)
-            return Failed(claimed, error)
+        if failures >= self._parts.attempts:
+            return self._set_aside(connection, claimed, error)
         with connection.transaction():
-            outcome = self._reject(connection, claimed, SET_ASIDE)
-        log.error("command_set_aside", **_named(claimed), failures=failures)
-        return outcome
+            if inbox.insert_history(connection, claimed, self._entry("failed", 1, error)):
+                pause = pause_after_failures(failures)
+                inbox.postpone_command(connection, claimed.command_id, pause, 1)
+        return Failed(claimed, error)
+
+    def _set_aside(self, connection: Connection, claimed: Claimed, error: Exception) -> Tried:
+        """Reject it and say why; nothing where another worker has it or has finished it."""
+        with connection.transaction():
+            if not inbox.insert_history(connection, claimed, self._entry("set_aside", 1, error)):
+                return Overtaken(claimed)
+            self._reject(connection, claimed, REJECTION)
+        log.error("command_set_aside", **_named(claimed), failures=claimed.failures + 1)
+        return SetAside(claimed, error)
+
+    def _entry(self, what: What, counted: int, error: Exception) -> Entry:
+        return entry_of(what, counted, self._parts.worker, error)
 
     def _done(self, claimed: Claimed, outcome: Tried, seconds: float) -> None:
         """What came of one command is committed, or it was undone."""
-        if isinstance(outcome, Succeeded | Rejected | Overtaken):
+        if isinstance(outcome, Succeeded | Rejected | SetAside | Overtaken):
             self._floors.finished(claimed)
             self._size.executed(self._asked, 1, 1, seconds)
         self._count(claimed, outcome, seconds)
@@ -269,8 +293,9 @@ class Executor:
 
     def _count(self, claimed: Claimed, outcome: Tried, seconds: float) -> None:
         kind = claimed.type if claimed.type in self._parts.application.types else UNKNOWN
-        if isinstance(outcome, Succeeded | Rejected):
+        if isinstance(outcome, Succeeded | Rejected | SetAside):
             self._parts.patience.forget(claimed.command_id)
+            self._parts.rights.finished(claimed)
             waited = (datetime.now(UTC) - claimed.submitted_at).total_seconds() - seconds
             self._parts.metrics.finished(kind, label_of(outcome), seconds, max(0.0, waited))
         else:
@@ -295,6 +320,8 @@ def label_of(outcome: Tried) -> str:
             return "succeeded"
         case Rejected():
             return "rejected"
+        case SetAside():
+            return "set_aside"
         case Postponed() | Unreached():
             return "postponed"
         case Failed():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import psycopg
 
-from outbox_worker.settings import FAILURE_PAUSE_S
+from outbox_worker.settings import FAILURE_PAUSE_GROWTH, FAILURE_PAUSE_MAX_S, FAILURE_PAUSE_S
 from outbox_worker.timing.backoff import pause_after
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def is_contention(error: Exception) -> bool:
 
 def pause_after_failures(times: int) -> float:
     """Seconds to wait after the so-manieth unexpected failure of a command."""
-    return pause_after(times, FAILURE_PAUSE_S)
+    return pause_after(times, FAILURE_PAUSE_S, FAILURE_PAUSE_MAX_S, FAILURE_PAUSE_GROWTH)
 
 
 class RetryCounter:

@@ -13,7 +13,8 @@ key is queued, now or later. Why a floor passes over no command:
    number shows itself, or never will: this number is `_final`. A transaction that is prepared
    keeps its name, and its locks.
 4. What reads the lowest queued number of a key after that has found the key's head: below it,
-   up to `_final`, nothing of the key is queued, and nothing finished is ever queued again.
+   up to `_final`, nothing of the key is queued, and no finished number is ever queued again: what
+   was set aside draws a new one when it is retried, under the same lock as an insert.
 5. After a fail-over numbers can be drawn a second time. Floors are known for one session, are
    used on the server from which they are known, and are read anew after a minute: as long waits
    at most what somebody gave a low number by hand.

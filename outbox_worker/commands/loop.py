@@ -18,6 +18,7 @@ from outbox_worker.commands.outcome import (
     Overtaken,
     Postponed,
     Rejected,
+    SetAside,
     Succeeded,
     Unreached,
 )
@@ -65,7 +66,7 @@ class CommandLoop:
                 return self._rest()
             case Succeeded() | Rejected() | Overtaken() | GroupDone():
                 return self._well()
-            case Failed():
+            case Failed() | SetAside():
                 # Nothing that it may have left in the session reaches the next command.
                 self._disconnect(usable=False)
                 return self._well()

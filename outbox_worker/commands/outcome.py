@@ -34,6 +34,14 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
+class SetAside:
+    """The last attempt failed: the error and its event are committed, and why in the history."""
+
+    command: Claimed
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
 class Overtaken:
     """Another worker finished the command after ours had been undone: nothing is left to do."""
 
@@ -80,5 +88,5 @@ class GroupUndone:
     error: Exception
 
 
-Tried: TypeAlias = Succeeded | Rejected | Overtaken | Postponed | Failed | Unreached
+Tried: TypeAlias = Succeeded | Rejected | SetAside | Overtaken | Postponed | Failed | Unreached
 Outcome: TypeAlias = Idle | Tried | GroupDone | GroupUndone

@@ -6,7 +6,7 @@ from typing import Final
 
 from outbox_worker.doctor import reach
 from outbox_worker.doctor.check import Check, Needs
-from outbox_worker.doctor.commands import failing, hot_keys, oldest
+from outbox_worker.doctor.commands import denied, failing, hot_keys, oldest
 from outbox_worker.doctor.group import held, lag, members, mirror
 from outbox_worker.doctor.group import transactions as pending
 from outbox_worker.doctor.kafka import anchor, limits
@@ -74,6 +74,7 @@ CHECKS: Final = (
     Check("group.lag", Needs.POSTGRES, lag.look),
     Check("group.transactions", Needs.KAFKA, pending.look),
     Check("group.mirror", Needs.BOTH, mirror.look),
+    Check("commands.rights", Needs.POSTGRES, denied.look),
     Check("commands.failing", Needs.POSTGRES, failing.look),
     Check("commands.oldest", Needs.POSTGRES, oldest.look),
     Check("commands.hot_keys", Needs.POSTGRES, hot_keys.look),

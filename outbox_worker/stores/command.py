@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from outbox_worker.stores import Connection
 
 Status: TypeAlias = Literal["succeeded", "rejected"]
+What: TypeAlias = Literal["failed", "refused", "set_aside"]
+"""What a worker writes into the history of a command: see the table outbox.command_history."""
 
 
 class Claimed(NamedTuple):
@@ -68,6 +70,17 @@ class Finished(NamedTuple):
     command_id: UUID
     status: Status
     outcome: str
+
+
+class Entry(NamedTuple):
+    """Why a command was not executed; `counted` failures (0 or 1) are its own."""
+
+    what: What
+    counted: int
+    worker: str
+    error_type: str
+    error: str
+    place: str
 
 
 class Queued(NamedTuple):
@@ -133,6 +146,17 @@ def finish_commands(connection: Connection, finished: Sequence[Finished]) -> int
     command_ids, statuses, outcomes = map(list, zip(*finished, strict=True))
     parameters = {"command_ids": command_ids, "statuses": statuses, "outcomes": outcomes}
     return connection.execute(sql.load("command/finish_commands"), parameters).rowcount
+
+
+def insert_history(connection: Connection, claimed: Claimed, entry: Entry) -> bool:
+    """Write down why; False where another worker has it by now, or has counted a failure."""
+    parameters = {
+        **entry._asdict(),
+        "command_id": claimed.command_id,
+        "failures": claimed.failures,
+        "attempt": claimed.failures + entry.counted,
+    }
+    return connection.execute(sql.load("command/insert_history"), parameters).rowcount > 0
 
 
 def limit_group(

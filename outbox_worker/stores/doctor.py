@@ -123,6 +123,15 @@ class Failing(NamedTuple):
     set_aside_id: str
 
 
+class DeniedCommands(NamedTuple):
+    """Queued commands of a type that wait for a right, in the words of Postgres; one of them."""
+
+    type: str
+    error: str
+    queued: int
+    queued_id: str
+
+
 class HotKey(NamedTuple):
     """A key with many queued commands, beside how many are queued in all."""
 
@@ -210,6 +219,12 @@ def list_failing(connection: Connection, since: datetime) -> list[Failing]:
     """By type the commands that are tried again, or were set aside since then."""
     rows = connection.execute(sql.load("doctor/list_failing"), {"since": since})
     return [Failing(*row) for row in rows]
+
+
+def list_denied_commands(connection: Connection) -> list[DeniedCommands]:
+    """By type and message the queued commands for which the worker lacks a right."""
+    rows = connection.execute(sql.load("doctor/list_denied_commands"))
+    return [DeniedCommands(*row) for row in rows]
 
 
 def list_hot_keys(connection: Connection, most: int) -> list[HotKey]:

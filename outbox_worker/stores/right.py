@@ -32,6 +32,13 @@ class Refused(NamedTuple):
     kind: str
 
 
+class Denied(NamedTuple):
+    """Rights that this login lacks of one thing, both as GRANT has them."""
+
+    rights: str
+    thing: str
+
+
 class Access(NamedTuple):
     """What this login may do: whether use the schema at all, and which parts it lacks.
 
@@ -100,6 +107,12 @@ def list_rights(connection: Connection) -> list[Right]:
 def list_refused(connection: Connection) -> list[Refused]:
     """The logins that may do nothing of a kind, as things stand."""
     return [Refused(*row) for row in connection.execute(sql.load("right/list_refused"))]
+
+
+def list_denied(connection: Connection, message: str) -> list[Denied]:
+    """What this login lacks of the things with whose name a message of Postgres ends."""
+    rows = connection.execute(sql.load("right/list_denied"), {"message": message})
+    return [Denied(*row) for row in rows]
 
 
 def _change(connection: Connection, name: str, **given: str) -> bool:

@@ -1,4 +1,4 @@
-"""Pauses between tries, doubled up to a bound and spread by chance."""
+"""Pauses between tries, longer each time up to a bound and spread by chance."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ from typing import Final
 
 from outbox_worker.settings import BACKOFF_MAX_S, BACKOFF_MIN_S
 
-MOST_DOUBLINGS: Final = 30
+MOST_STEPS: Final = 30
 
 
 def pause_after(
-    times: int, first_s: float = BACKOFF_MIN_S, longest_s: float = BACKOFF_MAX_S
+    times: int,
+    first_s: float = BACKOFF_MIN_S,
+    longest_s: float = BACKOFF_MAX_S,
+    growth: int = 2,
 ) -> float:
     """Seconds to wait after this many failures, from 1: half of it to all, by chance.
 
     Those that were stopped at the same time do not come back at the same time.
     """
-    doubled: float = first_s * 2 ** min(times - 1, MOST_DOUBLINGS)
-    return min(doubled, longest_s) * random.uniform(0.5, 1.0)  # noqa: S311  no secret
+    grown: float = first_s * growth ** min(times - 1, MOST_STEPS)
+    return min(grown, longest_s) * random.uniform(0.5, 1.0)  # noqa: S311  no secret
 
 
 class Backoff:

@@ -37,6 +37,9 @@ def listed(*arguments: str, **settings: str) -> set[str]:
         ("status", DATABASE | GROUP),
         ("verify", DATABASE | KAFKA | GROUP),
         ("doctor", DATABASE | KAFKA | GROUP | {"APPLICATION"}),
+        ("commands list", DATABASE | {"LOG_LEVEL", "LOG_VALUES"}),
+        ("commands show", DATABASE | {"LOG_LEVEL", "LOG_VALUES"}),
+        ("commands retry", DATABASE | {"LOG_LEVEL", "LOG_VALUES"}),
         ("rebase", DATABASE | KAFKA | GROUP),
         ("tail", KAFKA | GROUP),
         ("grant", DATABASE),
@@ -46,7 +49,7 @@ def listed(*arguments: str, **settings: str) -> set[str]:
     ],
 )
 def test_help_lists_the_settings_that_the_command_reads(command: str, read: set[str]) -> None:
-    assert listed(command) == read
+    assert listed(*command.split()) == read
 
 
 def test_help_of_a_pure_relay_has_no_settings_of_an_application() -> None:

@@ -12,8 +12,15 @@ from structlog.testing import capture_logs
 
 from outbox_worker.application import Application
 from outbox_worker.commands import executor as product
-from outbox_worker.commands import rejection
-from outbox_worker.commands.outcome import Failed, Idle, Postponed, Rejected, Succeeded, Unreached
+from outbox_worker.commands.outcome import (
+    Failed,
+    Idle,
+    Postponed,
+    Rejected,
+    SetAside,
+    Succeeded,
+    Unreached,
+)
 from outbox_worker.postgres import database as connections
 from tests.commands.holdup import hold_up
 from tests.commands.inbox import (
@@ -302,7 +309,7 @@ def test_a_bug_is_tried_again_and_then_set_aside_and_its_key_goes_on(
         assert isinstance(executor.run_once(connection), Idle)
         make_due(connection)
     outcome = executor.run_once(connection)
-    assert isinstance(outcome, Rejected)
+    assert isinstance(outcome, SetAside)
     row = look(connection, command_id)
     assert row.status == "rejected"
     assert row.error == {
@@ -312,7 +319,8 @@ def test_a_bug_is_tried_again_and_then_set_aside_and_its_key_goes_on(
     }
     assert [kind for kind, _ in events(connection)] == ["command.rejected.v1"]
     assert counted(registry, "CreateClass", "failed") == 2
-    assert counted(registry, "CreateClass", "rejected") == 1
+    assert counted(registry, "CreateClass", "set_aside") == 1
+    assert counted(registry, "CreateClass", "rejected") == 0
     run_all(executor, connection)
     assert look(connection, behind).status == "succeeded"
 
@@ -324,23 +332,3 @@ def test_a_bug_holds_up_its_own_key_only(connection: Connection, bug: None) -> N
     executor, _ = new_executor()
     run_all(executor, connection)
     assert [look(connection, each).status for each in others] == ["succeeded"] * 5
-
-
-@pytest.mark.usefixtures("_retries_are_far_off")
-def test_a_rejection_that_cannot_be_written_stops_nothing(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def unwritable(**_: object) -> None:
-        raise ZeroDivisionError(SECRET)
-
-    command_id, other = submit(connection, "MakeCoffee", {}), submit(connection, key="other")
-    executor, _ = new_executor(attempts=1)
-    with monkeypatch.context() as patch, capture_logs() as logs:
-        patch.setattr(rejection, "CommandRejected", unwritable)
-        outcomes = run_all(executor, connection)
-    assert [type(each) for each in outcomes] == [Postponed, Succeeded]
-    assert "command_not_settled" in {line["event"] for line in logs}
-    assert look(connection, other).status == "succeeded"
-    make_due(connection)
-    run_all(executor, connection)
-    assert look(connection, command_id).status == "rejected"

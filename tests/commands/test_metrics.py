@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import uuid
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from outbox_school.school import school
-from outbox_worker.commands.faults import is_infrastructure
+from outbox_worker.commands.faults import is_infrastructure, pause_after_failures
 from outbox_worker.maintenance.gauges import command_gauges
 from outbox_worker.observe.commands import CommandMetrics
 from outbox_worker.observe.health import Health
 from outbox_worker.observe.statements import StatementMetrics
 from outbox_worker.postgres import database as connections
+from outbox_worker.settings import Settings
 from outbox_worker.stores import command as inbox
 from outbox_worker.timing.backoff import pause_after
 from tests.commands.inbox import new_executor, run_all, submit
@@ -157,3 +159,15 @@ def test_pauses_are_doubled_up_to_a_bound_and_never_the_same() -> None:
         pauses = [pause_after(times) for _ in range(50)]
         assert all(longest / 2 <= pause <= longest for pause in pauses)
         assert len(set(pauses)) > 1
+
+
+def test_a_bad_release_of_ten_minutes_sets_nothing_aside_and_a_short_fault_costs_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pauses = range(1, Settings().command_attempts)
+    monkeypatch.setattr(random, "uniform", lambda least, _: least)
+    assert 600 < sum(map(pause_after_failures, pauses)) < 700
+    monkeypatch.setattr(random, "uniform", lambda _, most: most)
+    assert sum(map(pause_after_failures, pauses)) < 1_400
+    assert sum(map(pause_after_failures, range(1, 4))) < 11
+    assert pause_after_failures(100) == 300

@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from outbox_worker.doctor.finding import Level
 from outbox_worker.settings import ANCHOR_TOPIC
-from tests.doctor.conftest import Doctor, of
+from tests.doctor.conftest import Doctor, login, of
 from tests.harness.waiting import patient, wait_until
 
 if TYPE_CHECKING:
@@ -21,6 +21,13 @@ FLOWS_S: Final = 40.0
 LATE: Final = """
     INSERT INTO outbox.event (topic, key, type, created_at)
     SELECT %s, key, 'order.placed', now() - interval '90 s' FROM unnest(%s::text[]) AS key
+"""
+DENIED: Final = """
+    WITH denied AS (
+        UPDATE outbox.command SET retry_at = now() + interval '5 s' RETURNING command_id)
+    INSERT INTO outbox.command_history (command_id, what, attempt, written_by, error_type, error)
+    SELECT command_id, 'refused', 0, 'worker', 'InsufficientPrivilege',
+           'permission denied for table class' FROM denied
 """
 SUBMIT: Final = "SELECT outbox.submit('CreateClass', %s, '{}', 'teacher')"
 
@@ -198,6 +205,26 @@ def test_commands_that_fail_are_named_by_type_and_fail_once_they_are_set_aside(
     connection.execute("DELETE FROM outbox.command WHERE status = 'queued'")
     connection.execute("UPDATE outbox.command SET finished_at = now() - interval '2 h'")
     assert doctor.look("commands.failing").level is Level.PASS
+
+
+def test_a_right_that_commands_lack_fails_with_the_grant(connection: Connection) -> None:
+    connection.execute(SUBMIT, ("a",))
+    with login(connection, "outbox_worker") as url:
+        worker = Doctor(url)
+        assert worker.look("commands.rights").level is Level.PASS
+        connection.execute(DENIED)
+        connection.execute("REVOKE DELETE ON school.class FROM outbox_domain, outbox_commands")
+        found = worker.look("commands.rights")
+        assert found.level is Level.FAIL
+        assert "CreateClass (1, as " in found.seen
+        assert "permission denied for table class" in found.seen
+        assert found.run == ("GRANT DELETE ON TABLE school.class TO outbox_commands;",)
+        connection.execute(found.run[0].encode())
+        # It waits still: nothing of this name is denied any more.
+        found = worker.look("commands.rights")
+        assert (found.level, found.run) == (Level.FAIL, ())
+        connection.execute("UPDATE outbox.command SET retry_at = NULL")
+        assert worker.look("commands.rights").level is Level.PASS
 
 
 def test_commands_that_wait_for_long_warn_and_then_fail(

@@ -26,6 +26,7 @@ REMOVE: Final = {
     "DELETE FROM outbox.idempotency_key",
     "DELETE FROM outbox.unowned_idempotency_key",
     "DELETE FROM outbox.purged",
+    "DELETE FROM outbox.command_history",
     "INSERT INTO outbox.purged (id, xid) VALUES (1, '3')",
 }
 CHANGE_EVENTS: Final = {
@@ -46,6 +47,7 @@ WRITE: Final = {
 }
 EXECUTE: Final = {
     "SELECT payload FROM outbox.command",
+    "SELECT error FROM outbox.command_history",
     "UPDATE outbox.command SET status = 'succeeded', result = '{}'",
     "DELETE FROM school.student",
 }
@@ -61,6 +63,7 @@ OPERATE: Final = {
     "DELETE FROM outbox.command_right",
     "INSERT INTO outbox.source (role, source) VALUES ('outbox_writer', '/other')",
     "SELECT outbox.catch_up()",
+    "SELECT outbox.retry_command(gen_random_uuid())",
 }
 OWN: Final = {
     "CREATE TABLE outbox.mine ()",
@@ -89,6 +92,7 @@ REFUSED: Final[Mapping[str, set[str]]] = {
     ),
     "operating_login": (
         {"SELECT outbox.drop_partition(current_date)", "DROP TABLE outbox.event"}
+        | {"DELETE FROM outbox.command_history", "UPDATE outbox.command SET status = 'queued'"}
         | {"TRUNCATE outbox.event", "DELETE FROM outbox.command"}
         | WRITE
         | (OWN - {"SELECT setval('outbox.event_id_seq', 1)"})

@@ -815,6 +815,33 @@ BEGIN
     RAISE EXCEPTION 'the schema was updated during this call'
         USING ERRCODE = 'serialization_failure', HINT = 'Run the transaction again.';
 END $$;
+CREATE FUNCTION outbox.retry_command(id uuid) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    kept record;
+    last text;
+BEGIN
+    SELECT stored.status, stored.failures, stored.retry_at INTO kept
+    FROM outbox.command AS stored WHERE stored.command_id = id FOR UPDATE SKIP LOCKED;
+    SELECT entry.what INTO last FROM outbox.command_history AS entry
+    WHERE entry.command_id = id ORDER BY entry.at DESC LIMIT 1;
+    IF kept.status = 'rejected' AND last = 'set_aside' THEN
+        UPDATE outbox.command AS stored
+        SET status = 'queued', error = NULL, finished_at = NULL, failures = 0, retry_at = NULL,
+            seq = DEFAULT
+        WHERE stored.command_id = id;
+    ELSIF kept.status = 'queued' AND (kept.failures > 0 OR kept.retry_at > clock_timestamp()) THEN
+        UPDATE outbox.command AS stored SET failures = 0, retry_at = NULL
+        WHERE stored.command_id = id;
+    ELSE
+        RETURN false;
+    END IF;
+    INSERT INTO outbox.command_history (command_id, what, attempt, written_by)
+    VALUES (id, 'retried', kept.failures, session_user);
+    RETURN true;
+END $$;
 CREATE FUNCTION outbox.stop_parking(topic text DEFAULT NULL::text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1296,6 +1323,17 @@ END),
     CONSTRAINT command_type_is_short CHECK (((char_length(type) >= 1) AND (char_length(type) <= 100)))
 )
 WITH (fillfactor='85', autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_cost_delay='0');
+CREATE TABLE outbox.command_history (
+    command_id uuid NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    what text NOT NULL,
+    attempt smallint NOT NULL,
+    written_by text NOT NULL,
+    error_type text,
+    error text,
+    place text,
+    CONSTRAINT command_history_what_is_known CHECK ((what = ANY (ARRAY['failed'::text, 'refused'::text, 'set_aside'::text, 'retried'::text])))
+);
 CREATE TABLE outbox.command_right (
     role regrole NOT NULL,
     type text NOT NULL,
@@ -1478,6 +1516,13 @@ CREATE VIEW outbox.lag AS
     place.worker
    FROM (place
      LEFT JOIN waiting USING (shard));
+CREATE TABLE outbox.last_purge (
+    one boolean DEFAULT true NOT NULL,
+    finished_at timestamp with time zone NOT NULL,
+    older_than_days integer NOT NULL,
+    written_by text NOT NULL,
+    CONSTRAINT last_purge_is_one_row CHECK (one)
+);
 CREATE TABLE outbox.migration (
     owner text NOT NULL,
     number integer NOT NULL,
@@ -1562,6 +1607,8 @@ ALTER TABLE ONLY outbox.application_sequence
     ADD CONSTRAINT application_sequence_pkey PRIMARY KEY (sequence);
 ALTER TABLE ONLY outbox.bound
     ADD CONSTRAINT bound_pkey PRIMARY KEY (rule);
+ALTER TABLE ONLY outbox.command_history
+    ADD CONSTRAINT command_history_pkey PRIMARY KEY (command_id, at);
 ALTER TABLE ONLY outbox.command
     ADD CONSTRAINT command_pkey PRIMARY KEY (command_id);
 ALTER TABLE ONLY outbox.command_right
@@ -1582,6 +1629,8 @@ ALTER TABLE ONLY outbox.hold
     ADD CONSTRAINT hold_pkey PRIMARY KEY (shard);
 ALTER TABLE ONLY outbox.idempotency_key
     ADD CONSTRAINT idempotency_key_pkey PRIMARY KEY (writer, topic, key);
+ALTER TABLE ONLY outbox.last_purge
+    ADD CONSTRAINT last_purge_pkey PRIMARY KEY (one);
 ALTER TABLE ONLY outbox.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (owner, number);
 ALTER TABLE ONLY outbox."position"
@@ -1625,6 +1674,7 @@ ALTER TABLE ONLY school.student
 ALTER TABLE ONLY school.student
     ADD CONSTRAINT student_pkey PRIMARY KEY (student_id);
 CREATE INDEX command_finished_idx ON outbox.command USING btree (finished_at) WHERE (finished_at IS NOT NULL);
+CREATE INDEX command_history_set_aside_idx ON outbox.command_history USING btree (at) WHERE (what = 'set_aside'::text);
 CREATE INDEX command_queued_idx ON outbox.command USING btree (key, seq) WHERE (status = 'queued'::text);
 CREATE INDEX dead_letter_event_day_idx ON outbox.dead_letter_event USING btree (created_at) WHERE (state = ANY (ARRAY['parked'::text, 'redriving'::text]));
 CREATE INDEX dead_letter_event_event_id_idx ON outbox.dead_letter_event USING btree (event_id);
@@ -1793,6 +1843,8 @@ GRANT ALL ON FUNCTION outbox.purge_default(beyond bigint, before timestamp with 
 REVOKE ALL ON FUNCTION outbox.redrive(topic text, key text, event_id uuid, to_topic text, rate double precision, everything boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.redrive(topic text, key text, event_id uuid, to_topic text, rate double precision, everything boolean) TO outbox_operator;
 REVOKE ALL ON FUNCTION outbox.refuse_old_call() FROM PUBLIC;
+REVOKE ALL ON FUNCTION outbox.retry_command(id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION outbox.retry_command(id uuid) TO outbox_operator;
 REVOKE ALL ON FUNCTION outbox.stop_parking(topic text) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.stop_parking(topic text) TO outbox_operator;
 REVOKE ALL ON FUNCTION outbox.submit(type text, key text, payload jsonb, actor text, command_id uuid, correlation_id uuid) FROM PUBLIC;
@@ -1869,6 +1921,17 @@ GRANT UPDATE(failures) ON TABLE outbox.command TO outbox_commands;
 GRANT UPDATE(retry_at) ON TABLE outbox.command TO outbox_worker;
 GRANT UPDATE(retry_at) ON TABLE outbox.command TO outbox_commands;
 GRANT UPDATE(retry_at) ON TABLE outbox.command TO outbox_purge;
+GRANT SELECT ON TABLE outbox.command_history TO outbox_commands;
+GRANT SELECT ON TABLE outbox.command_history TO outbox_operator;
+GRANT DELETE ON TABLE outbox.command_history TO outbox_purge;
+GRANT INSERT(command_id) ON TABLE outbox.command_history TO outbox_commands;
+GRANT SELECT(command_id) ON TABLE outbox.command_history TO outbox_purge;
+GRANT INSERT(what) ON TABLE outbox.command_history TO outbox_commands;
+GRANT INSERT(attempt) ON TABLE outbox.command_history TO outbox_commands;
+GRANT INSERT(written_by) ON TABLE outbox.command_history TO outbox_commands;
+GRANT INSERT(error_type) ON TABLE outbox.command_history TO outbox_commands;
+GRANT INSERT(error) ON TABLE outbox.command_history TO outbox_commands;
+GRANT INSERT(place) ON TABLE outbox.command_history TO outbox_commands;
 GRANT SELECT ON TABLE outbox.command_right TO outbox_reader;
 GRANT SELECT ON TABLE outbox.command_right TO outbox_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE outbox.command_right TO outbox_operator;
@@ -1920,6 +1983,11 @@ GRANT SELECT ON TABLE outbox.lag TO outbox_reader;
 GRANT SELECT ON TABLE outbox.lag TO outbox_worker;
 GRANT SELECT ON TABLE outbox.lag TO outbox_relay;
 GRANT SELECT ON TABLE outbox.lag TO outbox_operator;
+GRANT SELECT ON TABLE outbox.last_purge TO outbox_relay;
+GRANT SELECT ON TABLE outbox.last_purge TO outbox_commands;
+GRANT SELECT,INSERT,UPDATE ON TABLE outbox.last_purge TO outbox_purge;
+GRANT SELECT ON TABLE outbox.last_purge TO outbox_operator;
+GRANT SELECT ON TABLE outbox.last_purge TO outbox_reader;
 GRANT SELECT ON TABLE outbox.migration TO outbox_reader;
 GRANT SELECT ON TABLE outbox.migration TO outbox_worker;
 GRANT SELECT ON TABLE outbox.migration TO outbox_relay;

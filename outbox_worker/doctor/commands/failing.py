@@ -31,15 +31,18 @@ def look(servers: Servers) -> Finding:
         if each.queued
     ]
     if aside:
+        example = next(each.set_aside_id for each in found if each.set_aside)
         return failed(
             f"set aside with INTERNAL_ERROR in the last hour: {named(aside, MOST)}",
-            "See command_failed with its traceback in the log of the workers; when the fault is "
-            "mended, have the commands submitted under new ids",
+            "See the cause, and command_failed with its traceback in the log of the workers; when "
+            "the fault is mended, have the commands executed again",
+            f"outbox-worker commands show {example}",
+            "outbox-worker commands retry --all",
         )
     if again:
         return warned(
             f"wait for another try: {named(again, MOST)}",
-            "See command_failed and command_postponed in the log of the workers: a fault of the "
-            "program, a lock, a missing right",
+            "See the causes: a fault of the program, a lock, a missing right",
+            "outbox-worker commands list",
         )
     return passed("none")

@@ -1,6 +1,6 @@
 -- finished/delete_commands
--- Delete some commands that finished before `before`, oldest first. One that is not
--- decided has no time of finishing, and stays whatever its age.
+-- Delete some commands that finished before `before`, oldest first, with their history. One that is
+-- not decided has no time of finishing, and stays whatever its age.
 -- params: after timestamptz (where the last call ended), before timestamptz, rows bigint
 -- rows: one (how many, where it ended)     index: command_finished_idx     transaction: its own
 WITH gone AS (
@@ -10,6 +10,8 @@ WITH gone AS (
         ORDER BY finished_at
         LIMIT %(rows)s::bigint
         FOR UPDATE SKIP LOCKED))
-    RETURNING finished_at
+    RETURNING command_id, finished_at
+), forgotten AS (
+    DELETE FROM outbox.command_history WHERE command_id = ANY(ARRAY(SELECT command_id FROM gone))
 )
 SELECT count(*), max(finished_at) FROM gone
