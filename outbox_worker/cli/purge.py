@@ -83,7 +83,8 @@ def command(
     """Remove what is finished and old.
 
     Finished commands, published events, idempotency keys, and what the application names.
-    What is not published or not finished always stays, and so does every event after a
+    What is not published or not finished always stays; so do days with dead letters about
+    which nobody has decided (`outbox-worker dead-letters list`), and every event after a
     fail-over, restore or dump that lost what was published: run `outbox-worker rebase` first.
     Safe beside running workers, and to be interrupted: run it again.
     """
@@ -212,8 +213,10 @@ def _as_json(purged: events.Purged, old: finished.Purged) -> dict[str, object]:
         "in_use": old.in_use,
         "days": {str(day): events for day, events in purged.days.items()},
         "kept_unpublished": {str(day): events for day, events in purged.kept.items()},
+        "kept_dead_letters": {str(day): events for day, events in purged.parked.items()},
         "default_partition_events": purged.default_events,
         "idempotency_keys": purged.keys,
+        "dead_letters": purged.dead_letters,
     }
 
 
@@ -226,9 +229,16 @@ def _as_table(purged: events.Purged, old: finished.Purged, title: str) -> Table:
         table.add_row(what, str(rows), "")
     for day, rows in sorted({**purged.days, **purged.kept}.items()):
         gone = day in purged.days
+        parked = f" ({purged.parked[day]} dead letters)" if day in purged.parked else ""
         table.add_row(
-            f"events of {day} (about)", str(rows if gone else 0), str(0 if gone else rows)
+            f"events of {day} (about)", str(rows if gone else 0), f"{0 if gone else rows}{parked}"
         )
     table.add_row("events of the default partition", str(purged.default_events), "")
     table.add_row("idempotency keys", str(purged.keys), "")
+    table.add_row("decided dead letters", str(purged.dead_letters), "")
+    if purged.parked:
+        table.caption = (
+            "Dead letters keep their days until somebody redrives or discards them: "
+            "outbox-worker dead-letters list"
+        )
     return table

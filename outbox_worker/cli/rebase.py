@@ -79,7 +79,10 @@ def _show(plan: dict[int, ShardPlan], console: Console) -> None:
     table = Table(title="what is published", show_footer=True)
     table.add_column("shard", "all", justify="right")
     for name, count in zip(
-        ("found in the topic", "dropped by the topic", "before --since", "to be published"),
+        (
+            *("found in the topic", "dropped by the topic", "before --since", "to be published"),
+            *("parked", "discarded"),
+        ),
         total,
         strict=True,
     ):
@@ -90,5 +93,6 @@ def _show(plan: dict[int, ShardPlan], console: Console) -> None:
     console.print(table)
 
 
-def _counts(each: ShardPlan) -> tuple[int, int, int, int]:
-    return each.found, each.dropped, each.since, each.unpublished
+def _counts(each: ShardPlan) -> tuple[int, ...]:
+    aside = (each.parked, each.discarded)
+    return each.found, each.dropped, each.since, each.unpublished, *aside

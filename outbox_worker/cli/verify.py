@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 COLUMNS: Final = (
     *("events", "in the\ntopic", "not yet\npublished", "no\nlonger\nin the\ntopic"),
     *("lost", "duplicated", "out of\norder", "not in\nthe\ntable", "written\ntwice"),
+    *("parked", "discarded"),
 )
 ALWAYS: Final = 2
 """Columns that are shown whatever stands in them. Of the others only those that are not all 0:
@@ -90,5 +91,10 @@ def show(report: Report, console: Console) -> None:
             "event of their topic has. Each went out once, as it was written; a subscriber takes "
             "them for repeats. Mend the writer: let the database draw event_id, or give an "
             "idempotency_key"
+        )
+    if report.total.parked or report.total.discarded:
+        console.print(
+            f"{report.total.parked} events are parked as dead letters, {report.total.discarded} "
+            "were discarded: none of them counts as lost; see outbox-worker dead-letters list"
         )
     console.print("nothing is lost, duplicated or out of order" if report.is_clean else "NOT CLEAN")

@@ -1,7 +1,8 @@
 """Retention: published days, what the default partition holds of them, old idempotency keys.
 
 An event that is not published is never removed, whatever its age: a day goes
-only as a whole, looked at again under the lock that drops it.
+only as a whole, looked at again under the lock that drops it. A dead letter about which
+nobody has decided keeps its day; once that is gone, its row in the ledger goes, too.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from outbox_worker.application.retention import BEGINNING
 from outbox_worker.errors import WorkFailedError
 from outbox_worker.postgres.locks import LockRetry
 from outbox_worker.published import witnesses
-from outbox_worker.stores import idempotency, partition
+from outbox_worker.stores import idempotency, ledger, partition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from datetime import date
 
     from outbox_worker.stores import Connection
@@ -65,12 +66,15 @@ class EventCutoff:
 class Purged:
     """Counts of what went so far, or in a dry run would go.
 
-    `kept` are old days that stay because they are not all published.
+    `kept` are old days that stay because they are not all published, and `parked` those of them
+    that have open dead letters, with their number.
     """
 
     days: dict[date, int] = field(default_factory=dict)
     kept: dict[date, int] = field(default_factory=dict)
+    parked: dict[date, int] = field(default_factory=dict)
     default_events: int = 0
+    dead_letters: int = 0
     keys: int = 0
 
 
@@ -101,17 +105,26 @@ def run_once(
         found = purging.day(day)
         if found is not None:
             (done.days if found.is_gone else done.kept)[day] = found.events
+            if found.parked:
+                done.parked[day] = found.parked
     say("default partition")
     for rows in purging.old_events_of_no_day():
         done.default_events += rows
+    say("dead letters")
+    for rows in purging.old_dead_letters(done.kept):
+        done.dead_letters += rows
     return done
 
 
 class _Day(NamedTuple):
-    """About how many events a day held, and whether they are gone (in a dry run: would be)."""
+    """About how many events a day held, and whether they are gone (in a dry run: would be).
+
+    `parked` of them are dead letters that keep the day.
+    """
 
     events: int
     is_gone: bool
+    parked: int = 0
 
 
 class _Purging:
@@ -173,7 +186,7 @@ class _Purging:
         self._trust_positions()
         events, unpublished = partition.count_events(self._connection, day)
         if unpublished:
-            return _Day(events, is_gone=False)
+            return _Day(events, is_gone=False, parked=ledger.count_day(self._connection, day))
         return _Day(events, self._dry_run or partition.drop_partition(self._connection, day))
 
     def old_events_of_no_day(self) -> Iterator[int]:
@@ -186,6 +199,16 @@ class _Purging:
 
         count = partial(partition.count_default, self._connection, before)
         return self._rows("The default partition", count, delete, 0)
+
+    def old_dead_letters(self, kept: Collection[date]) -> Iterator[int]:
+        """Chunks of the ledger that was decided, of events that are gone."""
+        before = self._cutoff.events_before
+        return self._rows(
+            "The ledger of dead letters",
+            partial(ledger.count_decided, self._connection, before, kept),
+            partial(ledger.purge_decided, self._connection, before=before, rows=CHUNK_ROWS),
+            0,
+        )
 
     def _rows(
         self,

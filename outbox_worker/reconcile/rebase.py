@@ -6,6 +6,7 @@ id in the topics. Then, in one transaction:
 
 - events that are in no topic get this transaction's xid: they are new once more;
 - published events whose xid is not of this cluster's past get xid 3;
+- dead letters stay aside, but for those that are in a topic: these were redriven;
 - each shard's position becomes this transaction's snapshot S, tight, with new
   witnesses: it shows what is published and neither what was made new nor what
   writers commit meanwhile (both lie above S).
@@ -32,7 +33,7 @@ from outbox_worker.published.committed import CommittedPosition, as_offset, as_r
 from outbox_worker.reconcile import idle_group
 from outbox_worker.reconcile.topic_scan import Scan
 from outbox_worker.settings import SHARDS
-from outbox_worker.stores import mirror, rebase, server
+from outbox_worker.stores import ledger, mirror, rebase, server
 from outbox_worker.stores import scan as scans
 from outbox_worker.stores.rebase import Rules, Trusted
 
@@ -57,6 +58,8 @@ class ShardPlan:
     dropped: int
     since: int
     unpublished: int
+    parked: int
+    discarded: int
     lost: str
 
 
@@ -129,6 +132,7 @@ class Rebase:
         """Scan the topics and judge each event; leaves the temporary tables behind."""
         connection = self._connection
         reasons = self._reasons(old)
+        ledger.create_noted(connection)
         with closing(Scan(self._settings, scans.list_topics(connection))) as scan:
             ranges = scan.ranges()
             self._progress.size(sum(each.end - each.first for each in ranges))
@@ -143,6 +147,8 @@ class Rebase:
                 dropped=counts.get((shard, "dropped"), 0),
                 since=counts.get((shard, "since"), 0),
                 unpublished=counts.get((shard, "unpublished"), 0),
+                parked=counts.get((shard, "parked"), 0),
+                discarded=counts.get((shard, "discarded"), 0),
                 lost=reasons.get(shard, ""),
             )
             for shard in range(SHARDS)
@@ -169,6 +175,9 @@ class Rebase:
             rebase.reset_purged(self._connection)
             rebase.mark_unpublished(self._connection, is_foreign=is_foreign)
             rebase.mark_published(self._connection, snapshot, is_foreign=is_foreign)
+            rebase.settle_dead_letters(self._connection)
+            rebase.forget_dead_letters(self._connection)
+            rebase.take_ledgers(self._connection)
         except psycopg.errors.InsufficientPrivilege as error:
             raise ServerError(
                 "The database refuses to change xids of events: "

@@ -1,17 +1,20 @@
 """The proof after the fact: the table against the topics as a subscriber reads them.
 
 Positions are read before the topics: what they cover must be found. What is
-published meanwhile is found without being covered, and counts as found.
+published meanwhile is found without being covered, and counts as found. The ledger of
+dead letters is read in between: an event that a position passed over stands in it by then,
+and one that was redriven by then is found.
 """
 
 from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from outbox_worker.published import lookup
 from outbox_worker.reconcile.topic_scan import Scan
+from outbox_worker.stores import ledger
 from outbox_worker.stores import scan as statements
 from outbox_worker.stores.verify import Reach, TopicVerdict, judge_topics
 
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
     from outbox_worker.published.committed import CommittedPosition
     from outbox_worker.settings import Settings
     from outbox_worker.stores import Connection
+
+NOTHING: Final = (0,) * (len(TopicVerdict._fields) - 1)
+"""The counts of no topic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +47,7 @@ class Report:
     def total(self) -> TopicVerdict:
         """All topics together."""
         columns = list(zip(*(topic[1:] for topic in self.topics), strict=True))
-        return TopicVerdict("all", *([sum(column) for column in columns] or [0] * 9))
+        return TopicVerdict("all", *([sum(column) for column in columns] or NOTHING))
 
     @property
     def is_clean(self) -> bool:
@@ -61,12 +67,13 @@ def run_once(
     Writes nothing but a temporary table. `ServerError` where Kafka is away.
     """
     reach = {n: _reach(each) for n, each in lookup.known(settings, connection).items()}
-    with closing(Scan(settings, statements.list_topics(connection))) as scan:
-        ranges = scan.ranges()
-        size(sum(each.end - each.first for each in ranges))
-        with connection.transaction():
+    with connection.transaction():
+        ledger.create_noted(connection)
+        with closing(Scan(settings, statements.list_topics(connection))) as scan:
+            ranges = scan.ranges()
+            size(sum(each.end - each.first for each in ranges))
             scanned = scan.copy_into(connection, ranges, advance)
-            verdicts = judge_topics(connection, reach, scanned.horizons)
+        verdicts = judge_topics(connection, reach, scanned.horizons)
     return Report(verdicts, scanned.records, scanned.without_id, scanned.made_again)
 
 

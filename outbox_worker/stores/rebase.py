@@ -95,6 +95,21 @@ def mark_published(connection: Connection, snapshot: Snapshot, *, is_foreign: bo
     return connection.execute(sql.load("rebase/mark_published"), parameters).rowcount
 
 
+def take_ledgers(connection: Connection) -> dict[int, int]:
+    """Take the ledger of dead letters over; by shard the write that a new position rests on."""
+    return dict(connection.execute(sql.load("rebase/take_ledgers")).fetchall())
+
+
+def settle_dead_letters(connection: Connection) -> int:
+    """Have the ledger say of open dead letters what the topics say; how many were changed."""
+    return connection.execute(sql.load("rebase/settle_dead_letters")).rowcount
+
+
+def forget_dead_letters(connection: Connection) -> int:
+    """Remove from the ledger what will be published again; how many those were."""
+    return connection.execute(sql.load("rebase/forget_dead_letters")).rowcount
+
+
 def list_witnesses(connection: Connection) -> dict[int, Pair]:
     """By shard that has published events, those that prove it."""
     rows = connection.execute(sql.load("rebase/list_witnesses")).fetchall()

@@ -28,6 +28,10 @@ class TopicVerdict(NamedTuple):
     strangers: int
     written_twice: int = 0
     """Events whose id an earlier one of the topic has: the writer's doing."""
+    parked: int = 0
+    """Events that wait as dead letters."""
+    discarded: int = 0
+    """Dead letters that somebody gave up."""
 
 
 class Reach(NamedTuple):

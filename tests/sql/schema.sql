@@ -290,6 +290,29 @@ END $$;
 CREATE FUNCTION outbox.shard_count() RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN 16;
+CREATE TABLE outbox.dead_letter_event (
+    id bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    xid xid8 NOT NULL,
+    shard smallint NOT NULL,
+    topic text NOT NULL,
+    key text,
+    event_id uuid NOT NULL,
+    type text NOT NULL,
+    reason text NOT NULL,
+    code text NOT NULL,
+    behind bigint,
+    parked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    parked_by text NOT NULL,
+    state text DEFAULT 'parked'::text NOT NULL,
+    number bigint NOT NULL,
+    to_topic text,
+    attempts integer DEFAULT 0 NOT NULL,
+    refused_in bigint,
+    decided_by text,
+    decided_at timestamp with time zone,
+    CONSTRAINT dead_letter_has_a_state CHECK ((state = ANY (ARRAY['parked'::text, 'redriving'::text, 'redriven'::text, 'discarded'::text])))
+);
 CREATE TABLE outbox.hold (
     shard smallint NOT NULL,
     id bigint NOT NULL,
@@ -317,19 +340,24 @@ CREATE FUNCTION outbox.event_state(event_id uuid, written_at timestamp with time
     BEGIN ATOMIC
  SELECT
          CASE
+             WHEN (l.state = ANY (ARRAY['parked'::text, 'redriving'::text])) THEN 'parked'::text
+             WHEN (l.state = 'discarded'::text) THEN 'discarded'::text
              WHEN (pg_visible_in_snapshot(e.xid, p.seen) OR ((e.id <= p.cursor) AND pg_visible_in_snapshot(e.xid, p.upper))) THEN 'published'::text
              WHEN (h.id = e.id) THEN 'held'::text
              ELSE 'waiting'::text
          END AS "case",
          CASE
+             WHEN (l.state = 'redriven'::text) THEN ('to topic '::text || l.to_topic)
+             WHEN (l.state IS NOT NULL) THEN l.reason
              WHEN (pg_visible_in_snapshot(e.xid, p.seen) OR ((e.id <= p.cursor) AND pg_visible_in_snapshot(e.xid, p.upper))) THEN NULL::text
              WHEN (h.id = e.id) THEN h.reason
              WHEN (h.id < e.id) THEN 'an earlier event of its shard is held'::text
              ELSE NULL::text
          END AS "case"
-    FROM ((outbox.find_event(event_state.event_id, event_state.written_at) e(id, xid, shard, created_at, event_id, topic, key, type, headers, payload, content_type, horizon, writer)
+    FROM (((outbox.find_event(event_state.event_id, event_state.written_at) e(id, xid, shard, created_at, event_id, topic, key, type, headers, payload, content_type, horizon, writer)
       LEFT JOIN outbox."position" p ON ((p.shard = e.shard)))
-      LEFT JOIN outbox.hold h ON ((h.shard = e.shard)));
+      LEFT JOIN outbox.hold h ON ((h.shard = e.shard)))
+      LEFT JOIN outbox.dead_letter_event l ON ((l.id = e.id)));
 END;
 CREATE FUNCTION outbox.find_waiting(event_id uuid) RETURNS SETOF outbox.event
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -740,6 +768,29 @@ BEGIN
     VALUES (publish_bytes.topic, publish_bytes.key, publish_bytes.type, publish_bytes.payload, id,
             kept_headers, publish_bytes.content_type);
     RETURN id;
+END $$;
+CREATE FUNCTION outbox.purge_dead_letters(beyond bigint, before timestamp with time zone, most bigint, OUT removed bigint, OUT highest bigint) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    WITH old AS (
+        SELECT letter.id FROM outbox.dead_letter_event AS letter
+        WHERE letter.id > beyond AND letter.state IN ('redriven', 'discarded')
+          AND letter.decided_at < before
+          AND NOT EXISTS (SELECT FROM outbox.event
+                          WHERE event.id = letter.id AND event.created_at = letter.created_at)
+        ORDER BY letter.id
+        LIMIT most
+    ), gone AS (
+        DELETE FROM outbox.dead_letter_event AS letter USING old
+        WHERE letter.id = old.id AND letter.state IN ('redriven', 'discarded')
+        RETURNING letter.id
+    )
+    SELECT count(*), max(gone.id) INTO removed, highest FROM gone;
+    DELETE FROM outbox.dead_letter_order WHERE id IN (
+        SELECT id FROM outbox.dead_letter_order
+        WHERE state <> 'open' AND ended_at < before LIMIT most);
 END $$;
 CREATE FUNCTION outbox.purge_default(beyond bigint, before timestamp with time zone, most bigint, OUT removed bigint, OUT highest bigint) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1354,29 +1405,6 @@ ALTER TABLE outbox.command ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
 CREATE TABLE outbox.database_right (
     role regrole NOT NULL
 );
-CREATE TABLE outbox.dead_letter_event (
-    id bigint NOT NULL,
-    created_at timestamp with time zone NOT NULL,
-    xid xid8 NOT NULL,
-    shard smallint NOT NULL,
-    topic text NOT NULL,
-    key text,
-    event_id uuid NOT NULL,
-    type text NOT NULL,
-    reason text NOT NULL,
-    code text NOT NULL,
-    behind bigint,
-    parked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    parked_by text NOT NULL,
-    state text DEFAULT 'parked'::text NOT NULL,
-    number bigint NOT NULL,
-    to_topic text,
-    attempts integer DEFAULT 0 NOT NULL,
-    refused_in bigint,
-    decided_by text,
-    decided_at timestamp with time zone,
-    CONSTRAINT dead_letter_has_a_state CHECK ((state = ANY (ARRAY['parked'::text, 'redriving'::text, 'redriven'::text, 'discarded'::text])))
-);
 CREATE VIEW outbox.dead_letter AS
  SELECT letter.event_id,
     letter.topic,
@@ -1805,6 +1833,28 @@ GRANT ALL ON FUNCTION outbox.shard_count() TO outbox_relay;
 GRANT ALL ON FUNCTION outbox.shard_count() TO outbox_commands;
 GRANT ALL ON FUNCTION outbox.shard_count() TO outbox_purge;
 GRANT ALL ON FUNCTION outbox.shard_count() TO outbox_operator;
+GRANT SELECT ON TABLE outbox.dead_letter_event TO outbox_reader;
+GRANT SELECT ON TABLE outbox.dead_letter_event TO outbox_worker;
+GRANT SELECT,INSERT ON TABLE outbox.dead_letter_event TO outbox_relay;
+GRANT SELECT,DELETE ON TABLE outbox.dead_letter_event TO outbox_operator;
+GRANT SELECT(id) ON TABLE outbox.dead_letter_event TO outbox_purge;
+GRANT SELECT(created_at) ON TABLE outbox.dead_letter_event TO outbox_purge;
+GRANT UPDATE(xid) ON TABLE outbox.dead_letter_event TO outbox_operator;
+GRANT UPDATE(reason) ON TABLE outbox.dead_letter_event TO outbox_relay;
+GRANT UPDATE(code) ON TABLE outbox.dead_letter_event TO outbox_relay;
+GRANT UPDATE(state) ON TABLE outbox.dead_letter_event TO outbox_relay;
+GRANT UPDATE(state) ON TABLE outbox.dead_letter_event TO outbox_operator;
+GRANT SELECT(state) ON TABLE outbox.dead_letter_event TO outbox_purge;
+GRANT UPDATE(number) ON TABLE outbox.dead_letter_event TO outbox_relay;
+GRANT UPDATE(number) ON TABLE outbox.dead_letter_event TO outbox_operator;
+GRANT UPDATE(to_topic) ON TABLE outbox.dead_letter_event TO outbox_relay;
+GRANT UPDATE(attempts) ON TABLE outbox.dead_letter_event TO outbox_relay;
+GRANT UPDATE(refused_in) ON TABLE outbox.dead_letter_event TO outbox_relay;
+GRANT UPDATE(decided_by) ON TABLE outbox.dead_letter_event TO outbox_relay;
+GRANT UPDATE(decided_by) ON TABLE outbox.dead_letter_event TO outbox_operator;
+GRANT UPDATE(decided_at) ON TABLE outbox.dead_letter_event TO outbox_relay;
+GRANT UPDATE(decided_at) ON TABLE outbox.dead_letter_event TO outbox_operator;
+GRANT SELECT(decided_at) ON TABLE outbox.dead_letter_event TO outbox_purge;
 GRANT SELECT ON TABLE outbox.hold TO outbox_reader;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE outbox.hold TO outbox_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE outbox.hold TO outbox_relay;
@@ -1838,6 +1888,8 @@ REVOKE ALL ON FUNCTION outbox.publish(topic text, key text, type text, payload j
 GRANT ALL ON FUNCTION outbox.publish(topic text, key text, type text, payload jsonb, event_id uuid, idempotency_key text, headers jsonb, content_type text) TO outbox_writer;
 REVOKE ALL ON FUNCTION outbox.publish_bytes(topic text, key text, type text, payload bytea, event_id uuid, idempotency_key text, headers jsonb, content_type text, schema_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.publish_bytes(topic text, key text, type text, payload bytea, event_id uuid, idempotency_key text, headers jsonb, content_type text, schema_id uuid) TO outbox_writer;
+REVOKE ALL ON FUNCTION outbox.purge_dead_letters(beyond bigint, before timestamp with time zone, most bigint, OUT removed bigint, OUT highest bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION outbox.purge_dead_letters(beyond bigint, before timestamp with time zone, most bigint, OUT removed bigint, OUT highest bigint) TO outbox_purge;
 REVOKE ALL ON FUNCTION outbox.purge_default(beyond bigint, before timestamp with time zone, most bigint, OUT removed bigint, OUT highest bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.purge_default(beyond bigint, before timestamp with time zone, most bigint, OUT removed bigint, OUT highest bigint) TO outbox_purge;
 REVOKE ALL ON FUNCTION outbox.redrive(topic text, key text, event_id uuid, to_topic text, rate double precision, everything boolean) FROM PUBLIC;
@@ -1938,19 +1990,6 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE outbox.command_right TO outbox_operat
 GRANT SELECT ON TABLE outbox.database_right TO outbox_reader;
 GRANT SELECT ON TABLE outbox.database_right TO outbox_worker;
 GRANT SELECT,INSERT,DELETE ON TABLE outbox.database_right TO outbox_operator;
-GRANT SELECT ON TABLE outbox.dead_letter_event TO outbox_reader;
-GRANT SELECT ON TABLE outbox.dead_letter_event TO outbox_worker;
-GRANT SELECT,INSERT ON TABLE outbox.dead_letter_event TO outbox_relay;
-GRANT SELECT ON TABLE outbox.dead_letter_event TO outbox_operator;
-GRANT UPDATE(reason) ON TABLE outbox.dead_letter_event TO outbox_relay;
-GRANT UPDATE(code) ON TABLE outbox.dead_letter_event TO outbox_relay;
-GRANT UPDATE(state) ON TABLE outbox.dead_letter_event TO outbox_relay;
-GRANT UPDATE(number) ON TABLE outbox.dead_letter_event TO outbox_relay;
-GRANT UPDATE(to_topic) ON TABLE outbox.dead_letter_event TO outbox_relay;
-GRANT UPDATE(attempts) ON TABLE outbox.dead_letter_event TO outbox_relay;
-GRANT UPDATE(refused_in) ON TABLE outbox.dead_letter_event TO outbox_relay;
-GRANT UPDATE(decided_by) ON TABLE outbox.dead_letter_event TO outbox_relay;
-GRANT UPDATE(decided_at) ON TABLE outbox.dead_letter_event TO outbox_relay;
 GRANT SELECT ON TABLE outbox.dead_letter TO outbox_reader;
 GRANT SELECT ON TABLE outbox.dead_letter TO outbox_worker;
 GRANT SELECT ON TABLE outbox.dead_letter TO outbox_relay;
@@ -1968,7 +2007,9 @@ GRANT SELECT ON TABLE outbox.dead_letter_shard TO outbox_worker;
 GRANT SELECT ON TABLE outbox.dead_letter_shard TO outbox_relay;
 GRANT SELECT ON TABLE outbox.dead_letter_shard TO outbox_operator;
 GRANT UPDATE(epoch) ON TABLE outbox.dead_letter_shard TO outbox_relay;
+GRANT UPDATE(epoch) ON TABLE outbox.dead_letter_shard TO outbox_operator;
 GRANT UPDATE(number) ON TABLE outbox.dead_letter_shard TO outbox_relay;
+GRANT UPDATE(number) ON TABLE outbox.dead_letter_shard TO outbox_operator;
 GRANT SELECT ON TABLE outbox.event_default TO outbox_worker;
 GRANT SELECT ON TABLE outbox.event_default TO outbox_operator;
 GRANT SELECT(id) ON TABLE outbox.event_default TO outbox_purge;
