@@ -22,6 +22,7 @@ from outbox_worker.maintenance.instance import Instance
 from outbox_worker.maintenance.jobs import JobLoop
 from outbox_worker.maintenance.upkeep import Upkeep
 from outbox_worker.observe.commands import CommandMetrics
+from outbox_worker.observe.dead_letters import DeadLetterNumbers
 from outbox_worker.observe.metrics import RelayMetrics
 from outbox_worker.observe.numbers import ScrapeNumbers
 from outbox_worker.observe.statements import StatementMetrics
@@ -92,7 +93,9 @@ def add_relay(daemon: Daemon, settings: Settings, owner: str) -> None:
     relay = build_relay(settings, owner, metrics)
     relay_loop = RelayLoop(relay, daemon.health)
     daemon.add("relay", relay_loop.step, relay_loop.close)
-    upkeep = Upkeep(settings, owner, relay)
+    letters = DeadLetterNumbers()
+    daemon.registry.register(letters)
+    upkeep = Upkeep(settings, owner, relay, letters)
     daemon.add("upkeep", upkeep.run_once, upkeep.close, AFTERWARDS)
     gauges = lag_gauges(url, metrics, daemon.health)
     daemon.add("gauges", gauges.run_once, gauges.close, AFTERWARDS)

@@ -27,6 +27,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "commands": "Show commands that failed, and have them tried again.",
     "purge": "Remove what is finished or published, and old.",
     "verify": "Compare the table with the topics: lost, duplicated, out of order.",
+    "dead-letters": "List, park, redrive and discard events that cannot go out.",
     "rebase": "Find out by event id what is published, and set new positions.",
     "grant": "Let a role write to topics, submit commands or use the database.",
     "revoke": "Take back what grant gave.",
@@ -50,7 +51,7 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         with without_collector():
-            module = importlib.import_module(f"outbox_worker.cli.{cmd_name}")
+            module = importlib.import_module(f"outbox_worker.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 

@@ -7,7 +7,7 @@ from typing import Final
 from outbox_worker.doctor import reach
 from outbox_worker.doctor.check import Check, Needs
 from outbox_worker.doctor.commands import denied, failing, hot_keys, oldest
-from outbox_worker.doctor.group import held, lag, members, mirror
+from outbox_worker.doctor.group import dead_letters, held, lag, members, mirror
 from outbox_worker.doctor.group import transactions as pending
 from outbox_worker.doctor.kafka import anchor, limits
 from outbox_worker.doctor.kafka import rights as kafka_rights
@@ -71,6 +71,7 @@ CHECKS: Final = (
     Check("group.members", Needs.KAFKA, members.look),
     Check("group.shards", Needs.KAFKA, members.shards),
     Check("group.held", Needs.POSTGRES, held.look),
+    Check("group.dead_letters", Needs.POSTGRES, dead_letters.look),
     Check("group.lag", Needs.POSTGRES, lag.look),
     Check("group.transactions", Needs.KAFKA, pending.look),
     Check("group.mirror", Needs.BOTH, mirror.look),

@@ -1,4 +1,4 @@
-"""What a worker does beside the relay: the mirror, the ids of topics, partitions ahead."""
+"""What a worker does beside the relay: the mirror, the ids of topics, partitions, dead letters."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import structlog
 
 from outbox_worker.errors import ServerError
 from outbox_worker.maintenance import partitions
+from outbox_worker.maintenance.dead_letters import DeadLetterCount
 from outbox_worker.maintenance.trouble import FAULTS, Trouble
 from outbox_worker.postgres import database
 from outbox_worker.published.committed import as_row
@@ -20,6 +21,7 @@ from outbox_worker.timing.deadline import Deadline
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from outbox_worker.observe.dead_letters import DeadLetterNumbers
     from outbox_worker.published.committed import CommittedPosition
     from outbox_worker.relay.relay import Relay
     from outbox_worker.settings import Settings
@@ -44,8 +46,10 @@ log = structlog.get_logger("upkeep")
 class Upkeep:
     """`run_once()` every second; a database that is away is waited for."""
 
-    def __init__(self, settings: Settings, owner: str, relay: Relay) -> None:
-        """Write for `owner` what `relay` has committed."""
+    def __init__(
+        self, settings: Settings, owner: str, relay: Relay, letters: DeadLetterNumbers
+    ) -> None:
+        """Write for `owner` what `relay` has committed; show in `letters` what is parked."""
         self._settings = settings
         self._owner = owner
         self._relay = relay
@@ -54,6 +58,7 @@ class Upkeep:
         self._ids: dict[str, str] = {}
         self._holds: dict[int, Hold | None] = {}
         self._partitions_rest = Deadline(0.0)
+        self._letters = DeadLetterCount(letters)
         self._trouble = Trouble("positions and partitions")
 
     def run_once(self) -> float:
@@ -68,6 +73,7 @@ class Upkeep:
                 self._partitions_rest = Deadline(PARTITIONS_RETRY_S)
                 if self._make_partitions(connection):
                     self._partitions_rest = Deadline(PARTITIONS_INTERVAL_S)
+            self._letters.refresh(connection)
         except psycopg.errors.InsufficientPrivilege:
             raise
         except FAULTS as error:

@@ -41,6 +41,7 @@ def listed(*arguments: str, **settings: str) -> set[str]:
         ("commands show", DATABASE | {"LOG_LEVEL", "LOG_VALUES"}),
         ("commands retry", DATABASE | {"LOG_LEVEL", "LOG_VALUES"}),
         ("rebase", DATABASE | KAFKA | GROUP),
+        ("dead-letters", DATABASE | {"LOG_VALUES"}),
         ("tail", KAFKA | GROUP),
         ("grant", DATABASE),
         ("revoke", DATABASE),

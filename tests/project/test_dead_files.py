@@ -14,7 +14,7 @@ from tests.project.tree import ROOT, files, name
 # The command line imports a command's module by the command's name.
 PRODUCT_ENTRIES = frozenset(
     {"outbox_worker.cli", "outbox_worker.__main__", "outbox_school"}
-    | {f"outbox_worker.cli.{name}" for name in COMMANDS}
+    | {f"outbox_worker.cli.{name.replace('-', '_')}" for name in COMMANDS}
 )
 
 
