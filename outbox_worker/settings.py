@@ -94,6 +94,12 @@ MOST_PREFIX: Final = 200
 
 OF_A_TOPIC: Final = re.compile(r"[A-Za-z0-9._-]*")
 
+ON_REFUSED: Final = (
+    r"^\s*(block|park)(:[A-Za-z0-9._*-]+)?\s*(,\s*(block|park)(:[A-Za-z0-9._*-]+)?\s*)*$"
+)
+MOST_RULES: Final = 10_000
+"""Characters of the rules for refused events."""
+
 Role = Literal["relay", "commands", "all"]
 LogValues = Literal["off", "on"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -208,6 +214,16 @@ class Settings(BaseSettings):
             "or none, which every client reads without a further package"
         ),
     ] = None
+    on_refused: Annotated[
+        str,
+        Field(
+            description="what becomes of an event that Kafka can never take: block holds its "
+            "shard, park moves it and later events of its key to the dead letters; with topics: "
+            "park:orders.*,block (the first that fits counts)",
+            pattern=ON_REFUSED,
+            max_length=MOST_RULES,
+        ),
+    ] = "block"
     timestamp: Annotated[
         Timestamp,
         Field(description="time of a record: when the event was written, or when it goes out"),

@@ -29,11 +29,14 @@ from outbox_worker.observe.statements import StatementMetrics
 from outbox_worker.postgres import access, database, migrations, switchover
 from outbox_worker.relay.batch_size import BatchSize
 from outbox_worker.relay.claim import Claims
+from outbox_worker.relay.dead_letters import DeadLetters
 from outbox_worker.relay.group import Group
 from outbox_worker.relay.loop import RelayLoop
+from outbox_worker.relay.park_policy import ParkPolicy
 from outbox_worker.relay.position_lookup import PositionLookup
 from outbox_worker.relay.publisher import Publisher
 from outbox_worker.relay.reader import TableReader
+from outbox_worker.relay.redrive import Redrive
 from outbox_worker.relay.relay import Relay, RelayParts
 from outbox_worker.relay.sources import Sources
 from outbox_worker.relay.takeover import Takeover
@@ -138,17 +141,24 @@ def build_relay(settings: Settings, owner: str, metrics: RelayMetrics) -> Relay:
     takeover = Takeover(settings, transactions, metrics)
     size = BatchSize(Limits(settings.batch_rows, settings.batch_bytes))
     topics = Topics(settings, group)
+    publisher = Publisher(transactions, group, size, metrics)
+    policy = ParkPolicy(settings.on_refused)
+    dead_letters = DeadLetters(policy, lambda: transactions.ids.owner)
     return Relay(
         RelayParts(
             group=group,
             lookups=PositionLookup(takeover),
             size=size,
             reader=TableReader(settings.need_database(), size, metrics),
-            claims=Claims(settings.group, lambda: transactions.ids.owner, topics, size),
+            claims=Claims(
+                settings.group, lambda: transactions.ids.owner, topics, size, dead_letters
+            ),
             topics=topics,
             sources=sources,
             transactions=transactions,
-            publisher=Publisher(transactions, group, size, metrics),
+            publisher=publisher,
+            dead_letters=dead_letters,
+            redrive=Redrive(dead_letters, publisher, topics, size),
             metrics=metrics,
         )
     )

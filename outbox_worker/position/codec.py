@@ -28,6 +28,12 @@ of the backlog it must fit once all others have ended."""
 
 PLAIN: Final = "1"
 PACKED: Final = "2"
+PLAIN_WITH_LEDGER: Final = "4"
+PACKED_WITH_LEDGER: Final = "5"
+"""The same with a number of the ledger of dead letters at the end. A worker that does not know the
+ledger would publish what is parked: it refuses these forms as of another version."""
+
+FORMS: Final = frozenset({PLAIN, PACKED, PLAIN_WITH_LEDGER, PACKED_WITH_LEDGER})
 SHORT: Final = 256
 """Bytes below which compressing takes longer than it saves."""
 
@@ -81,7 +87,9 @@ def encode(position: Position, *, is_new: bool = False) -> str:
     if position.top is not None and position.last is not None:
         _put_witness(data, position.top)
         _put_witness(data, position.last)
-    text = _pack(data)
+    if position.ledger:
+        _put(data, (position.ledger,))
+    text = _pack(data, with_ledger=bool(position.ledger))
     if len(text) > (LARGEST - ROOM if is_new and backlog is None else LARGEST):
         upper = () if backlog is None else backlog.upper.xip
         raise PositionTooLargeError(max(len(position.seen.xip), len(upper)), len(text))
@@ -94,32 +102,36 @@ def decode(text: str) -> Position:
     `SchemaVersionError` where a newer version did, `UnreadablePositionError` where none did.
     """
     form = text[:1]
-    if form.isdecimal() and form not in {PLAIN, PACKED}:
+    if form.isdecimal() and form not in FORMS:
         raise SchemaVersionError(
             f"The positions in Kafka are of another version of this program ({form!r})",
             "Run the newest version of outbox-worker everywhere",
         )
     try:
         body = base64.b64decode(text[1:], validate=True)
-        return _read(_Source(zlib.decompress(body) if form == PACKED else body))
+        is_packed = form in {PACKED, PACKED_WITH_LEDGER}
+        data = _Source(zlib.decompress(body) if is_packed else body)
+        return _read(data, with_ledger=form in {PLAIN_WITH_LEDGER, PACKED_WITH_LEDGER})
     except (ValueError, IndexError, zlib.error) as error:
         raise UnreadablePositionError(text) from error
 
 
-def _read(data: _Source) -> Position:
+def _read(data: _Source, *, with_ledger: bool) -> Position:
     system = data.take(4)
     owner = data.take(data.number()).decode()
     floor = data.number()
     seen = data.snapshot()
     backlog = Backlog(data.snapshot(), data.number()) if data.number() else None
     top, last = (data.witness(), data.witness()) if data.number() else (None, None)
-    return Position(system, owner, seen, backlog, floor, top, last)
+    ledger = data.number() if with_ledger else 0
+    return Position(system, owner, seen, backlog, floor, top, last, ledger)
 
 
-def _pack(data: bytearray) -> str:
+def _pack(data: bytearray, *, with_ledger: bool) -> str:
+    plain, packed = (PLAIN_WITH_LEDGER, PACKED_WITH_LEDGER) if with_ledger else (PLAIN, PACKED)
     if len(data) < SHORT:
-        return PLAIN + base64.b64encode(data).decode()
-    return PACKED + base64.b64encode(zlib.compress(data, 9)).decode()
+        return plain + base64.b64encode(data).decode()
+    return packed + base64.b64encode(zlib.compress(data, 9)).decode()
 
 
 def _put(data: bytearray, numbers: Iterable[int]) -> None:

@@ -67,6 +67,8 @@ class Position:
     floor: int = 0
     top: Witness | None = None
     last: Witness | None = None
+    ledger: int = 0
+    """The write to the ledger of dead letters on which it rests; 0 where there was none."""
 
     @property
     def witnesses(self) -> tuple[Witness, ...]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from outbox_worker.position.row import EventRow
     from outbox_worker.relay.batch_size import BatchSize
+    from outbox_worker.relay.dead_letters import DeadLetters
     from outbox_worker.relay.reader import TableReader
     from outbox_worker.relay.topics import Topics
     from outbox_worker.stores import Connection
@@ -42,13 +43,19 @@ class Entry:
     """A shard that may be served: its position to be, and rows that go out with it.
 
     `is_claim` says that Kafka has to hear of the position before the shard is
-    served: it names us as the owner, so that whoever takes over knows whom to fence.
+    served: it names us as the owner, so that whoever takes over knows whom to fence, and
+    proves that the shard was ours when we took over its ledger of dead letters.
     """
 
     shard: int
     stored: CommittedPosition
     is_claim: bool
     stragglers: list[EventRow]
+
+    def claimed(self) -> Entry:
+        """The same, as one of which Kafka has to hear."""
+        stored = CommittedPosition(self.stored.batch + 1, self.stored.position)
+        return replace(self, stored=stored, is_claim=True)
 
     @property
     def cohort(self) -> Cohort:
@@ -64,10 +71,16 @@ class Claims:
     """Checks positions for one group and one owner."""
 
     def __init__(
-        self, group: str, owner: Callable[[], str], topics: Topics, size: BatchSize
+        self,
+        group: str,
+        owner: Callable[[], str],
+        topics: Topics,
+        size: BatchSize,
+        dead_letters: DeadLetters,
     ) -> None:
         """`owner` tells our transactional id, under which we publish now."""
         self._size = size
+        self._dead_letters = dead_letters
         self._group = group
         self._owner = owner
         self._topics = topics
@@ -97,9 +110,13 @@ class Claims:
                 )
         switchover.see_that_events_are_ours(connection)
         switchover.see_that_numbers_go_on(connection)
+        # Before Kafka hears of it: whoever had a shard before adds nothing to its ledger any more.
+        unclaimed = self._dead_letters.enter(connection, held)
         entries, left = [], reader.limits
         for shard, stored in held.items():
             entry = self._entry(connection, shard, stored, table, left)
+            if shard in unclaimed and not entry.is_claim:
+                entry = entry.claimed()
             left = left.without(entry.stragglers)  # All claims are one transaction.
             entries.append(entry)
         return entries
@@ -130,7 +147,11 @@ class Claims:
         """Whether stragglers can go out with the claim, so that nothing holds up other shards."""
         if not rows:
             return True
-        return self.may_send_stragglers and not holds.obstacles(self._topics, self._size, rows)
+        return (
+            self.may_send_stragglers
+            and not self._dead_letters.concerns(rows)
+            and not holds.obstacles(self._topics, self._size, rows)
+        )
 
     def _fill_in(
         self, connection: Connection, known: Mapping[int, CommittedPosition | None]

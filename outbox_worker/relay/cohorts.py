@@ -135,6 +135,11 @@ class Cohorts:
         """The topics for whose refusal of a record a shard waits."""
         return frozenset(cohort.refused_by for cohort in self._queue if cohort.refused_by)
 
+    def seen(self, shard: int) -> Snapshot | None:
+        """Up to which snapshot a shard is done; None in a backlog, or where it is not served."""
+        cohort = next((each for each in self._queue if shard in each.stands), None)
+        return None if cohort is None or cohort.upper is not None else cohort.stands[shard].seen
+
     def next(self, now: float) -> Cohort | None:
         """The one to serve: the least recently served that is not held."""
         return next((each for each in self._queue if each.held_until <= now), None)

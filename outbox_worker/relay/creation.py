@@ -19,6 +19,8 @@ class Closed(NamedTuple):
 
     reason: str
     hint: str
+    code: str = ""
+    """Of an event that Kafka can never take, what is wrong with it; empty where that may change."""
 
 
 class Creation:

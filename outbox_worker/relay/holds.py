@@ -5,7 +5,7 @@ transaction. Where Kafka refuses records, the shards of those in question contin
 records one by one, or by a few, and apart from all others, until the one that is refused
 stands alone and its shard is held. Records that nobody doubts are not sent again and again:
 each time would leave a copy of them that readers without `read_committed` see.
-What becomes of a held record beyond that (a dead letter) is decided in `hold`.
+An event that can never go out is parked instead, where the settings say so: `hold` asks for that.
 """
 
 from __future__ import annotations
@@ -37,13 +37,16 @@ from outbox_worker.relay.outcome import NO_RECORD
 from outbox_worker.settings import LARGEST_EVENT
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
+    from typing import TypeAlias
 
     from outbox_worker.relay.batch_size import BatchSize
     from outbox_worker.relay.cohorts import Cohort, Cohorts
     from outbox_worker.relay.outcome import Rejected
     from outbox_worker.relay.reader import Batch
     from outbox_worker.relay.topics import Topics
+
+    Condemn: TypeAlias = Callable[[EventRow, Closed], bool]
 
 FIRST_HOLD_S: Final = 0.25
 LONGEST_HOLD_S: Final = 5.0
@@ -56,6 +59,15 @@ TOO_LARGE: Final = frozenset(
         KafkaError.INVALID_MSG_SIZE,
     }
 )
+
+FINAL_CODES: Final = TOO_LARGE | {
+    KafkaError.INVALID_MSG,
+    KafkaError.INVALID_RECORD,
+    KafkaError.INVALID_TIMESTAMP,
+    KafkaError.POLICY_VIOLATION,
+    KafkaError._INVALID_ARG,  # noqa: SLF001  librdkafka's own code
+}
+"""Refusals that lie in the record. A topic that is missing, or that may not be written, is none."""
 
 FEW: Final = 16
 """Of so many records in a batch each is worth a transaction of its own, 3 to 6 ms, so that none
@@ -82,7 +94,9 @@ def obstacles(topics: Topics, size: BatchSize, rows: Sequence[EventRow]) -> dict
     return found | size.too_slow(rows) | topics.leaderless(rows)
 
 
-def clear_way(topics: Topics, size: BatchSize, cohorts: Cohorts, batch: Batch) -> Batch | None:
+def clear_way(
+    topics: Topics, size: BatchSize, cohorts: Cohorts, batch: Batch, condemn: Condemn
+) -> Batch | None:
     """The part of the batch without an obstacle; None where nothing of it can go.
 
     Shards with one are parted from the cohort, and not joined to it again by the border of a
@@ -93,13 +107,17 @@ def clear_way(topics: Topics, size: BatchSize, cohorts: Cohorts, batch: Batch) -
         return _beware(cohorts, batch)
     if len(batch.cohort.stands) == 1:
         first = next(n for n, row in enumerate(batch.rows) if row[ID] in found)
-        if first:
+        row = batch.rows[first]
+        if batch.every[0] is not row:
             return batch.until(first)
-        row = batch.rows[0]
-        hold(cohorts, batch.cohort, batch.start, row, found[row[ID]])
+        why = found[row[ID]]
+        if condemn(row, why):
+            cohorts.part(batch.cohort, replace(batch.start, rows=1))
+        else:
+            hold(cohorts, batch.cohort, batch.start, row, why)
         return None
     blocked = {row[SHARD] for row in batch.rows if row[ID] in found}
-    counts = Counter(map(shard_of, batch.rows))
+    counts = Counter(map(shard_of, batch.every))
     singles = [replace(batch.start.only({shard}), rows=counts[shard]) for shard in sorted(blocked)]
     return _parted(cohorts, batch, singles)
 
@@ -123,11 +141,10 @@ def _parted(cohorts: Cohorts, batch: Batch, singles: Sequence[Cohort]) -> Batch 
     cohorts.part(batch.cohort, *singles, rest)
     if not rest.stands:
         return None
-    rows = [row for row in batch.rows if row[SHARD] not in shards]
-    return replace(batch, cohort=rest, rows=rows)
+    return batch.without(shards, rest)
 
 
-def isolate(cohorts: Cohorts, batch: Batch, refusal: Rejected) -> None:
+def isolate(cohorts: Cohorts, batch: Batch, refusal: Rejected, condemn: Condemn) -> None:
     """After a refusal: trials of the records in question, or the hold of the one record.
 
     Shards without any continue together.
@@ -142,11 +159,13 @@ def isolate(cohorts: Cohorts, batch: Batch, refusal: Rejected) -> None:
     row = batch.rows[0]
     if refusal.code == NO_RECORD:
         hint = f"No record can be made of the event. {MEND_ROW.format(row[ID])}"
-        alone = singles[0]
+        why, alone = Closed(refusal.reason, hint, "NO_RECORD"), singles[0]
     else:
         hint = hint_of(refusal.code, row[TOPIC])
+        why = Closed(refusal.reason, hint, code_of(refusal.code))
         alone = replace(singles[0], refused_by=row[TOPIC])
-    hold(cohorts, singles[0], alone, row, Closed(refusal.reason, hint))
+    if not condemn(row, why):
+        hold(cohorts, singles[0], alone, row, why)
 
 
 def _trials(batch: Batch, doubted: Sequence[EventRow]) -> list[Cohort]:
@@ -165,7 +184,7 @@ def _on_trial(batch: Batch, shard: int, doubted: Collection[int]) -> Cohort:
 
     Of those, the records for one topic are tried together once one of them alone has passed.
     """
-    rows = [row for row in batch.rows if row[SHARD] == shard]
+    rows = [row for row in batch.every if row[SHARD] == shard]
     parts = groupby(rows, key=lambda row: row[TOPIC] if row[ID] in doubted else "")
     runs = [Run(len(list(part)), bool(topic)) for topic, part in parts]
     if batch.cohort.runs:
@@ -204,7 +223,13 @@ def _too_large(row: EventRow) -> Closed:
     return Closed(
         f"the event has {row[SIZE]:,} bytes, and none may have more than {LARGEST_EVENT:,}",
         f"It was never published. {MEND_ROW.format(row[ID])}",
+        "EVENT_TOO_LARGE",
     )
+
+
+def code_of(code: int) -> str:
+    """The name of an error by which Kafka refuses a record for good; empty for any other."""
+    return KafkaError(code).name() if code in FINAL_CODES else ""
 
 
 def hint_of(code: int, topic: str) -> str:
@@ -229,8 +254,8 @@ def hint_of(code: int, topic: str) -> str:
 
 
 def hold(cohorts: Cohorts, cohort: Cohort, start: Cohort, row: EventRow, why: Closed) -> None:
-    """Let the shard of one event wait. Dead letters, once there are any, begin here."""
-    held = HeldEvent(row[ID], row[EVENT_ID], row[TOPIC], *why)
+    """Let the shard of one event wait."""
+    held = HeldEvent(row[ID], row[EVENT_ID], row[TOPIC], why.reason, why.hint)
     pause = min(FIRST_HOLD_S * 2**start.holds, LONGEST_HOLD_S)
     until = time.monotonic() + pause
     # One row: the look for it ends where it stands, and not at the end of the table.

@@ -67,13 +67,14 @@ def positions_after(
     """
     whole = None
     after = {}
-    summaries = summarize(batch.rows)
+    rows = batch.every
+    summaries = summarize(rows)
     for shard, stand in batch.cohort.stands.items():
         summary, old = summaries.get(shard), stored[shard]
         if summary is None:
             if batch.cut is not None or not _is_stale(old.position, batch.upper):
                 continue
-            whole = whole or Summary(max(batch.rows, key=xid_of), batch.rows[-1])
+            whole = whole or Summary(max(rows, key=xid_of), rows[-1])
             summary = whole
         done = stand.floor if batch.cut is not None else max(stand.floor, floor)
         place = Place(stand.seen, batch.upper, batch.cut, done)
@@ -109,7 +110,8 @@ class Publisher:
     ) -> TransactionOutcome:
         """Commit rows and positions together; calls `meanwhile` while Kafka commits.
 
-        A claim takes positions over as they are, all others are new: `PositionTooLargeError`.
+        A claim takes positions over as they are, and so does a redrive; all others are new:
+        `PositionTooLargeError`.
         After so many seconds without an outcome the transaction is given up.
         """
         offsets = [as_offset(n, each, is_new=not is_claim) for n, each in positions.items()]
@@ -126,7 +128,7 @@ class Publisher:
             finally:
                 outcome = self._await(future, seconds)
         self._transactions.release()
-        self._observe(rows, outcome, time.perf_counter() - began)
+        self._observe(rows, outcome, time.perf_counter() - began, is_new=not is_claim)
         return outcome
 
     def close(self) -> None:
@@ -145,8 +147,9 @@ class Publisher:
             return outcome
 
     def _observe(
-        self, rows: Sequence[EventRow], outcome: TransactionOutcome, seconds: float
+        self, rows: Sequence[EventRow], outcome: TransactionOutcome, seconds: float, *, is_new: bool
     ) -> None:
+        """Count what came of it; how old the events are says something of those that are new."""
         name = type(outcome).__name__.lower()
         self._metrics.transaction_seconds.labels(name).observe(seconds)
         if not isinstance(outcome, Committed):
@@ -159,8 +162,9 @@ class Publisher:
             self._metrics.batch_events.observe(len(rows))
             for topic, count in Counter(map(topic_of, rows)).items():
                 self._metrics.count_published(topic, count)
-            age = datetime.now(UTC) - datetime.fromisoformat(rows[0][CREATED_AT])
-            self._metrics.insert_to_commit_seconds.observe(max(0.0, age.total_seconds()))
+            if is_new:
+                age = datetime.now(UTC) - datetime.fromisoformat(rows[0][CREATED_AT])
+                self._metrics.insert_to_commit_seconds.observe(max(0.0, age.total_seconds()))
 
 
 def resign(

@@ -15,7 +15,7 @@ import psycopg
 import structlog
 
 from outbox_worker.errors import ServerError
-from outbox_worker.position.row import ID, SIZE, EventRow, id_of
+from outbox_worker.position.row import ID, SHARD, SIZE, EventRow, id_of
 from outbox_worker.postgres import database
 from outbox_worker.stores import outbox
 from outbox_worker.stores.outbox import Limits
@@ -24,10 +24,13 @@ from outbox_worker.timing.deadline import Deadline
 from outbox_worker.timing.outage import Outage
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from outbox_worker.observe.metrics import RelayMetrics
     from outbox_worker.position.snapshot import Snapshot
     from outbox_worker.relay.batch_size import BatchSize
     from outbox_worker.relay.cohorts import Cohort
+    from outbox_worker.relay.dead_letters import Parked
     from outbox_worker.stores import Connection
 
 log = structlog.get_logger("relay")
@@ -45,13 +48,22 @@ SWOLLEN_S: Final = 5.0
 class Batch:
     """Rows of one cohort in id order, and how far they lead.
 
-    They end at the border `upper`, or at the id `cut` on the way there.
+    They end at the border `upper`, or at the id `cut` on the way there. What is `aside` was read
+    as well, and is parked.
     """
 
     cohort: Cohort
     rows: list[EventRow]
     upper: Snapshot
     cut: int | None
+    aside: tuple[Parked, ...] = ()
+
+    @property
+    def every(self) -> list[EventRow]:
+        """All that were read, in id order."""
+        if not self.aside:
+            return self.rows
+        return sorted([*self.rows, *(each.row for each in self.aside)], key=id_of)
 
     @property
     def start(self) -> Cohort:
@@ -65,8 +77,16 @@ class Batch:
         return self.cohort.moved_to(self.upper, self.cut)
 
     def until(self, first: int) -> Batch:
-        """The part of the batch ahead of its row number `first` (which is not 0)."""
-        return replace(self, rows=self.rows[:first], cut=self.rows[first - 1][ID])
+        """The part of the batch ahead of its row number `first`, where there is something."""
+        aside = tuple(each for each in self.aside if each.row[ID] < self.rows[first][ID])
+        part = replace(self, rows=self.rows[:first], aside=aside)
+        return replace(part, cut=part.every[-1][ID])
+
+    def without(self, shards: Collection[int], cohort: Cohort) -> Batch:
+        """The part of it that is of no such shard, as one of `cohort`."""
+        rows = [row for row in self.rows if row[SHARD] not in shards]
+        aside = tuple(each for each in self.aside if each.row[SHARD] not in shards)
+        return replace(self, cohort=cohort, rows=rows, aside=aside)
 
 
 class Connected(Enum):

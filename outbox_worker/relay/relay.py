@@ -1,3 +1,4 @@
+# long: one loop, and what each of its steps may come to
 """The relay of one worker: consumer group -> reader -> transaction -> position.
 
 `run_once()` does one step; the daemon's loop around it is a few lines. Nothing
@@ -25,6 +26,7 @@ from outbox_worker.relay.outcome import Aborted, Committed, Discarded, Interrupt
 from outbox_worker.relay.position_limit import PositionLimit
 from outbox_worker.relay.publisher import positions_after, resign
 from outbox_worker.relay.reader import Connected
+from outbox_worker.relay.redrive import NOT_OURS
 from outbox_worker.relay.renewal import Renewal
 from outbox_worker.relay.serving import Serving
 from outbox_worker.settings import IDLE_POLL_GROWTH, IDLE_POLL_MAX_S, IDLE_POLL_MIN_S, SHARDS
@@ -38,10 +40,12 @@ if TYPE_CHECKING:
     from outbox_worker.relay.batch_size import BatchSize
     from outbox_worker.relay.claim import Claims
     from outbox_worker.relay.cohorts import Cohorts
+    from outbox_worker.relay.dead_letters import DeadLetters
     from outbox_worker.relay.group import Group
     from outbox_worker.relay.position_lookup import PositionLookup
     from outbox_worker.relay.publisher import Publisher
     from outbox_worker.relay.reader import Batch, TableReader
+    from outbox_worker.relay.redrive import Redrive
     from outbox_worker.relay.shapes import Shape
     from outbox_worker.relay.sources import Sources
     from outbox_worker.relay.topics import Topics
@@ -67,6 +71,8 @@ class RelayParts:
     sources: Sources
     transactions: Transactions
     publisher: Publisher
+    dead_letters: DeadLetters
+    redrive: Redrive
     metrics: RelayMetrics
 
 
@@ -145,10 +151,12 @@ class Relay:
             connected = self._parts.reader.connect()
             if connected is Connected.ANEW:
                 self._recheck_all()
+                self._parts.dead_letters.drop_all()
                 self._parts.sources.refresh(self._parts.reader.connection)
             if connected is not Connected.AWAY:
                 self._admit()
-                worked = self._serve()
+                redrove = self._redrive()
+                worked = self._serve() or redrove
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             self._parts.reader.lose(error)
         except HistoryLostError as error:
@@ -188,6 +196,7 @@ class Relay:
     def _drop(self, shards: Iterable[int]) -> None:
         gone = set(shards)
         self._parts.lookups.drop(gone)
+        self._parts.dead_letters.drop(gone)
         self._serving.cohorts.drop(gone)
         self._serving.ahead = None
         for shard in gone:
@@ -237,6 +246,11 @@ class Relay:
         rows = sorted((row for entry in entries for row in entry.stragglers), key=id_of)
         if claims and not self._claim(rows, claims):
             return
+        self._known.update(claims)  # Kafka has them, whatever becomes of the rest.
+        owned = {entry.shard: entry.stored for entry in entries}
+        if not self._parts.dead_letters.own(self._parts.reader.connection, owned):
+            self._ask_again(NOT_OURS, 0)
+            return
         for entry in entries:
             del self._known[entry.shard]
             self._committed[entry.shard] = entry.stored
@@ -260,15 +274,36 @@ class Relay:
         self._known.clear()
         self._parts.group.join()
 
+    def _redrive(self) -> bool:
+        """Do what people ask of dead letters; whether something came of it."""
+        parts, connection = self._parts, self._parts.reader.connection
+        parts.redrive.look(connection, self._serving.cohorts, self._committed)
+        outcome = parts.redrive.run_once(connection, self._committed)
+        match outcome:
+            case None:
+                return False
+            case Committed():
+                self._go_well()
+            case Rejected(reason) | Interrupted(reason):
+                log.info("transaction_interrupted", reason=reason)
+            case Aborted(reason, code) | Discarded(reason, code):
+                self._ask_again(f"redrive: {reason}", code)
+            case _:
+                assert_never(outcome)
+        return True
+
     def _serve(self) -> bool:
         """Read and publish one batch; whether to continue at once."""
+        parts = self._parts
         found = self._take()
         if found is None:
             return False
-        batch = holds.clear_way(self._parts.topics, self._parts.size, self._serving.cohorts, found)
+        found = parts.dead_letters.sift(parts.reader.connection, found)
+        condemn = parts.dead_letters.condemn
+        batch = holds.clear_way(parts.topics, parts.size, self._serving.cohorts, found, condemn)
         if batch is None:
             return True
-        if batch.rows:
+        if batch.rows or batch.aside:
             return self._publish(batch)
         after = self._serving.after(batch, self._parts.reader.limits.rows)
         self._serving.cohorts.moved(batch.cohort, after)
@@ -293,6 +328,8 @@ class Relay:
         ahead.moved(batch.cohort, after)
         try:
             positions = positions_after(batch, self._committed, self._serving.floor(batch.upper))
+            if batch.aside and not self._park(batch, positions):
+                return True
             outcome = self._parts.publisher.publish(
                 batch.rows, positions, lambda: self._read_ahead(ahead)
             )
@@ -307,12 +344,14 @@ class Relay:
                 self._committed.update(positions)
                 self._serving.cohorts = ahead
                 self._go_well()
-                self._serving.saw(batch.rows[-1][ID])
+                self._parts.dead_letters.passed(batch)
+                self._serving.saw(batch.every[-1][ID])
                 if batch.cohort.holds:
                     log.info("shard_released", shards=sorted(batch.cohort.stands))
             case Rejected(reason, code, topics) if self._parts.topics.blame(code, topics):
                 self._serving.ahead = None
-                holds.isolate(self._serving.cohorts, batch, outcome)
+                condemn = self._parts.dead_letters.condemn
+                holds.isolate(self._serving.cohorts, batch, outcome, condemn)
             case Interrupted(reason):
                 log.info("transaction_interrupted", reason=reason)
                 self._serving.ahead = None
@@ -324,6 +363,14 @@ class Relay:
             case _:
                 assert_never(outcome)
         return True
+
+    def _park(self, batch: Batch, positions: dict[int, CommittedPosition]) -> bool:
+        """Write the batch's dead letters down first, for `positions` to rest on them."""
+        parts = self._parts
+        if parts.dead_letters.park(parts.reader.connection, batch, positions):
+            return True
+        self._ask_again(NOT_OURS, 0)
+        return False
 
     def _renew(self, batch: Batch) -> None:
         """Give shards that have no events a position of today, from time to time."""

@@ -45,7 +45,7 @@ class Serving:
     def after(self, batch: Batch, most_rows: int) -> Cohort:
         """The cohort once this batch is published: it flows, and its size has grown back."""
         after = batch.after(self.floor(batch.upper)).flowing()
-        return holds.grown_back(after, len(batch.rows), most_rows)
+        return holds.grown_back(after, len(batch.every), most_rows)
 
     def say_held(self) -> None:
         """Log which shards wait, and why, where a line is due."""

@@ -140,6 +140,11 @@ class Cluster:
         launcher = [sys.executable, "-m", "tests.harness.killpoints", death, point, str(nth)]
         return self._start([*launcher, "run"], {})
 
+    def worker_dying_over_letters(self, point: str, death: str = "KILL", **settings: str) -> Worker:
+        """Start a worker that dies, or freezes, over a dead letter (see `letter_kills`)."""
+        launcher = [sys.executable, "-m", "tests.harness.letter_kills", death, point]
+        return self._start([*launcher, "run"], settings)
+
     def worker_failing_on(self, kind: str) -> Worker:
         """Start a worker that can make no record of events of one type (see `failing_records`)."""
         return self._start([sys.executable, "-m", "tests.harness.failing_records", kind, "run"], {})

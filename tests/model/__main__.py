@@ -19,9 +19,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int(time.time()))
     arguments = parser.parse_args()
     failed = False
-    for lossy in (False, True):
-        tally = run_histories(arguments.histories // 2, arguments.seed, lossy=lossy)
+    for lossy, letters in ((False, False), (True, False), (False, True), (True, True)):
+        tally = run_histories(
+            arguments.histories // 4, arguments.seed, lossy=lossy, letters=letters
+        )
         kind = "with fail-overs that lose" if lossy else "with crashes only"
+        kind += " and dead letters" if letters else ""
         sys.stdout.write(
             f"{tally.histories} histories {kind}, seed {arguments.seed}: "
             f"{tally.published} events read, {tally.refused} refused, "

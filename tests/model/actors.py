@@ -9,13 +9,18 @@ from prometheus_client import CollectorRegistry
 from typing_extensions import override
 
 from outbox_worker.observe.metrics import RelayMetrics
+from outbox_worker.position.row import EVENT_ID, ID
 from outbox_worker.published.committed import as_offset
 from outbox_worker.relay.batch_size import BatchSize
 from outbox_worker.relay.claim import Claims
+from outbox_worker.relay.creation import Closed
+from outbox_worker.relay.dead_letters import DeadLetters
 from outbox_worker.relay.group import Changes
 from outbox_worker.relay.kafka_status import KafkaStatus
+from outbox_worker.relay.park_policy import ParkPolicy
 from outbox_worker.relay.position_lookup import PositionLookup
 from outbox_worker.relay.reader import Connected, TableReader
+from outbox_worker.relay.redrive import Redrive
 from outbox_worker.relay.relay import Relay, RelayParts
 from outbox_worker.relay.sources import Sources
 from outbox_worker.relay.takeover import Takeover
@@ -30,6 +35,7 @@ if TYPE_CHECKING:
     from outbox_worker.position.row import EventRow
     from outbox_worker.published.committed import CommittedPosition
     from outbox_worker.relay.outcome import TransactionOutcome
+    from outbox_worker.relay.publisher import Publisher
     from outbox_worker.relay.topics import Topics
     from outbox_worker.settings import Settings
     from tests.model.postgres import Postgres, Row
@@ -102,13 +108,17 @@ class SimulatedReader(TableReader):
 
 
 class SimulatedTopics:
-    """All topics are there."""
+    """All topics are there; some events are refused for good."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
 
     def closed(self, _names: Iterable[str]) -> dict[str, str]:
         return {}
 
-    def leaderless(self, _rows: Iterable[EventRow]) -> dict[int, str]:
-        return {}
+    def leaderless(self, rows: Iterable[EventRow]) -> dict[int, Closed]:
+        poison = self._postgres.poison
+        return {row[ID]: Closed("poison", "", "POISON") for row in rows if row[EVENT_ID] in poison}
 
     def note_failure(self, _code: int, _reason: str) -> None:
         """Topics are as they were."""
@@ -153,9 +163,11 @@ class Worker:
         self.name = name
         self.group = SimulatedGroup()
         reader = SimulatedReader(postgres, rows)
-        topics = cast("Topics", SimulatedTopics())
+        topics = cast("Topics", SimulatedTopics(postgres))
         transactions = Transactions(producer_config(client, name), Sources("source"), "publish")
         takeover = Takeover(cast("Settings", client), transactions, METRICS)
+        publisher = SimulatedPublisher(transactions, client.chance, self)
+        dead_letters = DeadLetters(ParkPolicy("park"), lambda: transactions.ids.owner)
         self.relay = Relay(
             cast(
                 "RelayParts",
@@ -164,11 +176,17 @@ class Worker:
                     lookups=PositionLookup(takeover),
                     size=reader.size,
                     reader=reader,
-                    claims=Claims("group", lambda: transactions.ids.owner, topics, reader.size),
+                    claims=Claims(
+                        "group", lambda: transactions.ids.owner, topics, reader.size, dead_letters
+                    ),
                     topics=topics,
                     sources=Sources("source"),
                     transactions=transactions,
-                    publisher=SimulatedPublisher(transactions, client.chance, self),
+                    publisher=publisher,
+                    dead_letters=dead_letters,
+                    redrive=Redrive(
+                        dead_letters, cast("Publisher", publisher), topics, reader.size
+                    ),
                     metrics=METRICS,
                 ),
             )

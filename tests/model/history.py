@@ -5,8 +5,14 @@ from __future__ import annotations
 import random
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
+import psycopg
+
+from outbox_worker.position.codec import decode
+from outbox_worker.position.position import Witness
+from tests.model import ledger
 from tests.model.actors import Worker
 from tests.model.clients import Client, DiedError
 from tests.model.kafka import HANGS, Kafka
@@ -38,7 +44,7 @@ class HistoryResult:
 class History:
     """Writers, two workers, crashes and fail-overs, one random step after the other."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  a history is what is drawn and what is given
         self,
         seed: int,
         *,
@@ -47,7 +53,9 @@ class History:
         rows: int | None = None,
         ahead: int | None = None,
         trouble: float = TROUBLE,
+        letters: bool = False,
     ) -> None:
+        self.letters = letters
         self.chance = random.Random(seed)
         ids_ahead = self.chance.choice((0, SEQUENCE_AHEAD))
         self.postgres = Postgres(shards, ids_ahead if ahead is None else ahead)
@@ -58,6 +66,7 @@ class History:
         self.names = 0
         self.workers = [self.new_worker(), self.new_worker()]
         self.refused = False
+        self.frozen: list[Worker] = []
         for shard in range(shards):
             self.give(shard, self.chance.choice(self.workers))
 
@@ -89,6 +98,14 @@ class History:
             *[self.mend] * 2,
             self.arrive,
         ]
+        if self.letters:
+            moves += [
+                *[self.poison] * 2,
+                self.cure,
+                self.order_parking,
+                *[self.order_redrive] * 3,
+                self.discard,
+            ]
         for _ in range(steps):
             self.chance.choice(moves)()
             if self.lossy and self.chance.random() < 0.03:
@@ -104,8 +121,10 @@ class History:
         while quiet < QUIET and not self.refused:
             before = self.kafka.published
             self.kafka.mend_all()
+            self.postgres.poison.clear()
             for worker in tuple(self.workers):
                 self.work(worker)
+            self.order_what_is_open()
             quiet = 0 if self.kafka.published > before else quiet + 1
         self.kafka.mend_all()
         if self.refused:
@@ -134,12 +153,33 @@ class History:
 
     def work(self, worker: Worker | None = None) -> None:
         worker = worker or self.chance.choice(self.workers)
+        if worker in self.frozen:
+            return
+        before, self.postgres.pause = self.postgres.pause, partial(self.pause, worker)
         try:
             worker.relay.run_once()
         except DiedError:
             self.replace(worker)
+        finally:
+            self.postgres.pause = before
         if worker.group.left:
             self.refused = True
+
+    def pause(self, worker: Worker) -> None:
+        """In the middle of its work with the ledger a worker may die, or others take over."""
+        if not self.letters or self.chance.random() >= self.trouble:
+            return
+        if self.chance.random() < 0.3:
+            raise DiedError
+        failovers = self.postgres.failovers
+        self.frozen.append(worker)
+        self.replace(worker)
+        for _ in range(self.chance.randrange(12)):
+            self.work()
+        self.chance.choice((self.cure, self.order_redrive, self.discard))()
+        self.frozen.remove(worker)
+        if self.postgres.failovers != failovers:
+            raise psycopg.OperationalError("the server went away")
 
     def crash(self) -> None:
         """A worker dies and another takes its shards; or it is a zombie, and nobody hears of it."""
@@ -199,6 +239,41 @@ class History:
         kept = length - min(length, int(self.chance.expovariate(0.3)))
         self.postgres.fail_over(kept)
 
+    def poison(self) -> None:
+        """Kafka will refuse some event that was written."""
+        if self.postgres.rows:
+            row = self.postgres.rows[self.chance.choice(sorted(self.postgres.rows)[-6:])]
+            self.postgres.poison.add(row[3])
+
+    def cure(self) -> None:
+        """What was wrong is mended."""
+        self.postgres.poison.clear()
+
+    def order_parking(self) -> None:
+        """A person has an event parked, which may be published."""
+        rows = self.postgres.visible()
+        if rows:
+            row = self.chance.choice(rows[-6:])
+            ledger.order(self.postgres, "park", row[2], row)
+
+    def order_redrive(self) -> None:
+        """A person has what is parked of a shard published."""
+        ledger.order(self.postgres, "redrive", self.chance.randrange(self.postgres.shards))
+
+    def order_what_is_open(self) -> None:
+        """Nothing is left parked in the end."""
+        entries, orders = self.postgres.ledger.entries, self.postgres.ledger.orders
+        shards = {entries[n].letter.shard for n in self.postgres.ledger.open_ids()}
+        asked = {each.shard for each in orders.values() if each.action == "redrive"}
+        for shard in sorted(shards - asked):
+            ledger.order(self.postgres, "redrive", shard)
+
+    def discard(self) -> None:
+        """A person gives up an event that is parked."""
+        parked = self.postgres.ledger.open_ids()
+        if parked:
+            ledger.discard(self.postgres, self.chance.choice(parked))
+
     # Judgement.
 
     def find_fault(self) -> str:
@@ -216,20 +291,30 @@ class History:
             if before is not None and before[0] > row[0]:
                 return f"out of order: {row} after {before[1]}"
             last[row[5]] = (row[0], row)
-        lost = survivors.keys() - read.keys()
+        entries = self.postgres.ledger.entries.values()
+        discarded = {each.letter.event_id for each in entries if each.state == "discarded"}
+        if again := discarded & read.keys():
+            return f"published although it was discarded: {survivors[min(again)]}"
+        lost = survivors.keys() - read.keys() - discarded
         if lost:
             return f"lost: {survivors[min(lost)]}"
-        if not self.lossy and self.kafka.published != len(survivors):
+        if not self.lossy and self.kafka.published != len(survivors) - len(discarded):
             return "something was read that was never committed"
         return ""
 
     def find_fault_of_refusal(self) -> str:
-        """A worker refuses only where a published event is gone."""
+        """A worker refuses only where a published event is gone, or what it rests on."""
         survivors = self.postgres.survivors()
         gone = any(survivors.get(row[3]) != row for row in self.kafka.log)
+        for shard, (_, text) in self.kafka.positions.items():
+            position = decode(text)
+            gone = gone or position.ledger > self.postgres.ledger.shard(shard).number
+            for witness in position.witnesses:
+                row = self.postgres.rows.get(witness.id)
+                gone = gone or row is None or Witness.of(row) != witness
         return "" if gone else "refused without need"
 
 
-def run_history(seed: int, *, lossy: bool, steps: int = 80) -> HistoryResult:
-    """The history of a seed."""
-    return History(seed, lossy=lossy).run(steps)
+def run_history(seed: int, *, lossy: bool, steps: int = 80, letters: bool = False) -> HistoryResult:
+    """The history of a seed; with `letters` events are parked, redriven and discarded."""
+    return History(seed, lossy=lossy, letters=letters).run(steps)

@@ -30,15 +30,15 @@ def silence() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
-def run_some(order: tuple[int, int, bool]) -> Tally:
+def run_some(order: tuple[int, int, bool, bool]) -> Tally:
     """Histories from a first seed on."""
-    first, count, lossy = order
+    first, count, lossy, letters = order
     silence()
     published = refused = 0
     faults = []
     with simulated():
         for seed in range(first, first + count):
-            result = run_history(seed, lossy=lossy)
+            result = run_history(seed, lossy=lossy, letters=letters)
             published += result.published
             refused += result.refused
             if result.fault:
@@ -46,10 +46,10 @@ def run_some(order: tuple[int, int, bool]) -> Tally:
     return Tally(count, published, refused, faults)
 
 
-def run_histories(histories: int, seed: int, *, lossy: bool) -> Tally:
+def run_histories(histories: int, seed: int, *, lossy: bool, letters: bool = False) -> Tally:
     """Histories on all processors."""
     orders = [
-        (at, min(SHARE, seed + histories - at), lossy)
+        (at, min(SHARE, seed + histories - at), lossy, letters)
         for at in range(seed, seed + histories, SHARE)
     ]
     with multiprocessing.get_context("fork").Pool(os.cpu_count()) as pool:

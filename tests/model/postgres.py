@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from outbox_worker.position.codec import decode
 from outbox_worker.position.snapshot import Snapshot
 from outbox_worker.stores.server import Identity
+from tests.model.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 FIRST_XID = 3
 SEQUENCE_AHEAD = 32
@@ -49,6 +50,11 @@ class Postgres:
         self.purged = (0, 0)
         self.mirror: dict[int, tuple[int, str]] = {}
         self.failovers = 0
+        self.ledger = Ledger()
+        self.poison: set[str] = set()
+        """Event ids of what Kafka refuses until it is mended."""
+        self.pause: Callable[[], None] = _continue
+        """What happens at a statement over the ledger before its worker comes to the next."""
         self._next_xid = FIRST_XID
         self._last_completed = FIRST_XID - 1
         self._next_id = 1
@@ -119,6 +125,11 @@ class Postgres:
                 self.mirror = {**self.mirror, shard: (batch, text)}
         self._wal.append(("mirror", self.mirror))
 
+    def write_ledger(self, ledger: Ledger) -> None:
+        """The ledger of dead letters as it is from now on."""
+        self.ledger = ledger
+        self._wal.append(("ledger", ledger))
+
     # What goes wrong.
 
     def wal_length(self) -> int:
@@ -136,6 +147,8 @@ class Postgres:
         used = [*ended, *(row[1] for row in self.rows.values()), FIRST_XID - 1]
         self._next_xid = max(used) + 1
         self.mirror = next((each for kind, each in reversed(self._wal) if kind == "mirror"), {})
+        ledgers = (each for kind, each in reversed(self._wal) if kind == "ledger")
+        self.ledger = next(ledgers, Ledger())
         # All that was in progress counts as ended.
         self._last_completed = max(used)
         self._logged_id = max([0, *(value for kind, value in self._wal if kind == "sequence")])
@@ -159,6 +172,10 @@ class Postgres:
     def survivors(self) -> dict[str, Row]:
         """By event id, what is committed today."""
         return {row[3]: row for row in self.visible()}
+
+
+def _continue() -> None:
+    """Nothing happens."""
 
 
 def identity(postgres: Postgres) -> Identity:

@@ -8,27 +8,33 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 from unittest import mock
 
 from outbox_worker.position import validity
 from outbox_worker.position.floor import FloorHistory
-from outbox_worker.relay import reader
+from outbox_worker.position.position import Position
+from outbox_worker.published.committed import CommittedPosition
+from outbox_worker.relay import dead_letters, reader, redrive
+from outbox_worker.relay.dead_letters import DeadLetters
 from outbox_worker.relay.position_lookup import PositionLookup
 from outbox_worker.relay.takeover import Takeover
 from outbox_worker.relay.transaction import Transactions
-from outbox_worker.stores import outbox, server
+from outbox_worker.stores import dead_letter, outbox, server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from outbox_worker.kafka.config import Config
-    from outbox_worker.position.position import Position
     from outbox_worker.position.row import EventRow
     from outbox_worker.position.snapshot import Snapshot
     from outbox_worker.position.validity import Table
+    from outbox_worker.relay.reader import Batch
+    from outbox_worker.stores import Connection
+    from outbox_worker.stores.dead_letter import Letter, Order
     from outbox_worker.stores.outbox import Limits
     from tests.model.postgres import Postgres
 
@@ -133,6 +139,75 @@ def stale_answers() -> AbstractContextManager[object]:
     return mock.patch.multiple(PositionLookup, want=want, drop=lambda _self, _shards: None)
 
 
+@contextmanager
+def no_epochs() -> Iterator[None]:
+    """Whoever writes to the ledger is taken for the owner of the shard."""
+    park, drive = dead_letter.insert_events, dead_letter.mark_redriving
+
+    def insert(
+        postgres: Postgres, epochs: Mapping[int, int], letters: Sequence[Letter]
+    ) -> dict[int, int]:
+        now = {shard: postgres.ledger.shard(shard).epoch for shard in epochs}
+        return park(postgres, now, letters)  # type: ignore[arg-type]  # the simulated table
+
+    def mark(
+        postgres: Postgres, _epoch: int, order: Order, ids: Sequence[int]
+    ) -> tuple[int | None, set[int]]:
+        epoch = postgres.ledger.shard(redrive.shard_of(order)).epoch
+        return drive(postgres, epoch, order, ids)  # type: ignore[arg-type]  # the simulated table
+
+    with mock.patch.multiple(dead_letter, insert_events=insert, mark_redriving=mark):
+        yield
+
+
+@contextmanager
+def ledger_after_kafka() -> Iterator[None]:
+    """What is parked is written down once the position has passed it."""
+    park, passed = DeadLetters.park, DeadLetters.passed
+    given: dict[int, object] = {}
+
+    def keep(letters: DeadLetters, link: Connection, *_: object) -> bool:
+        given[id(letters)] = link
+        return True
+
+    def write(letters: DeadLetters, batch: Batch) -> None:
+        if batch.aside:
+            nothing = CommittedPosition(0, Position(b"", ""))
+            rested = {row[2]: nothing for row in batch.every}
+            park(letters, given[id(letters)], batch, rested)  # type: ignore[arg-type]
+        passed(letters, batch)
+
+    with mock.patch.multiple(DeadLetters, park=keep, passed=write):
+        yield
+
+
+def nothing_behind() -> AbstractContextManager[object]:
+    """Later events of a key with parked ones go out."""
+    return mock.patch.object(DeadLetters, "_look", return_value={})
+
+
+@contextmanager
+def redrives_believed(ledger: float) -> Iterator[None]:
+    """What became of a redrive is not asked from the position in Kafka."""
+    honest = dead_letter.settle_redrives
+
+    def settle(postgres: Postgres, shard: int, epoch: int, _ledger: int) -> int | None:
+        return honest(postgres, shard, epoch, ledger)  # type: ignore[arg-type]  # simulated
+
+    with mock.patch.object(dead_letter, "settle_redrives", settle):
+        yield
+
+
+def rows_do_not_bind() -> AbstractContextManager[object]:
+    """A row of the ledger counts only while its key is open, not by itself."""
+    return mock.patch.object(dead_letter, "list_unpassed", return_value=[])
+
+
+def lost_ledgers_believed() -> AbstractContextManager[object]:
+    """A ledger that has lost rows is taken for whole."""
+    return mock.patch.object(dead_letters, "has_lost", return_value=False)
+
+
 class Rule(NamedTuple):
     """How to switch a rule off, and whether it takes fail-overs that lose something to notice.
 
@@ -142,6 +217,7 @@ class Rule(NamedTuple):
     switch: Callable[[], AbstractContextManager[object]]
     lossy: bool
     first: int = 0
+    letters: bool = False
 
 
 RULES: dict[str, Rule] = {
@@ -155,4 +231,11 @@ RULES: dict[str, Rule] = {
     "pending positions are waited for": Rule(no_waiting_for_the_undecided, False, 140),
     "a producer that may have committed is left": Rule(producers_used_again, False),
     "answers from before a rebalance do not count": Rule(stale_answers, False, 320),
+    "a write to the ledger names its epoch": Rule(no_epochs, False, letters=True),
+    "the ledger comes before Kafka": Rule(ledger_after_kafka, False, letters=True),
+    "later events of a key are behind": Rule(nothing_behind, False, letters=True),
+    "a redrive is not believed": Rule(partial(redrives_believed, 10**9), False, letters=True),
+    "a redrive is not forgotten": Rule(partial(redrives_believed, -1), False, letters=True),
+    "a row of the ledger binds": Rule(rows_do_not_bind, False, letters=True),
+    "a ledger that lost rows is noticed": Rule(lost_ledgers_believed, True, letters=True),
 }

@@ -12,6 +12,7 @@ from outbox_worker.stores import mirror, outbox, server, source, switchover
 from outbox_worker.stores.mirror import Mirrored
 from outbox_worker.stores.switchover import Foreign
 from tests.model.clients import simulated_clients
+from tests.model.ledger import simulated_ledger
 from tests.model.postgres import draw_xid, identity
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def simulated() -> Iterator[None]:
     """The product asks the simulated table and the simulated Kafka inside this block."""
     with (
         simulated_clients(),
+        simulated_ledger(),
         mock.patch.object(outbox, "read_tail", read_tail),
         mock.patch.object(outbox, "read_chunk", read_chunk),
         mock.patch.object(outbox, "read_stragglers", read_stragglers),

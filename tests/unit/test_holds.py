@@ -79,6 +79,11 @@ class Table:
         return Rejected("refused", 1, frozenset({"there"}), frozenset(records))
 
 
+def never(_row: EventRow, _why: Closed) -> bool:
+    """Nothing is parked here."""
+    return False
+
+
 def flow(
     table: Table, steps: int = 60, names: Callable[[int], bool] = bool
 ) -> tuple[list[int], Cohorts]:
@@ -91,11 +96,11 @@ def flow(
         if cohort is None:
             break
         topics = cast("Topics", table)
-        batch = holds.clear_way(topics, table.size, cohorts, table.read(cohort))
+        batch = holds.clear_way(topics, table.size, cohorts, table.read(cohort), never)
         if batch is None:
             continue
         if refusal := table.send(batch.rows, names):
-            holds.isolate(cohorts, batch, refusal)
+            holds.isolate(cohorts, batch, refusal, never)
             continue
         out += [row[0] for row in batch.rows]
         cohorts.moved(
@@ -151,7 +156,7 @@ def test_records_on_trial_go_out_in_growing_numbers_and_then_as_any_other() -> N
     batch = Batch(cohort, table.rows, UPPER, None)
     refusal = table.send(batch.rows, lambda number: number > 3)
     assert refusal is not None
-    holds.isolate(cohorts, batch, refusal)
+    holds.isolate(cohorts, batch, refusal, never)
     trial = next(each for each in cohorts if each.shards == {2})
     sizes = []
     while trial.rows is not None:
@@ -169,7 +174,7 @@ def test_what_a_topic_may_refuse_goes_apart_from_the_rest_while_it_holds_a_shard
     cohort = Cohort({shard: Stand(NOTHING, 0, 0) for shard in range(3)})
     cohorts = Cohorts([waits, cohort])
     batch = Batch(cohort, table.rows[:12], UPPER, 12)
-    rest = holds.clear_way(cast("Topics", table), table.size, cohorts, batch)
+    rest = holds.clear_way(cast("Topics", table), table.size, cohorts, batch, never)
     assert rest is not None
     assert rest.cohort.shards == {1}
     assert {row[2] for row in rest.rows} == {1}

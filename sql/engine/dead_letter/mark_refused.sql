@@ -1,0 +1,8 @@
+-- dead_letter/mark_refused
+-- A redrive of this event was refused, and would be again: it stays parked.
+-- params: id bigint, reason text, code text, request bigint (the order's id)
+-- rows: rowcount     transaction: none (autocommit)
+UPDATE outbox.dead_letter_event
+SET attempts = attempts + 1, reason = %(reason)s::text, code = %(code)s::text,
+    refused_in = %(request)s::bigint
+WHERE id = %(id)s::bigint AND state = 'parked'
