@@ -43,12 +43,14 @@ from outbox_worker.relay.takeover import Takeover
 from outbox_worker.relay.topics import Topics
 from outbox_worker.relay.transaction import Transactions
 from outbox_worker.stores.outbox import Limits
+from outbox_worker.tracing import start as tracing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from outbox_worker.application import Application
     from outbox_worker.settings import Role, Settings
+    from outbox_worker.tracing.spans import Spans
 
 AFTERWARDS: Final = 1
 """The stage of loops that end when those that do the work are over."""
@@ -69,19 +71,21 @@ def build_daemon(settings: Settings, role: Role) -> Daemon:
     owner = transactional_id(settings)
     application = NONE if role == "relay" else load(settings.application)
     daemon = Daemon(settings)
+    spans = tracing.start()
+    daemon.keep(spans)
     with database.connect(url, application="outbox-worker start") as connection:
         access.need(connection, *PARTS[role])
         migrations.check(connection, application.tables)
         switchover.see_that_numbers_go_on(connection)
     if role != "commands":
-        add_relay(daemon, settings, owner)
+        add_relay(daemon, settings, owner, spans)
     if role != "relay":
-        add_commands(daemon, settings, application, owner)
+        add_commands(daemon, settings, application, owner, spans)
     log.info("started", version=__version__, role=role, group=settings.group, worker=owner)
     return daemon
 
 
-def add_relay(daemon: Daemon, settings: Settings, owner: str) -> None:
+def add_relay(daemon: Daemon, settings: Settings, owner: str, spans: Spans) -> None:
     """Have `daemon` publish events, and do beside it what goes with that."""
     url = settings.need_database()
     if settings.instance_id:
@@ -93,7 +97,7 @@ def add_relay(daemon: Daemon, settings: Settings, owner: str) -> None:
     # What a producer alone refuses of the properties file is reported before any shard is ours.
     make_producer(producer_config(settings, owner))
     metrics = RelayMetrics(daemon.registry)
-    relay = build_relay(settings, owner, metrics)
+    relay = build_relay(settings, owner, metrics, spans)
     relay_loop = RelayLoop(relay, daemon.health)
     daemon.add("relay", relay_loop.step, relay_loop.close)
     letters = DeadLetterNumbers()
@@ -104,7 +108,9 @@ def add_relay(daemon: Daemon, settings: Settings, owner: str) -> None:
     daemon.add("gauges", gauges.run_once, gauges.close, AFTERWARDS)
 
 
-def add_commands(daemon: Daemon, settings: Settings, application: Application, owner: str) -> None:
+def add_commands(
+    daemon: Daemon, settings: Settings, application: Application, owner: str, spans: Spans
+) -> None:
     """Have `daemon` execute the application's commands, in threads that share only counters."""
     url = settings.need_database()
     own = load_settings(application.settings)
@@ -115,7 +121,7 @@ def add_commands(daemon: Daemon, settings: Settings, application: Application, o
     daemon.keep(sessions)
     count_result = application.count_results(daemon.registry)
     parts = ExecutorParts(
-        application, prefix, settings.command_attempts, metrics, count_result, owner
+        application, prefix, settings.command_attempts, metrics, count_result, owner, spans
     )
     for number in range(settings.command_threads):
         name = f"commands-{number + 1}"
@@ -132,7 +138,7 @@ def add_commands(daemon: Daemon, settings: Settings, application: Application, o
         daemon.keep(numbers)
 
 
-def build_relay(settings: Settings, owner: str, metrics: RelayMetrics) -> Relay:
+def build_relay(settings: Settings, owner: str, metrics: RelayMetrics, spans: Spans) -> Relay:
     """A relay with its clients; none of them has been used yet."""
     group = Group(group_config(settings, owner))
     config = producer_config(settings, owner)
@@ -141,7 +147,7 @@ def build_relay(settings: Settings, owner: str, metrics: RelayMetrics) -> Relay:
     takeover = Takeover(settings, transactions, metrics)
     size = BatchSize(Limits(settings.batch_rows, settings.batch_bytes))
     topics = Topics(settings, group)
-    publisher = Publisher(transactions, group, size, metrics)
+    publisher = Publisher(transactions, group, size, metrics, spans)
     policy = ParkPolicy(settings.on_refused)
     dead_letters = DeadLetters(policy, lambda: transactions.ids.owner)
     return Relay(

@@ -9,6 +9,8 @@ from uuid import UUID
 from pydantic import AfterValidator, AwareDatetime, BaseModel, JsonValue
 
 from outbox_worker.stores import event as store
+from outbox_worker.stores.event import Draft
+from outbox_worker.tracing.spans import traceparent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,16 +71,32 @@ def append(connection: Connection, events: Sequence[Event | Tombstone], prefix: 
 
     The topic of each is `prefix` and its type.
     """
-    drafts = [_draft(event, prefix) for event in events]
+    write(connection, drafts_of(events, prefix))
+
+
+def drafts_of(events: Sequence[Event | Tombstone], prefix: str) -> list[Draft]:
+    """Events as they are written; each carries the context of the span under way, if there is one.
+
+    The topic of each is `prefix` and its type.
+    """
+    context = traceparent()
+    return [_draft(event, prefix, context) for event in events]
+
+
+def write(connection: Connection, drafts: Sequence[Draft]) -> None:
+    """Write drafts in the caller's transaction, in this order."""
     if len(drafts) == 1:
         store.insert_event(connection, drafts[0])
     elif drafts:
         store.insert_events(connection, drafts)
 
 
-def _draft(event: Event | Tombstone, prefix: str) -> store.Draft:
+def _draft(event: Event | Tombstone, prefix: str, context: str | None) -> Draft:
     if isinstance(event, Event):
         kind, payload = event.TYPE, event.model_dump_json(exclude_unset=True).encode()
     else:
         kind, payload = event.event.TYPE, None
-    return store.Draft(f"{prefix}{kind}", event.key, kind, payload, str(event.correlation_id))
+    headers = f'{{"correlation-id": "{event.correlation_id}"}}'
+    if context is not None:
+        headers = f'{headers[:-1]}, "traceparent": "{context}"}}'
+    return Draft(f"{prefix}{kind}", event.key, kind, payload, headers)

@@ -17,6 +17,7 @@ import structlog
 
 from outbox_worker.application import Envelope, Refused, append
 from outbox_worker.application.refusal import INTERNAL_ERROR
+from outbox_worker.commands.attempt import UndoingError, attempt, label_of_type
 from outbox_worker.commands.faults import (
     RetryCounter,
     is_contention,
@@ -47,6 +48,7 @@ from outbox_worker.commands.rounds import Rounds
 from outbox_worker.logs.safe_text import describe
 from outbox_worker.stores import command as inbox
 from outbox_worker.timing.backoff import pause_after
+from outbox_worker.tracing.spans import NoSpans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,9 +59,7 @@ if TYPE_CHECKING:
     from outbox_worker.observe.commands import CommandMetrics
     from outbox_worker.stores import Connection
     from outbox_worker.stores.command import Claimed, Entry, What
-
-UNKNOWN: Final = "unknown"
-"""The label of all types that there are not: anybody may insert any."""
+    from outbox_worker.tracing.spans import Span, Spans
 
 REJECTION: Final = Refused(
     code=INTERNAL_ERROR,
@@ -84,6 +84,7 @@ class ExecutorParts:
     count_result: Callable[[BaseModel], None]
     worker: str = ""
     """Its name, as the history of a command has it."""
+    spans: Spans = field(default_factory=NoSpans)
     patience: RetryCounter = field(default_factory=RetryCounter)
     rights: MissingRights = field(default_factory=MissingRights)
     rounds: Rounds = field(default_factory=Rounds)
@@ -102,7 +103,7 @@ class Executor:
         self._size = GroupSize()
         self._asked = 0
         """How many commands the last claim asked for, if it was for the next keys."""
-        self._group = Group(parts.application, parts.topic_prefix, parts.pace)
+        self._group = Group(parts.application, parts.topic_prefix, parts.pace, parts.spans)
         self._alone: deque[str] = deque()
         """Keys whose turn it was, whose command has a transaction of its own."""
         self._left: list[str] = []
@@ -178,6 +179,13 @@ class Executor:
         return floors
 
     def _execute(self, connection: Connection, claimed: Claimed) -> Tried:
+        parts = self._parts
+        with attempt(parts.spans, parts.application, claimed) as span:
+            outcome = self._carry_out(connection, claimed, span)
+            span.end_as(label_of(outcome))
+            return outcome
+
+    def _carry_out(self, connection: Connection, claimed: Claimed, span: Span) -> Tried:
         envelope = Envelope(claimed.command_id, claimed.actor, claimed.correlation_id)
         application = self._parts.application
         parsed = application.parse(claimed.type, claimed.payload, envelope)
@@ -189,6 +197,7 @@ class Executor:
         )
         self._parts.pace.took(claimed.type, time.monotonic() - began)
         if isinstance(result, Refused):
+            span.end_as("rejected")
             raise UndoneError(result)
         told = result.model_dump_json(exclude_none=True)
         if not inbox.finish_command(connection, claimed.command_id, "succeeded", told):
@@ -292,7 +301,7 @@ class Executor:
         return GroupUndone(error)
 
     def _count(self, claimed: Claimed, outcome: Tried, seconds: float) -> None:
-        kind = claimed.type if claimed.type in self._parts.application.types else UNKNOWN
+        kind = label_of_type(self._parts.application, claimed.type)
         if isinstance(outcome, Succeeded | Rejected | SetAside):
             self._parts.patience.forget(claimed.command_id)
             self._parts.rights.finished(claimed)
@@ -304,7 +313,7 @@ class Executor:
             self._parts.count_result(outcome.result)
 
 
-class UndoneError(Exception):
+class UndoneError(UndoingError):
     """Raised inside a transaction to undo what a refused command wrote."""
 
     def __init__(self, refused: Refused) -> None:

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import psycopg
 
-from outbox_worker.application import Envelope, Event, Refused, Tombstone, append
+from outbox_worker.application import Envelope, Refused
+from outbox_worker.application.event import drafts_of, write
+from outbox_worker.commands.attempt import UndoingError, attempt
 from outbox_worker.commands.faults import is_contention
 from outbox_worker.commands.outcome import Rejected, Succeeded
 from outbox_worker.commands.rejection import rejection
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from outbox_worker.commands.pace import Pace
     from outbox_worker.stores import Connection
     from outbox_worker.stores.command import Claimed
+    from outbox_worker.stores.event import Draft
+    from outbox_worker.tracing.spans import Spans
 
 BEGIN_S: Final = 0.025
 """No further command of a group is begun after so long."""
@@ -41,14 +45,14 @@ TRANSACTION_MS: Final = 50
 """How long the commands of a group may hold up each other, and who wants what they hold."""
 
 
-class UnguardedError(Exception):
+class UnguardedError(UndoingError):
     """Raised where a command has to be undone and has no savepoint: it has one the next time."""
 
 
 class _Member(NamedTuple):
     outcome: Succeeded | Rejected
     finished: Finished
-    events: Sequence[Event | Tombstone]
+    drafts: Sequence[Draft]
 
 
 @dataclass(slots=True)
@@ -65,11 +69,14 @@ class GroupRun:
 class Group:
     """Executes groups of an application's commands."""
 
-    def __init__(self, application: Application, topic_prefix: str, pace: Pace) -> None:
+    def __init__(
+        self, application: Application, topic_prefix: str, pace: Pace, spans: Spans
+    ) -> None:
         """Learn from `pace` which types are slow, and tell it."""
         self._application = application
         self._topic_prefix = topic_prefix
         self._pace = pace
+        self._spans = spans
 
     def execute(self, connection: Connection, claimed: Sequence[Claimed], began: float) -> GroupRun:
         """Execute in the caller's transaction, which began then, what these commands let be.
@@ -84,7 +91,9 @@ class Group:
             if members and time.monotonic() - began >= BEGIN_S:
                 run.left.append(each.key)
                 continue
-            member = self._try(connection, each)
+            with attempt(self._spans, self._application, each) as span:
+                member = self._try(connection, each)
+                span.end_as("left" if member is None else member.finished.status)
             if member is None:
                 run.alone.append(each.key)
             else:
@@ -99,7 +108,7 @@ class Group:
         envelope = Envelope(claimed.command_id, claimed.actor, claimed.correlation_id)
         command = self._application.parse(claimed.type, claimed.payload, envelope)
         if isinstance(command, Refused):
-            return _rejected(claimed, command)
+            return self._rejected(claimed, command)
         shares = self._application.types[claimed.type].shares_transaction
         if not (shares and self._pace.is_quick(claimed.type)):
             return None
@@ -126,20 +135,19 @@ class Group:
             self._pace.undone(claimed.type)
             if not guarded:
                 raise UnguardedError
-            return _rejected(claimed, result)
+            return self._rejected(claimed, result)
         told = result.model_dump_json(exclude_none=True)
         finished = Finished(claimed.command_id, "succeeded", told)
-        return _Member(Succeeded(claimed, result), finished, events)
+        return _Member(Succeeded(claimed, result), finished, drafts_of(events, self._topic_prefix))
 
     def _write(self, connection: Connection, members: Sequence[_Member]) -> None:
         """All events in the order of the commands, then all results."""
-        events = [event for each in members for event in each.events]
-        append(connection, events, self._topic_prefix)
+        write(connection, [draft for each in members for draft in each.drafts])
         finished = [each.finished for each in members]
         if inbox.finish_commands(connection, finished) != len(finished):
             raise RuntimeError("a command that was locked is finished")
 
-
-def _rejected(claimed: Claimed, error: Refused) -> _Member:
-    finished = Finished(claimed.command_id, "rejected", error.model_dump_json())
-    return _Member(Rejected(claimed, error), finished, [rejection(claimed, error)])
+    def _rejected(self, claimed: Claimed, error: Refused) -> _Member:
+        finished = Finished(claimed.command_id, "rejected", error.model_dump_json())
+        drafts = drafts_of([rejection(claimed, error)], self._topic_prefix)
+        return _Member(Rejected(claimed, error), finished, drafts)

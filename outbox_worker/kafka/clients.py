@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from confluent_kafka import Consumer, KafkaException, Producer
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
+
+# Not those of `confluent_kafka`: `opentelemetry-instrument` puts others in their place, which write
+# a second `traceparent` into each record, and a span for each, at twenty times the cost.
+from confluent_kafka.cimpl import Consumer, Producer
 
 from outbox_worker.errors import SettingsError
 from outbox_worker.kafka.config import client_config, without_producer

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Future
 
+    from confluent_kafka import TopicPartition
+
     from outbox_worker.observe.metrics import RelayMetrics
     from outbox_worker.position.position import Position
     from outbox_worker.position.snapshot import Snapshot
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from outbox_worker.relay.outcome import TransactionOutcome
     from outbox_worker.relay.reader import Batch
     from outbox_worker.relay.transaction import Transactions
+    from outbox_worker.tracing.spans import Spans
 
 PREFETCH_ROWS: Final = 1_000
 """From this size of batch on the next one is read while Kafka commits. Below it the read comes
@@ -90,13 +93,19 @@ class Publisher:
     """Runs transactions; while a large one commits, the caller may read on."""
 
     def __init__(
-        self, transactions: Transactions, group: Group, size: BatchSize, metrics: RelayMetrics
+        self,
+        transactions: Transactions,
+        group: Group,
+        size: BatchSize,
+        metrics: RelayMetrics,
+        spans: Spans,
     ) -> None:
         """Share the worker's producer and its membership; tell `size` what came of batches."""
         self._transactions = transactions
         self._size = size
         self._group = group
         self._metrics = metrics
+        self._spans = spans
         self._caller = AbandonableThread("commit")
 
     def publish(
@@ -119,14 +128,12 @@ class Publisher:
         if member is None:
             return Aborted("not a member of the group")
         began = time.perf_counter()
-        outcome = self._transactions.produce(rows)
-        if outcome is None:
-            future = self._caller.submit(self._transactions.finish, offsets, member)
-            try:
-                if meanwhile is not None and len(rows) >= PREFETCH_ROWS:
-                    meanwhile()
-            finally:
-                outcome = self._await(future, seconds)
+        if rows:
+            with self._spans.sending(rows, self._transactions.ids.owner) as span:
+                outcome = self._send(rows, offsets, member, meanwhile, seconds)
+                span.end_as(_name_of(outcome), _reason_of(outcome))
+        else:
+            outcome = self._send(rows, offsets, member, meanwhile, seconds)
         self._transactions.release()
         self._observe(rows, outcome, time.perf_counter() - began, is_new=not is_claim)
         return outcome
@@ -134,6 +141,25 @@ class Publisher:
     def close(self) -> None:
         """Let go of the thread."""
         self._caller.close()
+
+    def _send(
+        self,
+        rows: Sequence[EventRow],
+        offsets: list[TopicPartition],
+        member: bytes,
+        meanwhile: Callable[[], None] | None,
+        seconds: float,
+    ) -> TransactionOutcome:
+        outcome = self._transactions.produce(rows)
+        if outcome is not None:
+            return outcome
+        future = self._caller.submit(self._transactions.finish, offsets, member)
+        try:
+            if meanwhile is not None and len(rows) >= PREFETCH_ROWS:
+                meanwhile()
+        finally:
+            outcome = self._await(future, seconds)
+        return outcome
 
     def _await(self, future: Future[TransactionOutcome], seconds: float) -> TransactionOutcome:
         try:
@@ -150,12 +176,11 @@ class Publisher:
         self, rows: Sequence[EventRow], outcome: TransactionOutcome, seconds: float, *, is_new: bool
     ) -> None:
         """Count what came of it; how old the events are says something of those that are new."""
-        name = type(outcome).__name__.lower()
-        self._metrics.transaction_seconds.labels(name).observe(seconds)
+        self._metrics.transaction_seconds.labels(_name_of(outcome)).observe(seconds)
         if not isinstance(outcome, Committed):
             if rows:
                 self._size.failed(rows, seconds, self._transactions.delivered)
-            self._metrics.aborts.labels(outcome.reason.partition(":")[0]).inc()
+            self._metrics.aborts.labels(_reason_of(outcome)).inc()
             return
         if rows:
             self._size.committed(rows, seconds)
@@ -165,6 +190,15 @@ class Publisher:
             if is_new:
                 age = datetime.now(UTC) - datetime.fromisoformat(rows[0][CREATED_AT])
                 self._metrics.insert_to_commit_seconds.observe(max(0.0, age.total_seconds()))
+
+
+def _name_of(outcome: TransactionOutcome) -> str:
+    return type(outcome).__name__.lower()
+
+
+def _reason_of(outcome: TransactionOutcome) -> str:
+    """The kind of error that was in the way, empty where none was."""
+    return "" if isinstance(outcome, Committed) else outcome.reason.partition(":")[0]
 
 
 def resign(

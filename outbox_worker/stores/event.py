@@ -15,13 +15,16 @@ if TYPE_CHECKING:
 
 
 class Draft(NamedTuple):
-    """An event to be written; `payload` goes out as it stands, None as a tombstone."""
+    """An event to be written; `payload` goes out as it stands, None as a tombstone.
+
+    `headers` is a JSON object.
+    """
 
     topic: str
     key: str
     type: str
     payload: bytes | None
-    correlation_id: str
+    headers: str
 
 
 def insert_event(connection: psycopg.Connection[Any], draft: Draft) -> None:
@@ -31,7 +34,7 @@ def insert_event(connection: psycopg.Connection[Any], draft: Draft) -> None:
 
 def insert_events(connection: psycopg.Connection[Any], drafts: Sequence[Draft]) -> int:
     """Append events in this order; how many those were."""
-    topics, keys, types, payloads, correlation_ids = map(list, zip(*drafts, strict=True))
+    topics, keys, types, payloads, headers = map(list, zip(*drafts, strict=True))
     return _execute(
         connection,
         "event/insert_events",
@@ -40,7 +43,7 @@ def insert_events(connection: psycopg.Connection[Any], drafts: Sequence[Draft]) 
             "keys": keys,
             "types": types,
             "payloads": payloads,
-            "correlation_ids": correlation_ids,
+            "headers": headers,
         },
     ).rowcount
 

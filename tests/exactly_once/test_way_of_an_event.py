@@ -18,6 +18,7 @@ from outbox_worker.kafka.admin import create_topic
 from outbox_worker.kafka.clients import make_admin
 from outbox_worker.observe.metrics import RelayMetrics
 from outbox_worker.settings import SHARDS, Settings
+from outbox_worker.tracing.spans import NoSpans
 from outbox_worker.wiring import build_relay
 from tests.harness.waiting import wait_until
 
@@ -106,7 +107,7 @@ def test_an_event_takes_the_way_that_the_architecture_names(
     )
     anchor.ensure_topic(make_admin(settings))
     create_topic(make_admin(settings), topic, 1, 1)
-    relay = build_relay(settings, f"{topic}.1", RelayMetrics(CollectorRegistry()))
+    relay = build_relay(settings, f"{topic}.1", RelayMetrics(CollectorRegistry()), NoSpans())
 
     def write(kind: str) -> None:
         with psycopg.connect(database) as link:

@@ -31,9 +31,10 @@ EVERYDAY: Final = frozenset(
         absent after asking assigned at away back before bytes changed changes connected connections
         counts created database days done entry error exc failed failures from gauges grown held
         http id ids info init large librdkafka line lock lost lowered made many meaning mended
-        milliseconds missing next no not numbers out parts pending postponed progress raised reason
-        recreated refuses released replaced request rows seconds seen settled shrunk signal slow
-        source started stop stopped stopping table thread timed timeout too trouble type unknown
+        milliseconds missing next no not numbers off out parts pending postponed progress raised
+        reason recreated refuses released replaced request rows seconds seen sent settled shrunk
+        signal slow source started stop stopped stopping table thread timed timeout too trouble type
+        unknown
         unreadable version wait wanted watch written
         """,
     )
