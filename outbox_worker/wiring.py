@@ -71,7 +71,7 @@ def build_daemon(settings: Settings, role: Role) -> Daemon:
     owner = transactional_id(settings)
     application = NONE if role == "relay" else load(settings.application)
     daemon = Daemon(settings)
-    spans = tracing.start()
+    spans = tracing.start(__version__)
     daemon.keep(spans)
     with database.connect(url, application="outbox-worker start") as connection:
         access.need(connection, *PARTS[role])

@@ -20,7 +20,6 @@ from opentelemetry.trace import (
     get_tracer,
 )
 
-from outbox_worker import __version__
 from outbox_worker.position.row import HEADERS, TOPIC
 
 if TYPE_CHECKING:
@@ -67,9 +66,9 @@ class OtelSpan:
 class OtelSpans:
     """Begins spans of OpenTelemetry."""
 
-    def __init__(self, shut_down: Callable[[], object] | None = None) -> None:
+    def __init__(self, version: str, shut_down: Callable[[], object] | None = None) -> None:
         """Use the global provider; `shut_down` sends what is left, if that is ours to do."""
-        self._tracer = get_tracer("outbox_worker", __version__, schema_url=SCHEMA)
+        self._tracer = get_tracer("outbox_worker", version, schema_url=SCHEMA)
         self._shut_down = shut_down
 
     @contextmanager

@@ -45,8 +45,8 @@ AGAIN_S: Final = 60.0
 log = structlog.get_logger("traces")
 
 
-def start(environment: Mapping[str, str] = os.environ) -> Spans:
-    """Spans that go where `OTEL_*` says, or to the provider that this process has already.
+def start(version: str, environment: Mapping[str, str] = os.environ) -> Spans:
+    """Spans of this version that go where `OTEL_*` says, or to the provider that this process has already.
 
     None, and nothing is imported, where no variable asks for any.
     """
@@ -55,7 +55,7 @@ def start(environment: Mapping[str, str] = os.environ) -> Spans:
     if _has_provider():
         from outbox_worker.tracing.otel import OtelSpans  # noqa: PLC0415  an extra
 
-        return OtelSpans()
+        return OtelSpans(version)
     names = _exporters(environment)
     if not names:
         return NoSpans()
@@ -66,7 +66,7 @@ def start(environment: Mapping[str, str] = os.environ) -> Spans:
             hint="pip install 'kafka-outbox-worker[otel]'",
         )
         return NoSpans()
-    return _set_up(names)
+    return _set_up(version, names)
 
 
 def _has_provider() -> bool:
@@ -107,7 +107,7 @@ def _entry_point(name: str, environment: Mapping[str, str]) -> str:
     return PROTOCOLS[wanted]
 
 
-def _set_up(names: Iterable[str]) -> Spans:
+def _set_up(version: str, names: Iterable[str]) -> Spans:
     """A provider of the SDK: it reads resource, sampler and limits from the environment itself."""
     from opentelemetry import trace  # noqa: PLC0415  an extra
     from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
@@ -126,7 +126,7 @@ def _set_up(names: Iterable[str]) -> Spans:
     for name in names:
         provider.add_span_processor(BatchSpanProcessor(_load(name)()))
     trace.set_tracer_provider(provider)
-    return OtelSpans(provider.shutdown)
+    return OtelSpans(version, provider.shutdown)
 
 
 def _load(name: str) -> Any:  # noqa: ANN401  whatever the package offers

@@ -166,7 +166,7 @@ def test_nothing_is_imported_where_nobody_asks(monkeypatch: pytest.MonkeyPatch) 
         "import sys\n"
         "import outbox_worker.wiring, outbox_school.school\n"
         "from outbox_worker.tracing.start import start\n"
-        "start()\n"
+        "start('1')\n"
         "print([name for name in sys.modules if name.startswith('opentelemetry')])"
     )
     done = subprocess.run([sys.executable, "-c", look], check=True, capture_output=True, text=True)

@@ -84,7 +84,7 @@ def test_an_event_carries_the_context_of_a_callers_own_span() -> None:
     ],
 )
 def test_traces_are_off_unless_a_variable_asks(environment: dict[str, str]) -> None:
-    assert isinstance(start.start(environment), NoSpans)
+    assert isinstance(start.start("1", environment), NoSpans)
 
 
 @pytest.mark.parametrize(
@@ -98,13 +98,13 @@ def test_traces_are_off_unless_a_variable_asks(environment: dict[str, str]) -> N
 def test_an_exporter_that_no_package_offers_is_named(name: str, value: str) -> None:
     environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", name: value}
     with pytest.raises(SettingsError, match=value):
-        start.start(environment)
+        start.start("1", environment)
 
 
 def test_without_the_packages_the_worker_runs_and_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
-    found = start.start({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"})
+    found = start.start("1", {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"})
     assert isinstance(found, NoSpans)
     assert "traces_off" in capsys.readouterr().out
