@@ -46,7 +46,7 @@ log = structlog.get_logger("traces")
 
 
 def start(version: str, environment: Mapping[str, str] = os.environ) -> Spans:
-    """Spans of this version that go where `OTEL_*` says, or to the provider that this process has already.
+    """Spans of this version; they go where `OTEL_*` says, or to the provider that is there already.
 
     None, and nothing is imported, where no variable asks for any.
     """
