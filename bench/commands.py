@@ -29,7 +29,7 @@ KEYS: Final = 1_000
 CALLERS: Final = 10
 """Callers that each wait for their result: enough for 100 commands a second."""
 
-COUNT: Final = re.compile(r"^db_statement_seconds_count\{[^}]*\} (\S+)$", re.MULTILINE)
+COUNT: Final = re.compile(r"^outbox_db_statement_seconds_count\{[^}]*\} (\S+)$", re.MULTILINE)
 POLL_S: Final = 0.001
 
 EVENT: Final = json.dumps({"text": "x" * 380}).encode()

@@ -25,6 +25,7 @@ from outbox_worker.observe.commands import CommandMetrics
 from outbox_worker.observe.dead_letters import DeadLetterNumbers
 from outbox_worker.observe.metrics import RelayMetrics
 from outbox_worker.observe.numbers import ScrapeNumbers
+from outbox_worker.observe.process import show_process
 from outbox_worker.observe.statements import StatementMetrics
 from outbox_worker.postgres import access, database, migrations, switchover
 from outbox_worker.relay.batch_size import BatchSize
@@ -73,6 +74,7 @@ def build_daemon(settings: Settings, role: Role) -> Daemon:
     daemon = Daemon(settings)
     spans = tracing.start(__version__)
     daemon.keep(spans)
+    show_process(daemon.registry)
     with database.connect(url, application="outbox-worker start") as connection:
         access.need(connection, *PARTS[role])
         migrations.check(connection, application.tables)
@@ -116,6 +118,7 @@ def add_commands(
     own = load_settings(application.settings)
     prefix = application.prefix(settings.topic_prefix)
     metrics = CommandMetrics(daemon.registry)
+    metrics.expect(application.types)
     statements = StatementMetrics(daemon.registry)
     sessions = Sessions(url, settings.command_threads, statements.cursor_factory())
     daemon.keep(sessions)

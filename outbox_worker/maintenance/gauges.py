@@ -19,7 +19,7 @@ from outbox_worker.maintenance.trouble import FAULTS
 from outbox_worker.postgres import database, migrations
 from outbox_worker.published import witnesses
 from outbox_worker.settings import BACKOFF_MAX_S
-from outbox_worker.stores import command, lag
+from outbox_worker.stores import command, lag, size
 from outbox_worker.timing.outage import Outage
 
 if TYPE_CHECKING:
@@ -74,11 +74,16 @@ class Subject:
     count: Callable[[Connection], Counted]
     rows: Gauge
     seconds: Gauge
+    others: Sequence[Gauge] = ()
+    """Those that `count` sets itself."""
 
     def show(self, counted: Counted) -> None:
         """Show these numbers."""
         self.rows.set(counted.rows)
         self.seconds.set(counted.seconds)
+        if counted is UNKNOWN:
+            for each in self.others:
+                each.set(math.nan)
 
 
 class Gauges:
@@ -146,10 +151,19 @@ def lag_gauges(
         if lost:
             raise HistoryLostError(witnesses.in_words(lost))
         rows = lag.list_lag(connection)
+        sizes = size.read_sizes(connection)
+        metrics.events_bytes.set(sizes.bytes)
+        metrics.oldest_partition.set(_or_nan(sizes.oldest_day))
+        metrics.last_purge.set(_or_nan(sizes.last_purge))
         return _total((row.events, row.seconds) for row in rows)
 
     subject = Subject(
-        "relay", (migrations.ENGINE,), count, metrics.unpublished, metrics.oldest_seconds
+        "relay",
+        (migrations.ENGINE,),
+        count,
+        metrics.unpublished,
+        metrics.oldest_seconds,
+        (metrics.events_bytes, metrics.oldest_partition, metrics.last_purge),
     )
     return Gauges(url, subject, health, unknown_after_s)
 
@@ -161,10 +175,16 @@ def command_gauges(
 
     def count(connection: Connection) -> Counted:
         rows = command.list_queued(connection)
+        metrics.set_aside.set(size.count_set_aside(connection))
         return _total((row.commands, row.seconds) for row in rows)
 
-    subject = Subject("commands", tables, count, metrics.queued, metrics.oldest_seconds)
+    gauges = metrics.queued, metrics.oldest_seconds, (metrics.set_aside,)
+    subject = Subject("commands", tables, count, *gauges)
     return Gauges(url, subject, health)
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _total(given: Iterable[tuple[int, float]]) -> Counted:

@@ -10,6 +10,8 @@ from prometheus_client import Counter, Gauge, Histogram
 from outbox_worker.observe.metrics import SECONDS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from prometheus_client import CollectorRegistry
 
 
@@ -19,20 +21,20 @@ class CommandMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         """Register every metric in `registry`."""
         self.commands = Counter(
-            "commands",
+            "outbox_commands",
             "Attempts to execute a command, by outcome",
             ["type", "outcome"],
             registry=registry,
         )
         self.duration = Histogram(
-            "command_duration_seconds",
+            "outbox_command_duration_seconds",
             "Claim to commit of a command that is finished",
             ["type"],
             buckets=SECONDS,
             registry=registry,
         )
         self.wait = Histogram(
-            "command_wait_seconds",
+            "outbox_command_wait_seconds",
             "Submission to claim of a command that is finished, by both clocks",
             ["type"],
             buckets=SECONDS,
@@ -42,12 +44,26 @@ class CommandMetrics:
         self._counter_of = cache(self.commands.labels)
         self._duration_of = cache(self.duration.labels)
         self._wait_of = cache(self.wait.labels)
-        self.queued = Gauge("commands_queued", "Commands not yet executed", registry=registry)
+        self.queued = Gauge(
+            "outbox_commands_queued", "Commands not yet executed", registry=registry
+        )
         self.oldest_seconds = Gauge(
-            "commands_oldest_queued_age_seconds",
+            "outbox_commands_oldest_queued_age_seconds",
             "Age of the oldest command not yet executed",
             registry=registry,
         )
+
+        self.set_aside = Gauge(
+            "outbox_commands_set_aside",
+            "Commands that were set aside, and not retried since",
+            registry=registry,
+        )
+
+    def expect(self, kinds: Iterable[str]) -> None:
+        """Show 0 of what should not happen to these types: the first one is an increase then."""
+        for kind in kinds:
+            for outcome in ("failed", "set_aside"):
+                self._counter_of(kind, outcome)
 
     def finished(self, kind: str, outcome: str, seconds: float, waited: float) -> None:
         """A command of this type was claimed after so long, and committed after so many seconds."""

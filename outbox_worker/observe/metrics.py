@@ -56,6 +56,19 @@ class RelayMetrics:
             "Age of the oldest event not yet published, all shards",
             registry=registry,
         )
+        self.events_bytes = Gauge(
+            "outbox_events_bytes", "Table of events on disk, with indexes", registry=registry
+        )
+        self.oldest_partition = Gauge(
+            "outbox_oldest_partition_timestamp_seconds",
+            "When the oldest day of the table of events began",
+            registry=registry,
+        )
+        self.last_purge = Gauge(
+            "outbox_last_purge_timestamp_seconds",
+            "When purge last did all of its work",
+            registry=registry,
+        )
         self.shards_owned = Gauge(
             "outbox_shards_owned", "Shards that Kafka gave this worker", registry=registry
         )

@@ -29,14 +29,14 @@ class StatementMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         """Register both in `registry`."""
         self._seconds = Histogram(
-            "db_statement_seconds",
+            "outbox_db_statement_seconds",
             "One statement, as its caller waits for it",
             ["statement"],
             buckets=SECONDS,
             registry=registry,
         )
         self._errors = Counter(
-            "db_errors",
+            "outbox_db_errors",
             "Statements that failed",
             ["statement", "sqlstate"],
             registry=registry,

@@ -54,7 +54,7 @@ LONG_S = 3_600.0
 
 def counted(registry: CollectorRegistry, kind: str, outcome: str) -> float:
     labels = {"type": kind, "outcome": outcome}
-    return registry.get_sample_value("commands_total", labels) or 0.0
+    return registry.get_sample_value("outbox_commands_total", labels) or 0.0
 
 
 def await_lock(connection: Connection, waiter: Connection) -> None:
@@ -79,8 +79,13 @@ def test_a_command_its_result_and_its_event_are_committed_together(
     assert kind == "class.created.v1"
     assert payload["correlation_id"] == str(correlation)
     assert counted(registry, "CreateClass", "succeeded") == 1
-    assert registry.get_sample_value("command_duration_seconds_count", {"type": "CreateClass"}) == 1
-    assert registry.get_sample_value("command_wait_seconds_count", {"type": "CreateClass"}) == 1
+    assert (
+        registry.get_sample_value("outbox_command_duration_seconds_count", {"type": "CreateClass"})
+        == 1
+    )
+    assert (
+        registry.get_sample_value("outbox_command_wait_seconds_count", {"type": "CreateClass"}) == 1
+    )
     assert isinstance(executor.run_once(connection), Idle)
 
 

@@ -517,7 +517,7 @@ def counts(registry: CollectorRegistry) -> dict[str, float]:
         sample.labels["statement"]: sample.value
         for metric in registry.collect()
         for sample in metric.samples
-        if sample.name == "db_statement_seconds_count"
+        if sample.name == "outbox_db_statement_seconds_count"
     }
 
 

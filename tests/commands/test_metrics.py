@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from outbox_worker.stores import Connection
 
-SECONDS = "db_statement_seconds_count"
-ERRORS = "db_errors_total"
+SECONDS = "outbox_db_statement_seconds_count"
+ERRORS = "outbox_db_errors_total"
 
 
 @pytest.fixture
@@ -122,8 +122,8 @@ def test_the_queue_is_counted_for_the_gauges(
     health = Health()
     gauges = command_gauges(database, CommandMetrics(registry), health, school.tables)
     assert gauges.run_once() >= 5
-    assert registry.get_sample_value("commands_queued") == 3
-    assert 60 <= (registry.get_sample_value("commands_oldest_queued_age_seconds") or 0) < 120
+    assert registry.get_sample_value("outbox_commands_queued") == 3
+    assert 60 <= (registry.get_sample_value("outbox_commands_oldest_queued_age_seconds") or 0) < 120
     connection.execute("UPDATE outbox.migration SET checksum = 'edited' WHERE number = 1")
     gauges.run_once()
     assert "schema" in health.unready()

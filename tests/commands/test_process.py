@@ -157,12 +157,12 @@ def test_a_worker_that_executes_commands_needs_a_database_and_no_kafka(
     assert look(connection, bad).status == "rejected"
     assert value(connection, SESSIONS) == 3
     counted = {
-        ("commands_total", "CreateClass,succeeded"): 1,
-        ("commands_total", "CreateClass,rejected"): 1,
-        ("commands_total", "rejected,unknown"): 1,
-        ("command_duration_seconds_count", "CreateClass"): 2,
-        ("db_statement_seconds_count", "command/finish_command"): 3,
-        ("db_statement_seconds_count", "school_class/insert_class"): 1,
+        ("outbox_commands_total", "CreateClass,succeeded"): 1,
+        ("outbox_commands_total", "CreateClass,rejected"): 1,
+        ("outbox_commands_total", "rejected,unknown"): 1,
+        ("outbox_command_duration_seconds_count", "CreateClass"): 2,
+        ("outbox_db_statement_seconds_count", "command/finish_command"): 3,
+        ("outbox_db_statement_seconds_count", "school_class/insert_class"): 1,
     }
     # What is committed is counted a moment later.
     wait_until(lambda: counted.items() <= scrape(worker).items(), 20, "all is counted")

@@ -60,7 +60,29 @@ def image(service: Service) -> tuple[str, str]:
 
 
 def test_stack_is_what_a_deployment_has(services: dict[str, Service]) -> None:
-    assert set(services) == {"postgres", "kafka", "migrate", "login", "worker"}
+    observing = {name for name, each in services.items() if each.get("profiles") == ["observe"]}
+    assert observing == {"prometheus", "grafana"}
+    assert set(services) - observing == {
+        "postgres",
+        "kafka",
+        "migrate",
+        "login",
+        "worker",
+        "purge",
+    }
+
+
+def test_purge_runs_daily_and_keeps_running_where_it_fails(services: dict[str, Service]) -> None:
+    (script,) = services["purge"]["command"]
+    assert "outbox-worker purge --older-than-days 30 ||" in script
+    assert "sleep 86400" in script
+    assert services["purge"]["restart"] == "unless-stopped"
+
+
+def test_what_looks_on_is_reached_from_this_machine_only(services: dict[str, Service]) -> None:
+    for name in ("prometheus", "grafana"):
+        (port,) = services[name]["ports"]
+        assert port.startswith("127.0.0.1:")
 
 
 def test_kafka_is_the_one_that_is_tested(services: dict[str, Service]) -> None:
@@ -76,7 +98,7 @@ def test_postgres_is_the_one_that_is_tested(services: dict[str, Service], name: 
     assert image(services[name]) == ("postgres", tested[0])
 
 
-@pytest.mark.parametrize("name", ["migrate", "worker"])
+@pytest.mark.parametrize("name", ["migrate", "worker", "purge"])
 def test_worker_image_carries_the_version_of_the_program(
     services: dict[str, Service], name: str
 ) -> None:
@@ -101,7 +123,7 @@ def test_settings_in_the_compose_file_are_accepted(
 
 def test_no_password_is_written_down(services: dict[str, Service]) -> None:
     for service in services.values():
-        for key, value in service["environment"].items():
+        for key, value in service.get("environment", {}).items():
             if "PASSWORD" in key:
                 assert REQUIRED.match(value), "missing: said, not empty"
             assert not re.search(r"://[^/@]*:[^/@]*@", value), "a password inside a URL"
@@ -136,7 +158,9 @@ def test_worker_gets_the_time_to_hand_over_and_comes_back(services: dict[str, Se
 def test_the_worker_knows_no_password_but_its_own(services: dict[str, Service]) -> None:
     passwords = {
         name: {
-            found[1] for text in service["environment"].values() if (found := REQUIRED.match(text))
+            found[1]
+            for text in service.get("environment", {}).values()
+            if (found := REQUIRED.match(text))
         }
         for name, service in services.items()
     }

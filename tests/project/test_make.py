@@ -17,7 +17,18 @@ if TYPE_CHECKING:
 
 TARGETS = frozenset(
     {"help", "setup", "demo", "test", "check", "format", "contracts", "bench", "soak", "hangs"}
-    | {"model", "races", "drivers", "matrix", "migration", "upgrade", "sbom", "audit", "clean"}
+    | {
+        "observe",
+        "model",
+        "races",
+        "drivers",
+        "matrix",
+        "migration",
+        "upgrade",
+        "sbom",
+        "audit",
+        "clean",
+    }
 )
 # All that the Makefile and .ci/run need before there is an environment.
 TOOLS = (

@@ -33,7 +33,7 @@ def longest_command(samples: list[Sample]) -> tuple[float, float]:
     """The bounds of the highest bucket that any command fell into, claim to commit."""
     buckets: dict[float, float] = {}
     for sample in samples:
-        if sample.name == "command_duration_seconds_bucket":
+        if sample.name == "outbox_command_duration_seconds_bucket":
             bound = float(sample.labels["le"])
             buckets[bound] = buckets.get(bound, 0) + sample.value
     all_of_them = max(buckets.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,7 @@ from outbox_worker.observe.metrics import RelayMetrics
 from outbox_worker.position.codec import encode
 from outbox_worker.position.position import Position, Witness
 from outbox_worker.position.snapshot import NOTHING
+from outbox_worker.stores import last_purge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping, Sequence
@@ -29,6 +31,12 @@ if TYPE_CHECKING:
 
 NAMES: Final = ("outbox_unpublished_events", "outbox_oldest_unpublished_age_seconds")
 INSERT: Final = "SELECT outbox.publish('t', 'k', 'v', '1'::jsonb)"
+SET_ASIDE: Final = """
+    WITH aside AS (
+        INSERT INTO outbox.command (type, key, actor, payload, status, error, finished_at)
+        VALUES ('T', 'k', 'a', '{}', 'rejected', '{}', now()) RETURNING command_id)
+    INSERT INTO outbox.command_history (command_id, what, attempt, written_by)
+    SELECT command_id, 'set_aside', 1, 'w' FROM aside"""
 CLOSE: Final = identifiers.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
 MIRROR: Final = """
     INSERT INTO outbox.position (shard, group_name, batch, position, seen, floor, worker)
@@ -142,8 +150,46 @@ def test_commands_that_cannot_be_counted_are_unknown_too(
     database: str, registry: CollectorRegistry
 ) -> None:
     gauges = command_gauges(database, CommandMetrics(registry), Health(), ())
-    value = registry.get_sample_value("commands_queued")
+    value = registry.get_sample_value("outbox_commands_queued")
     assert value is not None
     assert math.isnan(value)
     gauges.run_once()
-    assert registry.get_sample_value("commands_queued") == 0
+    assert registry.get_sample_value("outbox_commands_queued") == 0
+
+
+def test_sizes_and_the_last_purge_are_shown_and_unknown_with_the_rest(
+    connection: Connection, database: str, registry: CollectorRegistry
+) -> None:
+    def value(name: str) -> float:
+        return registry.get_sample_value(f"outbox_{name}") or 0.0
+
+    day, purge = "oldest_partition_timestamp_seconds", "last_purge_timestamp_seconds"
+    gauges = lag_gauges(database, RelayMetrics(registry), Health(), unknown_after_s=0)
+    assert math.isnan(value("events_bytes"))
+    gauges.run_once()
+    assert value("events_bytes") > 8_192
+    assert math.isnan(value(purge))
+    connection.execute("SELECT outbox.add_partition('1970-01-02')")
+    last_purge.write_run(connection, 30)
+    gauges.run_once()
+    assert value(day) == 86_400
+    assert abs(value(purge) - time.time()) < 60
+    connection.execute("UPDATE outbox.migration SET checksum = 'edited' WHERE number = 1")
+    gauges.run_once()
+    assert all(math.isnan(value(name)) for name in ("events_bytes", day, purge))
+
+
+def test_what_is_set_aside_is_counted_until_it_is_retried(
+    connection: Connection, database: str, registry: CollectorRegistry
+) -> None:
+    gauges = command_gauges(database, CommandMetrics(registry), Health(), ())
+
+    def counted() -> float | None:
+        gauges.run_once()
+        return registry.get_sample_value("outbox_commands_set_aside")
+
+    assert counted() == 0
+    connection.execute(SET_ASIDE)
+    assert counted() == 1
+    connection.execute("SELECT outbox.retry_command(command_id) FROM outbox.command")
+    assert counted() == 0
