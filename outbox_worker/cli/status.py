@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import click
@@ -17,7 +18,7 @@ from outbox_worker.logs.safe_text import printable
 from outbox_worker.postgres import access, database, migrations
 from outbox_worker.published import witnesses
 from outbox_worker.stores import command as inbox
-from outbox_worker.stores import lag
+from outbox_worker.stores import lag, ledger
 from outbox_worker.stores.lag import MirroredPosition
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from outbox_worker.stores import Connection
     from outbox_worker.stores.command import Queued
     from outbox_worker.stores.lag import ShardLag
+    from outbox_worker.stores.ledger import OpenLetters
 
 Known = TypeVar("Known")
 
@@ -40,6 +42,9 @@ within a minute, even while somebody keeps the table of events locked."""
 
 STUCK_S: Final = 30.0
 """An event that waits longer is held up, unless its shard moved since: its worker catches up."""
+
+TOPICS: Final = 1
+"""Dead letters are shown all together; `dead-letters list` has their topics."""
 
 LOST: Final = "history lost"
 NOT_COUNTED: Final = "not counted"
@@ -66,7 +71,8 @@ def command(*, as_json: bool) -> None:
     "not counted": that took longer than 20 s, or a table was locked; all else is shown.
 
     Commands are shown by type: how many are queued, how many of these wait for a retry,
-    and for how long the oldest has been waiting.
+    and for how long the oldest has been waiting. Dead letters about which nobody has decided
+    are one line; they do not count as waiting.
     """
     found = settings.load()
     logs.set_up(found.log_level, values=found.log_values == "on")
@@ -83,6 +89,8 @@ def command(*, as_json: bool) -> None:
     room = max(LEAST_OWNER, console.width - BESIDE_OWNER)
     console.print(_as_table(seen.shards, found.group, room), _commands_as_table(seen.queued))
     _show_long_names(seen.shards, room, console)
+    if seen.letters:
+        console.print(_letters_in_words(seen.letters), markup=False)
     if seen.lost:
         hint = f"Stop the workers, then {witnesses.HINT}"
         console.print(f"{witnesses.in_words(seen.lost)}. {hint}", markup=False)
@@ -108,6 +116,7 @@ class _Seen(NamedTuple):
     shards: list[_Shard]
     lost: Mapping[int, str]
     queued: list[Queued] | None
+    letters: list[OpenLetters] | None
     absent: list[str]
 
 
@@ -116,13 +125,15 @@ def _look(link: Connection, group: str) -> _Seen:
     rows = _in_time(lag.list_lag, link)
     lost = _in_time(witnesses.invalid_in_mirror, link)
     queued = _in_time(inbox.list_queued, link)
-    absent = {"events": rows, "history_lost": lost, "commands": queued}
+    letters = _in_time(partial(ledger.count_open, most=TOPICS), link)
+    found = {"events": rows, "history_lost": lost, "commands": queued, "dead_letters": letters}
+    absent = [name for name, got in found.items() if got is None]
     shards = (
         [_uncounted(mirrored, group, lost or {}) for mirrored in lag.list_mirrored(link)]
         if rows is None
         else [_counted(row, group, lost or {}) for row in rows]
     )
-    return _Seen(shards, lost or {}, queued, [name for name, got in absent.items() if got is None])
+    return _Seen(shards, lost or {}, queued, letters, absent)
 
 
 def _in_time(ask: Callable[[Connection], Known], link: Connection) -> Known | None:
@@ -200,8 +211,25 @@ def _as_json(seen: _Seen, group: str) -> dict[str, object]:
             for mirrored, state, events, seconds in seen.shards
         ],
         "commands": None if seen.queued is None else _commands_as_json(seen.queued),
+        "dead_letters": None if seen.letters is None else _letters_as_json(seen.letters),
         "not_known": seen.absent,
     }
+
+
+def _letters_as_json(rows: list[OpenLetters]) -> dict[str, object]:
+    return {
+        "open": sum(row.events for row in rows),
+        "sequences": sum(row.sequences for row in rows),
+        "seconds": max((row.seconds for row in rows), default=0.0),
+    }
+
+
+def _letters_in_words(rows: list[OpenLetters]) -> str:
+    found = _letters_as_json(rows)
+    return (
+        f"dead letters: {found['open']} events in {found['sequences']} sequences, the oldest "
+        f"parked for {found['seconds']:,.0f} s; see outbox-worker dead-letters list"
+    )
 
 
 def _as_table(shards: list[_Shard], group: str, room: int) -> Table:

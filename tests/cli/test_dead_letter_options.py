@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 
+from outbox_worker.doctor.finding import Level
 from tests.cli.conftest import run_command
-from tests.doctor.conftest import login
+from tests.doctor.conftest import login, of
+from tests.sql.test_ledger import PARK
 
 if TYPE_CHECKING:
     from outbox_worker.stores import Connection
     from tests.cli.conftest import CliCluster
+
+
+def test_status_and_doctor_show_open_dead_letters(cluster: CliCluster) -> None:
+    cluster.write("a", "a", "b")
+    assert json.loads(cluster.command("status", "--json").stdout)["dead_letters"]["open"] == 0
+    assert "dead letters" not in cluster.command("status").stdout
+    assert of(cluster).look("group.dead_letters").seen == "none"
+    with psycopg.connect(cluster.url) as link:
+        link.execute(PARK, (3,))
+    found = json.loads(cluster.command("status", "--json").stdout)["dead_letters"]
+    assert (found["open"], found["sequences"]) == (3, 2)
+    assert "dead letters: 3 events in 2 sequences" in cluster.command("status").stdout
+    finding = of(cluster).look("group.dead_letters")
+    assert finding.level is Level.WARN
+    assert "3 events in 2 sequences" in finding.seen
+    listed = cluster.command("dead-letters", "list", "--limit", "1").stdout
+    assert "1 more are not shown" in listed
+    assert "nothing is changed" in cluster.command("dead-letters", "discard", "--all").stdout
+    done = cluster.command("dead-letters", "discard", "--all", "--execute")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "3 events are discarded")
+    assert "nothing is parked" in cluster.command("dead-letters", "redrive", "--all").stdout
 
 
 def test_a_login_that_is_no_operator_decides_nothing(

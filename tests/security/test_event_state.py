@@ -11,6 +11,7 @@ import pytest
 from outbox_worker.stores import hold
 from outbox_worker.stores.hold import Hold
 from tests.sql.old_events import publish_all
+from tests.sql.test_ledger import PARK
 
 if TYPE_CHECKING:
     from outbox_worker.stores import Connection
@@ -58,6 +59,28 @@ def test_a_held_event_has_its_reason_and_those_behind_it_have_one(
     assert victim.execute(STATE, (other,)).fetchall() == [("waiting", None)]
     hold.write_holds(connection, {shard: None})
     assert victim.execute(STATE, (first,)).fetchall() == [("waiting", None)]
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ("parked", ("parked", "too large")),
+        ("redriving", ("parked", "too large")),
+        ("discarded", ("discarded", "too large")),
+        ("redriven", ("published", None)),
+    ],
+)
+def test_of_a_dead_letter_its_writer_sees_what_became_of_it(
+    connection: Connection, victim: Connection, state: str, told: tuple[str, str | None]
+) -> None:
+    event_id = publish(victim)
+    publish_all(connection)
+    connection.execute(PARK, (1_000,))
+    connection.execute("UPDATE outbox.dead_letter_event SET state = %s", (state,))
+    assert victim.execute(STATE, (event_id,)).fetchall() == [told]
+    connection.execute("UPDATE outbox.dead_letter_event SET to_topic = 'other'")
+    (shown,) = victim.execute(STATE, (event_id,)).fetchall()
+    assert shown == (("published", "to topic other") if state == "redriven" else told)
 
 
 def test_an_old_event_that_waits_is_found_behind_many_ids(
