@@ -152,7 +152,7 @@ def build_relay(settings: Settings, owner: str, metrics: RelayMetrics, spans: Sp
     topics = Topics(settings, group)
     publisher = Publisher(transactions, group, size, metrics, spans)
     policy = ParkPolicy(settings.on_refused)
-    dead_letters = DeadLetters(policy, lambda: transactions.ids.owner)
+    dead_letters = DeadLetters(policy, lambda: transactions.ids.owner, metrics)
     return Relay(
         RelayParts(
             group=group,

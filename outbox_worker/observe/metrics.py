@@ -29,6 +29,9 @@ class RelayMetrics:
         self.published = Counter(
             "outbox_events_published", "Events committed to Kafka", ["topic"], registry=registry
         )
+        self.parked = Counter(
+            "outbox_events_parked", "Events that became dead letters", ["topic"], registry=registry
+        )
         self.batch_events = Histogram(
             "outbox_batch_events", "Events in one transaction", buckets=SIZES, registry=registry
         )
@@ -98,8 +101,15 @@ class RelayMetrics:
 
     def count_published(self, topic: str, events: int) -> None:
         """Events of a topic were committed: under its name, or `OTHER` once there are too many."""
+        self.published.labels(self._label(topic)).inc(events)
+
+    def count_parked(self, topic: str, events: int) -> None:
+        """Events of a topic were parked: under a name as in `count_published`."""
+        self.parked.labels(self._label(topic)).inc(events)
+
+    def _label(self, topic: str) -> str:
         if topic not in self._topics:
             if len(self._topics) >= MOST_TOPICS:
                 topic = OTHER
             self._topics.add(topic)
-        self.published.labels(topic).inc(events)
+        return topic

@@ -177,7 +177,7 @@ class Rebase:
             rebase.mark_published(self._connection, snapshot, is_foreign=is_foreign)
             rebase.settle_dead_letters(self._connection)
             rebase.forget_dead_letters(self._connection)
-            rebase.take_ledgers(self._connection)
+            ledgers = rebase.take_ledgers(self._connection)
         except psycopg.errors.InsufficientPrivilege as error:
             raise ServerError(
                 "The database refuses to change xids of events: "
@@ -191,7 +191,7 @@ class Rebase:
             shard: CommittedPosition(
                 1
                 + max((each[shard].batch for each in (old, mirrored) if shard in each), default=0),
-                _position(system, snapshot, pairs.get(shard)),
+                replace(_position(system, snapshot, pairs.get(shard)), ledger=ledgers[shard]),
             )
             for shard in range(SHARDS)
         }

@@ -48,6 +48,7 @@ from outbox_worker.stores.dead_letter import Letter
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 
+    from outbox_worker.observe.metrics import RelayMetrics
     from outbox_worker.position.position import Position
     from outbox_worker.relay.creation import Closed
     from outbox_worker.relay.park_policy import ParkPolicy
@@ -83,10 +84,13 @@ class Parked(NamedTuple):
 class DeadLetters:
     """What the owner of some shards knows of their ledger."""
 
-    def __init__(self, policy: ParkPolicy, owner: Callable[[], str]) -> None:
+    def __init__(
+        self, policy: ParkPolicy, owner: Callable[[], str], metrics: RelayMetrics | None = None
+    ) -> None:
         """`owner` tells under which name this worker parks."""
         self._policy = policy
         self._owner = owner
+        self._metrics = metrics
         self._epochs: dict[int, int] = {}
         self._taken: dict[int, int] = {}
         self._numbers: dict[int, int] = {}
@@ -226,6 +230,7 @@ class DeadLetters:
                 self._bound[each.id] = each.shard
                 if each.key is not None:
                     self._open[each.topic, each.key] = each.shard
+            self._count(letters)
             _say(letters)
         for shard in {each.row[SHARD] for each in batch.aside}:
             stored = positions[shard]
@@ -247,6 +252,11 @@ class DeadLetters:
         for each in batch.aside:
             self._bound.pop(each.row[ID], None)
             self._condemned.pop(each.row[ID], None)
+
+    def _count(self, letters: Sequence[Letter]) -> None:
+        if self._metrics is not None:
+            for topic, events in Counter(each.topic for each in letters).items():
+                self._metrics.count_parked(topic, events)
 
     def _forget(self, shards: Iterable[int]) -> None:
         """What the ledger of these shards tells is read anew."""
