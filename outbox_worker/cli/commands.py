@@ -198,7 +198,8 @@ def _print(console: Console, each: FailedCommand) -> None:
     )
     console.print(Text(printable(line)), soft_wrap=True)
     cause = _cause(each.error_type, each.error, each.place)
-    console.print(Text(f"  {cause or 'no cause is known: see command_postponed in the log'}"))
+    line = f"  {cause or 'no cause is known: see command_postponed in the log'}"
+    console.print(Text(line), soft_wrap=True)
 
 
 def _show_plan(console: Console, planned: Planned) -> None:

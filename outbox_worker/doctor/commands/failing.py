@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from outbox_worker.doctor.finding import Finding, failed, passed, warned
 from outbox_worker.doctor.words import named
-from outbox_worker.stores import doctor
+from outbox_worker.stores import doctor, size
 
 if TYPE_CHECKING:
     from outbox_worker.doctor.servers import Servers
@@ -20,6 +20,7 @@ def look(servers: Servers) -> Finding:
     """Fails where one was set aside in the last hour, warns where one is tried again."""
     with servers.reading() as link:
         found = doctor.list_failing(link, doctor.find_server(link).now - SINCE)
+        standing = size.count_set_aside(link)
     aside = [
         f"{each.type} ({each.set_aside}, as {each.set_aside_id})"
         for each in found
@@ -45,4 +46,6 @@ def look(servers: Servers) -> Finding:
             "See the causes: a fault of the program, a lock, a missing right",
             "outbox-worker commands list",
         )
+    if standing:
+        return passed(f"none lately; {standing} stay set aside (outbox-worker commands list)")
     return passed("none")
