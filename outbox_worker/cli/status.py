@@ -90,7 +90,7 @@ def command(*, as_json: bool) -> None:
     console.print(_as_table(seen.shards, found.group, room), _commands_as_table(seen.queued))
     _show_long_names(seen.shards, room, console)
     if seen.letters:
-        console.print(_letters_in_words(seen.letters), markup=False)
+        console.print(_letters_in_words(seen.letters), markup=False, soft_wrap=True)
     if seen.lost:
         hint = f"Stop the workers, then {witnesses.HINT}"
         console.print(f"{witnesses.in_words(seen.lost)}. {hint}", markup=False)

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 TOO_LARGE: Final = frozenset(
     {"MSG_SIZE_TOO_LARGE", "RECORD_LIST_TOO_LARGE", "INVALID_MSG_SIZE", "EVENT_TOO_LARGE"}
 )
+BEHIND: Final = "BEHIND"
+"""The code of an event that is parked only because an earlier one of its sequence is."""
+
 ROOM: Final = 1_024
 """Bytes of a record beside payload, key and headers of the writer, roughly."""
 
@@ -21,6 +24,8 @@ def hint_of(letter: Letter, event: StoredEvent | None) -> str:
     if event is None:
         return "nothing can: its event was deleted from the table. Discard it"
     row = f"an UPDATE of outbox.event, id {letter.id}"
+    if letter.code == BEHIND and letter.behind is not None:
+        return f"mend event {letter.behind} first: outbox-worker dead-letters show {letter.behind}"
     if letter.code in TOO_LARGE:
         size = event.bytes or 0
         if size > LARGEST_EVENT:

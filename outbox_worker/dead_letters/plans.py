@@ -75,12 +75,20 @@ def _of_event(connection: Connection, asked: Asked, *, up_to: bool) -> Plan:
     letters, _ = ledger.list_letters(connection, OPEN, asked, SEQUENCES)
     if not letters:
         return Plan([], 0, why=_why_not_parked(connection, asked))
-    planned = []
-    for each in letters:
-        event = ledger.find_event(connection, each.id)
-        before = event.before if event is not None and up_to else 0
-        planned.append(Planned(each.topic, each.key, before + 1, each.event_id, each.reason))
+    planned = [_planned(connection, each, up_to=up_to) for each in letters]
     return Plan(planned, len(planned))
+
+
+def _planned(connection: Connection, letter: Letter, *, up_to: bool) -> Planned:
+    """An event, with what is parked before it of its sequence."""
+    event = ledger.find_event(connection, letter.id)
+    before = event.before if event is not None and up_to else 0
+    if before:
+        of = Asked(letter.topic, letter.key)
+        ((first, *_), _) = ledger.list_letters(connection, OPEN, of, 1)
+    else:
+        first = letter
+    return Planned(letter.topic, letter.key, before + 1, first.event_id, first.reason)
 
 
 def _why_not_parked(connection: Connection, asked: Asked) -> str:

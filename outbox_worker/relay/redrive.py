@@ -50,6 +50,12 @@ GONE: Final = "the event is not in the table any more: discard it"
 log = structlog.get_logger("relay")
 
 
+def _code_of(reason: str) -> str:
+    """The name of an error that a reason begins with; of one without, that its topic takes none."""
+    name = reason.partition(":")[0]
+    return name if name.isupper() and name.isidentifier() else "TOPIC_CLOSED"
+
+
 class Refusal(NamedTuple):
     """An event that was refused alone."""
 
@@ -146,7 +152,7 @@ class Redrive:
                 self._refuse(connection, order, Refusal(event, GONE, "EVENT_GONE"))
                 break
             if why := closed.get(event):
-                code = why.code or why.reason.partition(":")[0]
+                code = why.code or _code_of(why.reason)
                 self._refuse(connection, order, Refusal(event, why.reason, code))
                 break
             ready[event] = rows[event]
@@ -196,7 +202,7 @@ class Redrive:
         if isinstance(outcome, Rejected | Discarded) and outcome.topics:
             self._topics.blame(outcome.code, outcome.topics)
             if len(events) == 1:
-                code = outcome.reason.partition(":")[0]
+                code = _code_of(outcome.reason)
                 progress.refusal = Refusal(events[0], outcome.reason, code)
             progress.chunk, progress.rest = 1, Deadline(0.0)
         # Of these two it is certain that nothing is in Kafka; of others Kafka has to be asked.

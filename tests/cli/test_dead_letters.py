@@ -151,6 +151,9 @@ def test_a_sequence_is_redriven_in_order_once_it_is_mended_and_its_key_flows(
     serving(cluster, on_refused="park")
     ids = [write(cluster, topic, "k", each) for each in (b"1", LARGE, b"3")]
     await_parked(cluster, 2)
+    plan = decide(cluster, "redrive", "--event", ids[2])
+    assert f"2, first {ids[1]}" in plan
+    assert f"mend event {ids[1]} first" in decide(cluster, "show", ids[2])
     assert "1 refused" in decide(cluster, "redrive", "--topic", topic, "--execute", code=1)
     assert [each["attempts"] for each in letters(cluster, "--events")["events"]] == [1, 0]
     let_pass(cluster, topic, 100_000)
@@ -234,6 +237,9 @@ def test_a_missing_topic_is_parked_by_hand_and_redriven_once_it_is_there(
     found = letters(cluster, "--events")
     assert [each["topic"] for each in found["topics_parked"]] == [topic]
     assert found["events"][0]["reason"] == "not yet"
+    early = decide(cluster, "redrive", "--topic", topic, "--key", "k", "--execute", code=1)
+    assert "the topic does not exist" in early
+    assert letters(cluster)["sequences"][0]["code"] == "TOPIC_CLOSED"
     cluster.listen_to({topic: 1})
     decide(cluster, "redrive", "--topic", topic, "--execute")
     ids.append(write(cluster, topic, "k"))

@@ -24,13 +24,12 @@ if TYPE_CHECKING:
     from outbox_worker.cli.dead_letters.session import How
     from outbox_worker.dead_letters.plans import Plan
     from outbox_worker.stores import Connection
-    from outbox_worker.stores.ledger import Order
 
 SHOWN: Final = 20
 """Sequences of a plan that are shown."""
 
 
-@click.command("park", epilog=EPILOG)
+@click.command("park", epilog=EPILOG, short_help="Have waiting events leave the way.")
 @which(everything=False)
 @click.option("--reason", metavar="TEXT", help="why, for those who look at it later")
 @carried_out
@@ -50,7 +49,7 @@ def park(asked: Asked, how: How, reason: str | None) -> None:
         _see_to_it(link, asked, ledger.park(link, asked, reason), how)
 
 
-@click.command("redrive", epilog=EPILOG)
+@click.command("redrive", epilog=EPILOG, short_help="Publish them, once and in order.")
 @which(everything=True)
 @click.option("--to-topic", metavar="TOPIC", help="publish to this topic instead of their own")
 @click.option(
@@ -83,7 +82,7 @@ def redrive(asked: Asked, how: How, to_topic: str | None, rate: float | None) ->
         _see_to_it(link, asked, request, how)
 
 
-@click.command("discard", epilog=EPILOG)
+@click.command("discard", epilog=EPILOG, short_help="Give them up.")
 @which(everything=True)
 @executed
 def discard(asked: Asked, *, execute: bool) -> None:
@@ -140,11 +139,11 @@ def _see_to_it(link: Connection, asked: Asked, request: int, how: How) -> None:
         if is_standing:
             requests.await_parked(link, asked, how.seconds, say)
     for each in orders:
-        click.echo(printable(_outcome(each)))
+        if each.shard is not None:
+            click.echo(printable(f"shard {each.shard}: {each.action}: {each.outcome}"))
     requests.see_that_none_failed(orders)
     if is_standing:
         click.echo("nothing of the topic waits; what comes is parked until somebody redrives it")
-        return
     _say_what_is_left(link, asked)
 
 
@@ -154,13 +153,6 @@ def _say_what_is_left(link: Connection, asked: Asked) -> None:
         events = sum(each.events for each in left)
         more = " or more" if total > len(left) else ""
         click.echo(f"{events}{more} events of it are parked now")
-
-
-def _outcome(order: Order) -> str:
-    where = "" if order.shard is None else f"shard {order.shard}: "
-    if order.outcome:
-        return f"{where}{order.action}: {order.outcome}"
-    return f"{where}{order.action}: {order.events} events so far"
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from outbox_worker.cli.dead_letters.session import EPILOG, session
@@ -39,11 +39,14 @@ STATES: Final[Mapping[str, Sequence[str]]] = {
     **{state: (state,) for state in (*OPEN, *DECIDED)},
     "all": (*OPEN, *DECIDED),
 }
+UUID_WIDTH: Final = 36
+"""An event id stands in one line, to be copied."""
+
 LETTERS: Final = 1_000
 """Events of one id that are looked for: writers may have given it to several."""
 
 
-@click.command("list", epilog=EPILOG)
+@click.command("list", epilog=EPILOG, short_help="List them, by sequence or by event.")
 @click.option("--topic", metavar="TOPIC", help="only of this topic")
 @click.option("--key", metavar="KEY", help="only of this key")
 @click.option(
@@ -114,7 +117,8 @@ def standing_in_words(each: Standing) -> str:
 
 
 def _sequences_as_table(sequences: Sequence[LetterSequence]) -> Table:
-    table = Table("topic", "key", "events", "first event", "parked for", "why the first is here")
+    event = Column("first event", no_wrap=True, min_width=UUID_WIDTH)
+    table = Table("topic", "key", "events", event, "parked for", "why it is here")
     for each in sequences:
         redriving = f" ({each.redriving} redriving)" if each.redriving else ""
         cells = (
@@ -126,11 +130,12 @@ def _sequences_as_table(sequences: Sequence[LetterSequence]) -> Table:
 
 
 def _letters_as_table(letters: Sequence[Letter]) -> Table:
-    table = Table("event", "topic", "key", "state", "parked at", "attempts", "why it is here")
+    event = Column("event", no_wrap=True, min_width=UUID_WIDTH)
+    table = Table(event, "topic", "key", "state", "parked at", "why it is here")
     for each in letters:
         cells = (
             *(each.event_id, each.topic, _key(each.key), each.state),
-            *(_at(each.parked_at), str(each.attempts), each.reason),
+            *(_at(each.parked_at), each.reason),
         )
         table.add_row(*(Text(printable(cell), overflow="fold") for cell in cells))
     return table
@@ -161,7 +166,7 @@ def _order_as_json(each: Order) -> dict[str, object]:
     return {**each._asdict(), **{name: at and at.isoformat() for name, at in times.items()}}
 
 
-@click.command("show", epilog=EPILOG)
+@click.command("show", epilog=EPILOG, short_help="Show why one is here, and what mends it.")
 @click.argument("event_id", metavar="EVENT_ID", type=click.UUID)
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 def show(event_id: UUID, *, as_json: bool) -> None:
@@ -207,7 +212,8 @@ class _Known:
         yield from self._event_lines()
         yield f"state       {letter.state}{self._decided()}"
         yield f"parked      {_at(letter.parked_at)} by {printable(letter.parked_by)}"
-        yield f"reason      {printable(letter.reason)} ({printable(letter.code)})"
+        code = "" if letter.reason.startswith(letter.code) else f" ({letter.code})"
+        yield f"reason      {printable(letter.reason + code)}"
         if letter.behind:
             yield f"behind      event {letter.behind}, which is the first of its key"
         yield f"redrives    {letter.attempts} refused"
