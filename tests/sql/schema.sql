@@ -96,6 +96,8 @@ CREATE FUNCTION outbox.catch_up() RETURNS TABLE(name text, reached bigint, highe
 DECLARE
     behind record;
     late record;
+    last timestamptz;
+    fresh bigint;
 BEGIN
     FOR behind IN SELECT * FROM outbox.sequence AS s WHERE s.reached < s.highest LOOP
         -- What a writer draws between the look and this stays below: it is never set back.
@@ -116,6 +118,24 @@ BEGIN
                     WHERE o.status = 'queued' AND o.seq > behind.reached)
                 ORDER BY c.seq LOOP
                 UPDATE outbox.command AS c SET seq = DEFAULT WHERE c.command_id = late.command_id;
+            END LOOP;
+        ELSIF behind.name = 'outbox.dead_letter_order_id_seq' THEN
+            FOR late IN SELECT o.id FROM outbox.dead_letter_order AS o
+                WHERE o.state = 'open' AND o.id <= behind.reached AND o.ordered_at > coalesce((
+                    SELECT max(p.ordered_at) FROM outbox.dead_letter_order AS p
+                    WHERE p.id > behind.reached), '-infinity')
+                ORDER BY o.id LOOP
+                UPDATE outbox.dead_letter_order AS o SET id = DEFAULT WHERE o.id = late.id;
+            END LOOP;
+        ELSIF behind.name = 'outbox.dead_letter_request_seq' THEN
+            last := (SELECT max(o.ordered_at) FROM outbox.dead_letter_order AS o
+                     WHERE o.request > behind.reached);
+            FOR late IN SELECT DISTINCT o.request FROM outbox.dead_letter_order AS o
+                WHERE o.state = 'open' AND o.request <= behind.reached AND o.ordered_at > last
+                ORDER BY o.request LOOP
+                fresh := nextval('outbox.dead_letter_request_seq');
+                UPDATE outbox.dead_letter_order AS o SET request = fresh
+                WHERE o.request = late.request AND o.ordered_at > last;
             END LOOP;
         ELSE
             SELECT renumber INTO late FROM outbox.application_sequence WHERE sequence = behind.name;
@@ -1590,6 +1610,25 @@ UNION ALL
            FROM outbox.command
           WHERE (command.status = 'queued'::text)), (0)::bigint) AS highest
    FROM outbox.command_seq_seq
+UNION ALL
+ SELECT 'outbox.dead_letter_order_id_seq'::text AS name,
+        CASE
+            WHEN dead_letter_order_id_seq.is_called THEN dead_letter_order_id_seq.last_value
+            ELSE (0)::bigint
+        END AS reached,
+    GREATEST(( SELECT max(dead_letter_order.id) AS max
+           FROM outbox.dead_letter_order), ( SELECT max(dead_letter_event.refused_in) AS max
+           FROM outbox.dead_letter_event), (0)::bigint) AS highest
+   FROM outbox.dead_letter_order_id_seq
+UNION ALL
+ SELECT 'outbox.dead_letter_request_seq'::text AS name,
+        CASE
+            WHEN dead_letter_request_seq.is_called THEN dead_letter_request_seq.last_value
+            ELSE (0)::bigint
+        END AS reached,
+    COALESCE(( SELECT max(dead_letter_order.request) AS max
+           FROM outbox.dead_letter_order), (0)::bigint) AS highest
+   FROM outbox.dead_letter_request_seq
 UNION ALL
  SELECT list_application_sequences.name,
     list_application_sequences.reached,

@@ -10,6 +10,8 @@ from outbox_worker.errors import HistoryLostError
 from outbox_worker.postgres import switchover
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from outbox_worker.stores import Connection
 
 SEQUENCES: Final = {
@@ -17,6 +19,17 @@ SEQUENCES: Final = {
     "outbox.command_seq_seq": (
         "INSERT INTO outbox.command (type, key, actor, payload) VALUES (%s, 'k', 'a', '{}')"
     ),
+    "outbox.dead_letter_order_id_seq": (
+        "INSERT INTO outbox.dead_letter_order (action, reason, request) VALUES ('park', %s, 0)"
+    ),
+    # One call, two orders.
+    "outbox.dead_letter_request_seq": """
+        INSERT INTO outbox.dead_letter_order (id, action, reason, request)
+        OVERRIDING SYSTEM VALUE
+        SELECT least((SELECT min(id) FROM outbox.dead_letter_order), 0) - n, 'redrive', reason,
+               request
+        FROM generate_series(1, 2) AS n,
+             (SELECT %s AS reason, nextval('outbox.dead_letter_request_seq') AS request) AS call""",
     "school.arrival_seq": """
         INSERT INTO school.content (batch_id, text_storage_id, status, file_upload_id,
                                     original_file_name, file_size_bytes, correlation_id)
@@ -25,6 +38,12 @@ SEQUENCES: Final = {
 IDS: Final = "SELECT key FROM outbox.event ORDER BY id"
 QUEUE: Final = "SELECT type FROM outbox.command ORDER BY seq"
 ARRIVALS: Final = "SELECT text_storage_id FROM school.content ORDER BY arrival"
+ORDERS: Final = "SELECT reason FROM outbox.dead_letter_order WHERE action = 'park' ORDER BY id"
+REQUESTS: Final = """
+    SELECT min(reason) FROM outbox.dead_letter_order WHERE action = 'redrive'
+    GROUP BY request ORDER BY request"""
+UNIQUE: Final = "outbox.dead_letter_order_id_seq"
+"""No number of this one is given out a second time while its row is there."""
 EARLY: Final = """
     SELECT text_storage_id FROM (
         SELECT arrival, text_storage_id FROM school.content
@@ -41,10 +60,10 @@ OF_DATABASE: Final = """
 """Every sequence, those of identity columns and of schemas that are to come, too."""
 
 
-def write(link: Connection, *names: str) -> None:
+def write(link: Connection, *names: str, into: Iterable[str] = SEQUENCES) -> None:
     for name in names:
-        for statement in SEQUENCES.values():
-            link.execute(statement.encode(), (name,))
+        for sequence in into:
+            link.execute(SEQUENCES[sequence].encode(), (name,))
 
 
 def leave_behind(link: Connection, name: str) -> None:
@@ -78,7 +97,7 @@ def test_a_sequence_that_is_behind_is_refused_until_it_is_set(
     switchover.see_that_numbers_go_on(connection)
     assert switchover.catch_up(connection) == []
     write(connection, "d")
-    for statement in (IDS, QUEUE, ARRIVALS):
+    for statement in (IDS, QUEUE, ORDERS, REQUESTS, ARRIVALS):
         assert order(connection, statement) == [*"abcd"]
 
 
@@ -86,14 +105,28 @@ def test_what_was_written_under_numbers_of_old_rows_comes_after_them(
     connection: Connection,
 ) -> None:
     write(connection, *"abcde")
+    others = SEQUENCES.keys() - {UNIQUE}
     for name in SEQUENCES:
         leave_behind(connection, name)
-    write(connection, *"xy")
+    write(connection, *"xy", into=others)
     assert order(connection, IDS) != [*"abcdexy"]
     assert {each.name for each in switchover.catch_up(connection)} == SEQUENCES.keys()
-    write(connection, "z")
-    for statement in (IDS, QUEUE, ARRIVALS):
+    write(connection, "z", into=others)
+    for statement in (IDS, QUEUE, REQUESTS, ARRIVALS):
         assert order(connection, statement) == [*"abcdexyz"]
+
+
+def test_what_was_asked_for_under_numbers_that_purge_had_removed_is_still_to_be_done(
+    connection: Connection,
+) -> None:
+    write(connection, *"abcde", into=[UNIQUE])
+    connection.execute("DELETE FROM outbox.dead_letter_order WHERE reason IN ('a', 'b')")
+    leave_behind(connection, UNIQUE)
+    write(connection, *"xy", into=[UNIQUE])
+    assert order(connection, ORDERS) == [*"xycde"]
+    (done,) = switchover.catch_up(connection)
+    assert done == (UNIQUE, 2, 5)
+    assert order(connection, ORDERS) == [*"cdexy"]
 
 
 def test_texts_and_failures_that_came_too_early_are_behind_the_old_ones_in_their_own_order(
