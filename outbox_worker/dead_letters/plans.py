@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from outbox_worker.dead_letters.requests import WAITING
 from outbox_worker.dead_letters.selection import as_command
 from outbox_worker.errors import WorkFailedError
 from outbox_worker.stores import ledger
@@ -103,7 +102,7 @@ def _decided(letter: Letter) -> str:
 
 def of_waiting(connection: Connection, asked: Asked) -> Iterator[str]:
     """What is not published and would be parked, in lines; `WorkFailedError` where one is not."""
-    waiting = ledger.list_waiting(connection, asked, WAITING)
+    waiting = ledger.list_waiting(connection, asked)
     if asked.event_id is not None:
         if not waiting:
             raise WorkFailedError(

@@ -5,6 +5,7 @@ Only the worker of a shard parks and redrives: a command asks for it, and waits.
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 ASK_EVERY_S: Final = 0.25
 """Workers look for requests about twice a second."""
 
-WAITING: Final = 100_000
-"""So many events that are not published a plan looks at."""
+REST: Final = 3
+"""How many times as long as a look at all that waits took to wait with the next."""
 
 OPEN: Final = "open"
 FAILED: Final = "failed"
@@ -67,20 +68,29 @@ def outcome_of(
         if now != before:
             deadline, before = Deadline(seconds), now
         if not deadline.pause(ASK_EVERY_S):
-            raise _not_taken_up(left, seconds)
+            raise _not_taken_up(connection, left, seconds)
 
 
 def await_parked(
     connection: Connection, asked: Asked, seconds: float, say: Callable[[int], object]
 ) -> None:
-    """Wait until nothing of a topic waits any more; `WorkFailedError` as in `outcome_of`."""
+    """Wait until nothing that waits now of a topic does; `WorkFailedError` as in `outcome_of`.
+
+    What is written meanwhile is parked as it comes.
+    """
     deadline, before = Deadline(seconds), None
-    while waiting := ledger.list_waiting(connection, asked, WAITING):
+    last: int | None = None
+    while True:
+        began = time.monotonic()
+        waiting = ledger.list_waiting(connection, asked, last)
+        if not waiting:
+            return
+        last = max(each.last for each in waiting) if last is None else last
         left = sum(each.events for each in waiting)
         say(left)
         if left != before:
             deadline, before = Deadline(seconds), left
-        if not deadline.pause(ASK_EVERY_S):
+        if not deadline.pause(max(ASK_EVERY_S, REST * (time.monotonic() - began))):
             shards = ", ".join(str(each.shard) for each in waiting)
             raise WorkFailedError(
                 f"{left} events of the topic still wait, in shards {shards}, and none was parked "
@@ -102,10 +112,18 @@ def see_that_none_failed(orders: Sequence[Order]) -> None:
         )
 
 
-def _not_taken_up(left: Sequence[Order], seconds: float) -> WorkFailedError:
+def nobody_serves(connection: Connection) -> str:
+    """That no worker is connected, in words; empty where one is."""
+    if ledger.count_relays(connection):
+        return ""
+    return "no worker that publishes is connected to this database: start one (outbox-worker run)"
+
+
+def _not_taken_up(connection: Connection, left: Sequence[Order], seconds: float) -> WorkFailedError:
     shards = ", ".join(sorted({str(each.shard) for each in left}, key=int))
+    why = nobody_serves(connection)
     return WorkFailedError(
-        f"No worker has carried it out for {seconds:.0f} s, of shards {shards}",
+        f"No worker has carried it out for {seconds:.0f} s, of shards {shards}{why and f': {why}'}",
         "It stays asked for: the worker of the shard does it as soon as it can. See "
         "`outbox-worker status` whether one serves the shard, and "
         "`outbox-worker dead-letters show EVENT_ID` for what came of it",

@@ -102,13 +102,17 @@ class Standing(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """Events of a shard that are not published: how many, the first, and how many follow it."""
+    """Events of a shard that are not published: how many, the first, and how many follow it.
+
+    `last` is the highest id of them.
+    """
 
     shard: int
     events: int
     event_id: str
     topic: str
     key: str | None
+    last: int
     later: int
 
 
@@ -171,10 +175,18 @@ def list_standing(connection: Connection) -> list[Standing]:
     return [Standing(*row) for row in connection.execute(sql.load("ledger/list_standing"))]
 
 
-def list_waiting(connection: Connection, asked: Asked, most: int) -> list[Waiting]:
-    """By shard the events in question that are not published, among `most` that are not."""
-    given = {**asked._asdict(), "most": most}
+def list_waiting(connection: Connection, asked: Asked, last: int | None = None) -> list[Waiting]:
+    """By shard the events in question that are not published, with ids up to `last`.
+
+    It looks at all that is not published.
+    """
+    given = {**asked._asdict(), "last": last}
     return [Waiting(*row) for row in connection.execute(sql.load("ledger/list_waiting"), given)]
+
+
+def count_relays(connection: Connection) -> int:
+    """How many workers that publish are connected to this database."""
+    return int(_one(connection, "ledger/count_relays", {})[0])
 
 
 def park(connection: Connection, asked: Asked, reason: str | None) -> int:

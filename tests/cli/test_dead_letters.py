@@ -163,6 +163,7 @@ def test_a_sequence_is_redriven_in_order_once_it_is_mended_and_its_key_flows(
     assert letters(cluster, "--events")["total"] == 2
     done = decide(cluster, "redrive", "--topic", topic, "--key", "k", "--execute")
     assert "2 redriven" in done
+    assert "no worker that publishes" not in done
     ids.append(write(cluster, topic, "k", b"4"))
     wait_until(lambda: len(read(cluster, topic, "k")) == 4, PARK_S, "the key flows again")
     assert read(cluster, topic, "k") == ids
@@ -292,6 +293,7 @@ def test_without_a_worker_a_redrive_is_asked_for_and_the_command_says_so(
     let_pass(cluster, topic, 100_000)
     said = decide(cluster, "redrive", "--event", event, "--wait", "1", "--execute", code=1)
     assert "No worker has carried it out" in said
+    assert said.count("no worker that publishes is connected") == 2
     assert "outbox-worker status" in said
     serving(cluster)
     wait_until(lambda: read(cluster, topic, "k") == [event], PARK_S, "the next worker does it")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from outbox_worker.dead_letters import requests
 from outbox_worker.stores import ledger
 from outbox_worker.stores.ledger import Asked
 from tests.sql.old_events import OLD, count, insert, make_day, publish_all, run
@@ -97,3 +98,21 @@ def test_counts_are_bounded_in_topics(connection: Connection) -> None:
     sequences, total = ledger.list_sequences(connection, ledger.OPEN, Asked("t1"), 5)
     assert len(sequences) == 5
     assert total == next(each.sequences for each in found if each.topic == "t1")
+
+
+def test_whoever_parks_a_topic_does_not_wait_for_what_comes_meanwhile(
+    connection: Connection,
+) -> None:
+    insert(connection, 3)
+    asked = Asked("t")
+    said: list[int] = []
+
+    def say(left: int) -> None:
+        said.append(left)
+        if len(said) == 1:
+            publish_all(connection)
+            insert(connection, 2)
+
+    requests.await_parked(connection, asked, 1.0, say)
+    assert said == [3]
+    assert sum(each.events for each in ledger.list_waiting(connection, asked)) == 2

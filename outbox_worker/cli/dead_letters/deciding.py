@@ -130,6 +130,8 @@ def _say_how(line: str) -> None:
 
 def _see_to_it(link: Connection, asked: Asked, request: int, how: How) -> None:
     """Wait for the workers, and say what came of a request."""
+    if absent := requests.nobody_serves(link):
+        click.echo(f"warning: {absent}", err=True)
     if how.no_wait:
         click.echo(f"the workers have been asked (request {request})")
         return
