@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 TOPIC: Final = re.compile(r"(?!__)(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,249}")
 """A topic that Kafka accepts and that is not its own."""
 
+OURS: Final = frozenset({ANCHOR_TOPIC, ANCHOR_TOPIC.replace(".", "_")})
+"""Kafka takes no topic whose name differs from another's only by these characters."""
+
 LIST: Final = "`outbox-worker dead-letters list` shows what is parked"
 
 
@@ -44,7 +47,7 @@ def asked_for(
 
 def see_that_topic_can_be(topic: str | None) -> None:
     """`SettingsError` where no event may be published to a topic of this name."""
-    if topic is not None and (not TOPIC.fullmatch(topic) or topic == ANCHOR_TOPIC):
+    if topic is not None and (not TOPIC.fullmatch(topic) or topic in OURS):
         raise SettingsError(
             f"--to-topic {topic!r} is no topic for events",
             "Kafka accepts 1 to 249 of the characters A-Z a-z 0-9 . _ -; names that begin with __ "

@@ -11,6 +11,7 @@ import pytest
 from outbox_worker.doctor.finding import Level
 from tests.cli.conftest import run_command
 from tests.doctor.conftest import login, of
+from tests.sql.old_events import insert, make_day, publish_truly
 from tests.sql.test_ledger import PARK
 
 if TYPE_CHECKING:
@@ -37,6 +38,23 @@ def test_status_and_doctor_show_open_dead_letters(cluster: CliCluster) -> None:
     done = cluster.command("dead-letters", "discard", "--all", "--execute")
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "3 events are discarded")
     assert "nothing is parked" in cluster.command("dead-letters", "redrive", "--all").stdout
+
+
+def test_purge_says_which_days_dead_letters_keep(
+    cluster: CliCluster, connection: Connection
+) -> None:
+    day = make_day(connection)
+    insert(connection, 4)
+    publish_truly(connection)
+    connection.execute(PARK, (2,))
+    purge = ("purge", "--older-than-days", "10")
+    found = json.loads(cluster.command(*purge, "--json").stdout)
+    assert (found["days"], found["kept_dead_letters"]) == ({}, {str(day): 2})
+    shown = cluster.command(*purge).stdout
+    assert "4 (2 dead letters)" in shown
+    assert "outbox-worker dead-letters list" in shown
+    cluster.command("dead-letters", "discard", "--all", "--execute")
+    assert json.loads(cluster.command(*purge, "--json").stdout)["days"] == {str(day): 4}
 
 
 def test_a_login_that_is_no_operator_decides_nothing(

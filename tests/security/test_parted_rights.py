@@ -8,6 +8,8 @@ import psycopg
 import pytest
 
 from tests.security.conftest import logged_in
+from tests.sql.old_events import insert
+from tests.sql.test_ledger import PARK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +30,8 @@ REMOVE: Final = {
     "DELETE FROM outbox.purged",
     "DELETE FROM outbox.command_history",
     "INSERT INTO outbox.purged (id, xid) VALUES (1, '3')",
+    "DELETE FROM outbox.dead_letter_event",
+    "SELECT outbox.purge_dead_letters(0, now(), 1)",
 }
 CHANGE_EVENTS: Final = {
     "UPDATE outbox.event SET topic = 'other'",
@@ -38,6 +42,8 @@ READ_EVENTS: Final = {
     "SELECT payload FROM outbox.event",
     "SELECT key FROM outbox.event_default",
     "SELECT headers FROM outbox.event",
+    "SELECT topic FROM outbox.dead_letter_event",
+    "SELECT key FROM outbox.dead_letter",
 }
 WRITE: Final = {
     "INSERT INTO outbox.event (topic, type) VALUES ('orders', 'v')",
@@ -57,12 +63,19 @@ PUBLISH: Final = {
     "INSERT INTO outbox.topic (topic, topic_id) VALUES ('t', 'i')",
     "DELETE FROM outbox.hold",
     "SELECT outbox.add_partition('2020-01-01')",
+    "UPDATE outbox.dead_letter_event SET state = 'parked'",
+    "UPDATE outbox.dead_letter_shard SET epoch = 1",
 }
 OPERATE: Final = {
     "INSERT INTO outbox.topic_right (role, topic) VALUES ('outbox_writer', '*')",
     "DELETE FROM outbox.command_right",
     "INSERT INTO outbox.source (role, source) VALUES ('outbox_writer', '/other')",
     "SELECT outbox.catch_up()",
+    "SELECT outbox.park('orders')",
+    "SELECT outbox.stop_parking('orders')",
+    "SELECT outbox.redrive(everything => true)",
+    "SELECT outbox.discard(everything => true)",
+    "INSERT INTO outbox.dead_letter_order (action) VALUES ('redrive')",
     "SELECT outbox.retry_command(gen_random_uuid())",
 }
 OWN: Final = {
@@ -81,6 +94,7 @@ REFUSED: Final[Mapping[str, set[str]]] = {
     "working_login": REMOVE | CHANGE_EVENTS | OPERATE | OWN,
     "purging_login": (
         {"DELETE FROM outbox.event", "DELETE FROM outbox.event_default", "TRUNCATE outbox.event"}
+        | {"DELETE FROM outbox.dead_letter_event"}
         | {"DROP TABLE outbox.event", "DELETE FROM outbox.purged"}
         | CHANGE_EVENTS
         | READ_EVENTS
@@ -94,6 +108,7 @@ REFUSED: Final[Mapping[str, set[str]]] = {
         {"SELECT outbox.drop_partition(current_date)", "DROP TABLE outbox.event"}
         | {"DELETE FROM outbox.command_history", "UPDATE outbox.command SET status = 'queued'"}
         | {"TRUNCATE outbox.event", "DELETE FROM outbox.command"}
+        | {"SELECT outbox.purge_dead_letters(0, now(), 1)", "DELETE FROM outbox.dead_letter_order"}
         | WRITE
         | (OWN - {"SELECT setval('outbox.event_id_seq', 1)"})
         | {"DELETE FROM school.student", "SELECT outbox.add_partition('2020-01-01')"}
@@ -186,3 +201,17 @@ def test_an_operator_mends_an_event_and_says_who_may_write(
         link.execute("DELETE FROM outbox.topic_right")
         link.execute("INSERT INTO outbox.source (role, source) VALUES ('victim', '/orders')")
     assert connection.execute("SELECT topic FROM outbox.event").fetchall() == [("orders",)]
+
+
+@pytest.mark.usefixtures("_logins")
+@pytest.mark.parametrize("topic", ["outbox.shards", "outbox_shards", "__consumer_offsets", "a b"])
+def test_an_operator_redrives_to_no_topic_that_is_not_for_events(
+    connection: Connection, database: str, topic: str
+) -> None:
+    insert(connection, 1)
+    connection.execute(PARK, (1_000,))
+    with logged_in(database, "operating_login") as link:
+        with pytest.raises(psycopg.errors.CheckViolation):
+            link.execute("SELECT outbox.redrive(everything => true, to_topic => %s)", (topic,))
+        found = link.execute("SELECT outbox.redrive(everything => true, to_topic => 'other')")
+        assert found.fetchone() == (2,)

@@ -1472,7 +1472,8 @@ CREATE TABLE outbox.dead_letter_order (
     ended_at timestamp with time zone,
     CONSTRAINT dead_letter_order_has_a_rate CHECK ((rate > (0)::double precision)),
     CONSTRAINT dead_letter_order_has_a_state CHECK ((state = ANY (ARRAY['open'::text, 'done'::text, 'failed'::text]))),
-    CONSTRAINT dead_letter_order_has_an_action CHECK ((action = ANY (ARRAY['park'::text, 'redrive'::text])))
+    CONSTRAINT dead_letter_order_has_an_action CHECK ((action = ANY (ARRAY['park'::text, 'redrive'::text]))),
+    CONSTRAINT redrive_is_to_a_topic_of_events CHECK (((to_topic IS NULL) OR (((to_topic COLLATE "C") ~ '^[A-Za-z0-9._-]{1,249}$'::text) AND (to_topic <> ALL (ARRAY['.'::text, '..'::text, 'outbox.shards'::text, 'outbox_shards'::text])) AND (NOT starts_with(to_topic, '__'::text)))))
 );
 ALTER TABLE outbox.dead_letter_order ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME outbox.dead_letter_order_id_seq
