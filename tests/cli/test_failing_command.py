@@ -1,4 +1,4 @@
-"""An incident: a release that fails for one type of command, from the alarm to the last command."""
+"""Incidents of commands, from the alarm to the last command: a bad release, a missing right."""
 
 from __future__ import annotations
 
@@ -70,3 +70,34 @@ def test_what_a_bad_release_set_aside_is_executed_once_it_is_rolled_back(
     finally:
         worker.end()
         print(worker.log.read_text())  # noqa: T201  pytest shows it with a failure
+
+
+def test_commands_that_lack_a_right_wait_and_are_executed_once_it_is_granted(
+    connection: Connection, tmp_path: Path
+) -> None:
+    order = [COMMAND, "run", "--role", "commands"]
+    connection.execute("REVOKE INSERT ON school.class FROM outbox_domain, outbox_commands")
+    with login(connection, "outbox_commands") as url:
+        worker = Worker("worker", tmp_path / "worker.log", order, database_url=url, http_address="")
+        try:
+            denied = [submit(connection, key=key) for key in "ab"]
+            fine = submit(connection, "CreateStudent", STUDENT, key="c")
+            wait_until(lambda: worker.said("right_missing"), DO_S, "the log says so")
+            wait_until(lambda: look(connection, fine).result, DO_S, "other commands are executed")
+            wait_until(
+                lambda: all(look(connection, each).retry_at for each in denied), DO_S, "they wait"
+            )
+            found = Doctor(url).look("commands.rights")
+            assert found.level is Level.FAIL
+            (grant,) = found.run
+            connection.execute(grant.encode())
+            wait_until(
+                lambda: all(look(connection, each).result for each in denied), DO_S, "they are"
+            )
+            assert worker.stop() == 0
+            lines = [line for line in worker.lines() if line["event"] == "right_missing"]
+            assert [line["hint"] for line in lines] == [f"As the owner: {grant}"]
+            assert {look(connection, each).failures for each in denied} == {0}
+        finally:
+            worker.end()
+            print(worker.log.read_text())  # noqa: T201  pytest shows it with a failure

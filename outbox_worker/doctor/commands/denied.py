@@ -27,6 +27,7 @@ def look(servers: Servers) -> Finding:
         f"commands wait for a right: {named(seen, MOST)}",
         "As the owner of what they use; the commands are then executed within seconds"
         if lines
-        else ELSE,
+        else f"This login lacks nothing of that name now, and they are tried again within seconds. "
+        f"If it lasts: {ELSE}",
         *dict.fromkeys(lines),
     )
