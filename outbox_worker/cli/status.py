@@ -14,6 +14,7 @@ from rich.text import Text
 
 from outbox_worker import logs, settings
 from outbox_worker.cli.options import DATABASE, GROUP, settings_help
+from outbox_worker.doctor.words import shards as in_words
 from outbox_worker.logs.safe_text import printable
 from outbox_worker.postgres import access, database, migrations
 from outbox_worker.published import witnesses
@@ -41,12 +42,18 @@ OPTIONS: Final[Mapping[str, str]] = {
 within a minute, even while somebody keeps the table of events locked."""
 
 STUCK_S: Final = 30.0
-"""An event that waits longer is held up, unless its shard moved since: its worker catches up."""
+"""For so long a shard may be without a position before somebody should look: to end what a dead
+worker left open takes Kafka 20 s."""
 
 TOPICS: Final = 1
 """Dead letters are shown all together; `dead-letters list` has their topics."""
 
 LOST: Final = "history lost"
+NO_WORKER: Final = "no worker"
+NO_POSITION: Final = "no position"
+TO_LOOK_AT: Final = frozenset({"held", NO_WORKER, "refusing", "kafka away", LOST})
+"""States that do not pass by themselves, or that somebody has to know of."""
+
 NOT_COUNTED: Final = "not counted"
 UNKNOWN: Final = "?"
 """How many events wait, where the positions do not say it, or it was not counted in time."""
@@ -63,12 +70,17 @@ LEAST_OWNER: Final = 12
 def command(*, as_json: bool) -> None:
     """Show each shard (owner, age of its position, events not yet published) and the commands.
 
-    It is the view outbox.lag, as the workers write it to Postgres about once a second. A
-    shard whose events wait for more than 30 s, and which has not moved for as long, is
-    "held": the log of its worker says why (or no worker runs). "other group": OUTBOX_GROUP
-    is not the group that publishes. "history lost": its position is not of this table, as
-    after a dump, so that nobody knows what is published; see `outbox-worker rebase`.
-    "not counted": that took longer than 20 s, or a table was locked; all else is shown.
+    It is the view outbox.lag, as the workers write it to Postgres about once a second.
+    "held": an event cannot go out; below the table stands why, and what to do. "no worker":
+    none runs, or none has the shard. "kafka away": its worker does not reach Kafka, or is
+    refused. "no position": Kafka is asked where the shard stands. "refusing" and "history
+    lost": its position is not of this table, as after a dump, so that nobody knows what is
+    published; see `outbox-worker rebase`. "catching up": events wait, and go out. "other
+    group": OUTBOX_GROUP is not the group that publishes. "not counted": that took longer
+    than 20 s, or a table was locked; all else is shown.
+
+    Exit code 1: somebody has to look at a shard (held, no worker, kafka away, refusing,
+    history lost, or no position for 30 s).
 
     Commands are shown by type: how many are queued, how many of these wait for a retry,
     and for how long the oldest has been waiting. Dead letters about which nobody has decided
@@ -84,11 +96,19 @@ def command(*, as_json: bool) -> None:
         seen = _look(link, found.group)
     if as_json:
         click.echo(json.dumps(_as_json(seen, found.group)))
-        return
+    else:
+        _show(seen, found.group)
+    if any(_needs_a_look(shard) for shard in seen.shards):
+        raise SystemExit(1)
+
+
+def _show(seen: _Seen, group: str) -> None:
+    """For people: the tables, and below them what is to be done."""
     console = Console()
     room = max(LEAST_OWNER, console.width - BESIDE_OWNER)
-    console.print(_as_table(seen.shards, found.group, room), _commands_as_table(seen.queued))
+    console.print(_as_table(seen.shards, group, room), _commands_as_table(seen.queued))
     _show_long_names(seen.shards, room, console)
+    _show_reasons(seen.shards, console)
     if seen.letters:
         console.print(_letters_in_words(seen.letters), markup=False, soft_wrap=True)
     if seen.lost:
@@ -102,12 +122,16 @@ def command(*, as_json: bool) -> None:
 
 
 class _Shard(NamedTuple):
-    """A shard as it is shown; how many events wait, and how long, None where nobody knows."""
+    """A shard as it is shown; how many events wait, and how long, None where nobody knows.
+
+    `row` has why it is in its state, None where that is not asked, or is said otherwise.
+    """
 
     mirrored: MirroredPosition
     state: str
     events: int | None
     seconds: float | None
+    row: ShardLag | None = None
 
 
 class _Seen(NamedTuple):
@@ -148,9 +172,11 @@ def _counted(row: ShardLag, group: str, lost: Collection[int]) -> _Shard:
     mirrored = MirroredPosition(
         row.shard, row.position_time, row.worker, row.group_name, row.position_seconds
     )
-    state = _state(row, group, lost)
-    known = (None, None) if state == LOST else (row.events, row.seconds)
-    return _Shard(mirrored, state, *known)
+    state = _state_by_mirror(mirrored, group, lost)
+    if state is not None:
+        known = (None, None) if state == LOST else (row.events, row.seconds)
+        return _Shard(mirrored, state, *known)
+    return _Shard(mirrored, row.state.replace("_", " "), row.events, row.seconds, row)
 
 
 def _uncounted(mirrored: MirroredPosition, group: str, lost: Collection[int]) -> _Shard:
@@ -158,25 +184,33 @@ def _uncounted(mirrored: MirroredPosition, group: str, lost: Collection[int]) ->
     return _Shard(mirrored, state, None, None)
 
 
-def _state_by_mirror(
-    row: MirroredPosition | ShardLag, group: str, lost: Collection[int]
-) -> str | None:
+def _state_by_mirror(row: MirroredPosition, group: str, lost: Collection[int]) -> str | None:
     """The state where its events do not matter, None where they do."""
     if row.shard in lost:
         return LOST
     return "other group" if row.group_name not in {None, group} else None
 
 
-def _state(row: ShardLag, group: str, lost: Collection[int]) -> str:
-    without_events = _state_by_mirror(row, group, lost)
-    if without_events is not None:
-        return without_events
-    stands_still = row.position_seconds is None or row.position_seconds > STUCK_S
-    if row.events and row.seconds > STUCK_S and stands_still:
-        return "held"
-    if row.group_name is None:
-        return "waiting" if row.events else "unused"
-    return "behind" if row.events else "up to date"
+def _needs_a_look(shard: _Shard) -> bool:
+    if shard.state == NO_POSITION:
+        return shard.row is not None and (shard.row.state_seconds or 0.0) > STUCK_S
+    return shard.state in TO_LOOK_AT
+
+
+def _show_reasons(shards: list[_Shard], console: Console) -> None:
+    """Below the table why shards do not move: a line for all of one reason, and what mends it."""
+    groups: dict[tuple[str, str, str], list[ShardLag]] = {}
+    for shard in shards:
+        if shard.row is not None and shard.row.reason:
+            key = (shard.state, shard.row.reason, shard.row.hint or "")
+            groups.setdefault(key, []).append(shard.row)
+    for (state, reason, hint), rows in groups.items():
+        first = max(rows, key=lambda row: row.state_seconds or 0.0)
+        event = f" [event {first.event} to {first.topic}]" if first.event else ""
+        since = "" if first.state_seconds is None else f" for {_seconds(first.state_seconds)}"
+        named = in_words([row.shard for row in rows])
+        line = f"{state}: {named}{since}: {reason}{event}. {hint}"
+        console.print(Text(printable(line)), soft_wrap=True)
 
 
 def _events(shards: list[_Shard]) -> int | None:
@@ -198,21 +232,35 @@ def _as_json(seen: _Seen, group: str) -> dict[str, object]:
         "events": _events(seen.shards),
         "seconds": _oldest(seen.shards),
         "shards": [
-            {
-                "shard": mirrored.shard,
-                "state": state,
-                "owner": mirrored.worker,
-                "group": mirrored.group_name,
-                "position_time": mirrored.position_time and mirrored.position_time.isoformat(),
-                "position_seconds": mirrored.position_seconds,
-                "events": events,
-                "seconds": seconds,
-            }
-            for mirrored, state, events, seconds in seen.shards
+            {**_mirrored_as_json(shard), **_why_as_json(shard.row)} for shard in seen.shards
         ],
         "commands": None if seen.queued is None else _commands_as_json(seen.queued),
         "dead_letters": None if seen.letters is None else _letters_as_json(seen.letters),
         "not_known": seen.absent,
+    }
+
+
+def _mirrored_as_json(shard: _Shard) -> dict[str, object]:
+    mirrored = shard.mirrored
+    return {
+        "shard": mirrored.shard,
+        "state": shard.state,
+        "owner": mirrored.worker,
+        "group": mirrored.group_name,
+        "position_time": mirrored.position_time and mirrored.position_time.isoformat(),
+        "position_seconds": mirrored.position_seconds,
+        "events": shard.events,
+        "seconds": shard.seconds,
+    }
+
+
+def _why_as_json(row: ShardLag | None) -> dict[str, object]:
+    return {
+        "reason": row and row.reason,
+        "hint": row and row.hint,
+        "event": row and row.event,
+        "topic": row and row.topic,
+        "state_seconds": row and row.state_seconds,
     }
 
 
@@ -234,7 +282,7 @@ def _letters_in_words(rows: list[OpenLetters]) -> str:
 
 def _as_table(shards: list[_Shard], group: str, room: int) -> Table:
     """One line for each shard: of a name that is longer than `room` its beginning and end."""
-    owners = {shard.mirrored.worker for shard in shards} - {None, ""}
+    owners = {each.mirrored.worker for each in shards if each.state != NO_WORKER} - {None, ""}
     table = Table(title=Text(f"group {group}"), show_footer=True)
     table.add_column("shard", "all", justify="right", no_wrap=True)
     table.add_column("state", no_wrap=True)
@@ -242,7 +290,7 @@ def _as_table(shards: list[_Shard], group: str, room: int) -> Table:
     table.add_column("position age", justify="right", no_wrap=True)
     table.add_column("waiting", _count(_events(shards)), justify="right", no_wrap=True)
     table.add_column("oldest waits", _seconds(_oldest(shards)), justify="right", no_wrap=True)
-    for mirrored, state, events, seconds in shards:
+    for mirrored, state, events, seconds, _ in shards:
         age = "" if mirrored.position_seconds is None else _seconds(mirrored.position_seconds)
         waits = "" if events == 0 else _seconds(seconds)
         owner = Text(_shortened(printable(mirrored.worker or ""), room))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import psycopg
@@ -15,23 +16,29 @@ from outbox_worker.maintenance.trouble import FAULTS, Trouble
 from outbox_worker.postgres import database
 from outbox_worker.published.committed import as_row
 from outbox_worker.settings import MIRROR_INTERVAL_S
-from outbox_worker.stores import hold, mirror, topic
+from outbox_worker.stores import hold, mirror, shard_state, topic
+from outbox_worker.stores.shard_state import State
 from outbox_worker.timing.deadline import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from outbox_worker.observe.dead_letters import DeadLetterNumbers
+    from outbox_worker.observe.metrics import RelayMetrics
     from outbox_worker.published.committed import CommittedPosition
     from outbox_worker.relay.relay import Relay
     from outbox_worker.settings import Settings
     from outbox_worker.stores import Connection
     from outbox_worker.stores.hold import Hold
+    from outbox_worker.stores.shard_state import ShardState
 
 PARTITIONS_INTERVAL_S: Final = 3_600.0
 """How often partitions are looked after; a minute after it did not work."""
 
 PARTITIONS_RETRY_S: Final = 60.0
+
+SIGN_S: Final = 5.0
+"""How often a worker says at least that it lives: `outbox.lag` takes it for gone after 15 s."""
 
 OPTIONS: Final[Mapping[str, str]] = {
     "lock_timeout": "1s",
@@ -47,9 +54,20 @@ class Upkeep:
     """`run_once()` every second; a database that is away is waited for."""
 
     def __init__(
-        self, settings: Settings, owner: str, relay: Relay, letters: DeadLetterNumbers
+        self,
+        settings: Settings,
+        owner: str,
+        relay: Relay,
+        letters: DeadLetterNumbers,
+        metrics: RelayMetrics,
     ) -> None:
-        """Write for `owner` what `relay` has committed; show in `letters` what is parked."""
+        """Write for `owner` what `relay` has committed; show in `letters` what is parked.
+
+        In `metrics`, what the shards do.
+        """
+        self._metrics = metrics
+        self._states: dict[int, ShardState] = {}
+        self._sign_rest = Deadline(0.0)
         self._settings = settings
         self._owner = owner
         self._relay = relay
@@ -63,9 +81,12 @@ class Upkeep:
 
     def run_once(self) -> float:
         """One round; seconds until the next."""
+        states = self._relay.states
+        self._show(states)
         try:
             connection = self._connect()
             self._mirror(connection)
+            self._keep_states(connection, states)
             self._keep_topics(connection)
             self._keep_holds(connection)
             self._relay.sources.refresh(connection)
@@ -78,6 +99,7 @@ class Upkeep:
             raise
         except FAULTS as error:
             self._disconnect()
+            self._states = {}
             return self._trouble.note(error)
         self._trouble.settle()
         return MIRROR_INTERVAL_S
@@ -86,6 +108,7 @@ class Upkeep:
         """Write what is left."""
         with contextlib.suppress(psycopg.Error, ServerError):
             self._mirror(self._connect())
+            shard_state.stop(self._connect(), self._owner)
         self._disconnect()
 
     def _connect(self) -> Connection:
@@ -124,6 +147,20 @@ class Upkeep:
         if changed:
             hold.write_holds(connection, changed)
         self._holds = now
+
+    def _keep_states(self, connection: Connection, now: dict[int, ShardState]) -> None:
+        """Write what the shards do, where that is new, and from time to time as a sign of life."""
+        if now == self._states and not self._sign_rest.passed:
+            return
+        if now:
+            is_owner = now.keys() <= self._relay.owned
+            shard_state.write_states(connection, self._owner, now, is_owner=is_owner)
+        self._states, self._sign_rest = now, Deadline(SIGN_S)
+
+    def _show(self, now: Mapping[int, ShardState]) -> None:
+        counts = Counter(each.state for each in now.values())
+        for state in State:
+            self._metrics.shards.labels(state.value).set(counts[state])
 
     def _keep_topics(self, connection: Connection) -> None:
         """Write the ids of topics that are new to us, so that `verify` tells one made again."""

@@ -85,6 +85,9 @@ class RelayMetrics:
             "Shards of this worker that wait until somebody acts: topic missing or record refused",
             registry=registry,
         )
+        self.shards = Gauge(
+            "outbox_shards", "Shards of this worker by what they do", ["state"], registry=registry
+        )
         self.rebalances = Counter(
             "outbox_rebalances", "Changes of the group that reached us", registry=registry
         )

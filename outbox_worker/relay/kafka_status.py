@@ -24,7 +24,7 @@ log = structlog.get_logger("relay")
 
 
 class KafkaStatus:
-    """Who tries something notes what came of it; nobody else has to know. For one thread only."""
+    """Who tries something notes what came of it; nobody else has to know. One thread writes."""
 
     def __init__(self, group: str) -> None:
         """`group` is the group of workers, which the hints name."""
@@ -41,6 +41,11 @@ class KafkaStatus:
     def text(self) -> str:
         """All that is wrong; empty where nothing is."""
         return ", ".join(sorted(set(self._open.values())))
+
+    @property
+    def faults(self) -> dict[Subject, str]:
+        """What is wrong by what was tried; any thread may ask."""
+        return {subject: reason for (subject, _), reason in dict(self._open).items()}
 
     def note(self, subject: Subject, code: int, reason: str, hint: str = "") -> None:
         """It failed with this error; said where that is new, with the hint, ours or this one."""

@@ -22,6 +22,7 @@ from outbox_worker.errors import HistoryLostError, ServerError
 from outbox_worker.position.codec import PositionTooLargeError
 from outbox_worker.position.row import ID, EventRow, id_of
 from outbox_worker.relay import holds
+from outbox_worker.relay import states as shard_states
 from outbox_worker.relay.outcome import Aborted, Committed, Discarded, Interrupted, Rejected
 from outbox_worker.relay.position_limit import PositionLimit
 from outbox_worker.relay.publisher import positions_after, resign
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from outbox_worker.relay.topics import Topics
     from outbox_worker.relay.transaction import Transactions
     from outbox_worker.stores.hold import Hold
+    from outbox_worker.stores.shard_state import ShardState
 
 RECHECK_S: Final = 5.0
 """How often a worker that refused asks whether the positions were mended."""
@@ -122,6 +124,20 @@ class Relay:
         """By shard that is served, the event for which it waits, if it does."""
         held = self._serving.cohorts.waiting_for
         return {shard: held.get(shard) for shard in dict(self._committed)}
+
+    @property
+    def owned(self) -> frozenset[int]:
+        """The shards that Kafka gave us."""
+        return self._parts.group.owned
+
+    @property
+    def states(self) -> dict[int, ShardState]:
+        """What each of our shards does; of all 16 where we refuse or Kafka is away."""
+        group, cohorts = self._parts.group, self._serving.cohorts
+        served = set(dict(self._committed))
+        return shard_states.of_shards(
+            group.owned, served, cohorts, group.complaints.faults, self.refusal
+        )
 
     @property
     def sources(self) -> Sources:

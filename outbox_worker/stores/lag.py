@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 
 class ShardLag(NamedTuple):
-    """A shard as the mirror knows it; None where it was never published."""
+    """A shard as the mirror knows it, None where it was never published, and its state.
+
+    `reason` and `hint` say why it does not move, `event` and `topic` for which event it is held,
+    `state_seconds` for how long it has been so; None where there is none.
+    """
 
     shard: int
     events: int
@@ -22,6 +26,12 @@ class ShardLag(NamedTuple):
     worker: str | None
     group_name: str | None
     position_seconds: float | None
+    state: str
+    reason: str | None
+    hint: str | None
+    event: str | None
+    topic: str | None
+    state_seconds: float | None
 
 
 class MirroredPosition(NamedTuple):
@@ -35,7 +45,7 @@ class MirroredPosition(NamedTuple):
 
 
 def list_lag(connection: Connection) -> list[ShardLag]:
-    """All 16 shards: events not yet published, age of the oldest in seconds, position, owner."""
+    """All 16 shards: events not yet published, age of the oldest in seconds, position, state."""
     return [ShardLag(*row) for row in connection.execute(sql.load("lag/list_lag")).fetchall()]
 
 

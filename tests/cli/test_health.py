@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import psycopg
 import pytest
 
 from outbox_worker.local.postgres import PostgresServer
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
+STATES: Final = "SELECT DISTINCT state FROM outbox.lag"
 NOTICE_S: Final = 40.0
 """Within so long it is known that a server is gone, or back."""
 
@@ -58,6 +60,14 @@ def await_lack(worker: Worker, part: str, other: str) -> None:
     assert worker.live()[0] == 200
 
 
+def await_shards(worker: Worker, state: str) -> None:
+    """Wait until the view says this of all shards."""
+    with psycopg.connect(worker.database_url, autocommit=True) as link:
+        wait_until(
+            lambda: link.execute(STATES).fetchall() == [(state,)], NOTICE_S, f"all are {state}"
+        )
+
+
 def test_a_worker_says_what_it_lacks_and_is_ready_again_when_it_is_back(
     kafka: KafkaServer, own_postgres: PostgresServer, worker: Worker
 ) -> None:
@@ -68,6 +78,9 @@ def test_a_worker_says_what_it_lacks_and_is_ready_again_when_it_is_back(
     kafka.stop()
     try:
         await_lack(worker, "broker", "database")
+        await_shards(worker, "kafka_away")
+        assert worker.metrics().value("outbox_shards", state="kafka_away") == 16
     finally:
         kafka.start()
     await_ready(worker)
+    await_shards(worker, "up_to_date")

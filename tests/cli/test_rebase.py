@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 COUNT_PUBLISHED_BY: Final = "SELECT DISTINCT group_name FROM outbox.position"
 LOGIN: Final = "CREATE ROLE {0} LOGIN; GRANT outbox_worker TO {0}"
+STATES: Final = "SELECT DISTINCT state FROM outbox.lag"
 
 
 def rebase(cluster: CliCluster, **settings: str) -> str:
@@ -72,6 +73,12 @@ def test_a_dump_in_a_new_cluster_is_refused_until_the_rebase(
     move(cluster, postgres, other_cluster)
     worker = cluster.worker()
     wait_until(lambda: refuses(worker), 30, "the worker refuses")
+    with psycopg.connect(cluster.url, autocommit=True) as link:
+        wait_until(
+            lambda: link.execute(STATES).fetchall() == [("refusing",)], 30, "the view says so"
+        )
+        hints = link.execute("SELECT DISTINCT hint FROM outbox.lag").fetchall()
+    assert all("outbox-worker rebase" in hint for (hint,) in hints)
     cluster.write(*"abcy")
     plan = cluster.command("rebase")
     assert "nothing is changed" in plan.stdout

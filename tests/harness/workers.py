@@ -53,6 +53,7 @@ class Worker:
         self.name = name
         self.log = log
         self.http_address = settings.get("http_address", "")
+        self.database_url = settings.get("database_url", "")
         self.told: set[signal.Signals] = set()
         self._arguments = arguments
         self._settings = settings

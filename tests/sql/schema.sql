@@ -1517,6 +1517,21 @@ CREATE TABLE outbox.idempotency_key (
     created_at timestamp with time zone DEFAULT clock_timestamp() CONSTRAINT idempotency_key_created_at_not_null1 NOT NULL,
     digest bytea DEFAULT outbox.refuse_old_call()
 );
+CREATE TABLE outbox.shard_state (
+    shard smallint NOT NULL,
+    worker text NOT NULL,
+    state text NOT NULL,
+    id bigint,
+    event_id uuid,
+    topic text,
+    reason text,
+    hint text,
+    since timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT shard_state_shard_check CHECK (((shard >= 0) AND (shard <= (outbox.shard_count() - 1)))),
+    CONSTRAINT shard_state_state_check CHECK ((state = ANY (ARRAY['up_to_date'::text, 'catching_up'::text, 'held'::text, 'no_position'::text, 'refusing'::text, 'kafka_away'::text, 'no_worker'::text])))
+)
+WITH (fillfactor='50');
 CREATE VIEW outbox.lag AS
  WITH place AS (
          SELECT (shard.shard)::smallint AS shard,
@@ -1528,9 +1543,9 @@ CREATE VIEW outbox.lag AS
            FROM (generate_series(0, (outbox.shard_count() - 1)) shard(shard)
              LEFT JOIN outbox."position" USING (shard))
         ), bound AS (
-         SELECT pg_snapshot_xmax(place_1.seen) AS xmax
-           FROM place place_1
-          ORDER BY (pg_snapshot_xmax(place_1.seen))
+         SELECT pg_snapshot_xmax(place.seen) AS xmax
+           FROM place
+          ORDER BY (pg_snapshot_xmax(place.seen))
          LIMIT 1
         ), unseen AS (
          SELECT event.shard,
@@ -1546,25 +1561,102 @@ CREATE VIEW outbox.lag AS
             event.id,
             event.created_at
            FROM outbox.event
-          WHERE ((event.xid = ANY (ARRAY( SELECT pg_snapshot_xip(place_1.seen) AS pg_snapshot_xip
-                   FROM place place_1))) AND (event.xid < ( SELECT bound.xmax
+          WHERE ((event.xid = ANY (ARRAY( SELECT pg_snapshot_xip(place.seen) AS pg_snapshot_xip
+                   FROM place))) AND (event.xid < ( SELECT bound.xmax
                    FROM bound)))
         ), waiting AS (
          SELECT unseen.shard,
             count(*) AS events,
             min(unseen.created_at) AS oldest
            FROM (unseen
-             JOIN place place_1 USING (shard))
-          WHERE ((NOT pg_visible_in_snapshot(unseen.xid, place_1.seen)) AND (NOT ((place_1.upper IS NOT NULL) AND (unseen.id <= place_1.cursor) AND pg_visible_in_snapshot(unseen.xid, place_1.upper))))
+             JOIN place USING (shard))
+          WHERE ((NOT pg_visible_in_snapshot(unseen.xid, place.seen)) AND (NOT ((place.upper IS NOT NULL) AND (unseen.id <= place.cursor) AND pg_visible_in_snapshot(unseen.xid, place.upper))))
           GROUP BY unseen.shard
+        ), counted AS (
+         SELECT place.shard,
+            place.updated_at,
+            place.worker,
+            waiting.oldest,
+            COALESCE(waiting.events, (0)::bigint) AS events,
+            clock_timestamp() AS now
+           FROM (place
+             LEFT JOIN waiting USING (shard))
+        ), said AS (
+         SELECT counted.shard,
+            counted.updated_at,
+            counted.worker,
+            counted.oldest,
+            counted.events,
+            counted.now,
+            kept.reason,
+            kept.hint,
+            kept.event_id,
+            kept.topic,
+            kept.since,
+            (kept.state = 'no_worker'::text) AS has_stopped,
+                CASE
+                    WHEN ((kept.state <> 'no_worker'::text) AND (kept.seen_at > (counted.now - '00:00:15'::interval))) THEN kept.state
+                    WHEN (counted.updated_at > GREATEST((counted.now - '00:00:15'::interval), kept.seen_at)) THEN 'up_to_date'::text
+                    WHEN ((kept.shard IS NULL) AND (counted.updated_at IS NULL) AND (counted.events = 0)) THEN 'unused'::text
+                    WHEN ((kept.shard IS NULL) AND (counted.updated_at IS NOT NULL) AND COALESCE((counted.oldest > (counted.now - '00:00:30'::interval)), true)) THEN 'up_to_date'::text
+                    ELSE 'no_worker'::text
+                END AS word
+           FROM (counted
+             LEFT JOIN outbox.shard_state kept USING (shard))
+        ), judged AS (
+         SELECT said.shard,
+            said.updated_at,
+            said.worker,
+            said.oldest,
+            said.events,
+            said.now,
+            said.reason,
+            said.hint,
+            said.event_id,
+            said.topic,
+            said.since,
+            said.has_stopped,
+            said.word,
+                CASE
+                    WHEN (said.word <> ALL (ARRAY['up_to_date'::text, 'catching_up'::text])) THEN said.word
+                    WHEN (said.events = 0) THEN 'up_to_date'::text
+                    WHEN (GREATEST(said.oldest, said.updated_at, said.since) < (said.now - '00:00:30'::interval)) THEN 'held'::text
+                    ELSE 'catching_up'::text
+                END AS state
+           FROM said
         )
- SELECT place.shard,
-    COALESCE(waiting.events, (0)::bigint) AS events,
-    (COALESCE(EXTRACT(epoch FROM (clock_timestamp() - waiting.oldest)), (0)::numeric))::double precision AS seconds,
-    place.updated_at AS position_time,
-    place.worker
-   FROM (place
-     LEFT JOIN waiting USING (shard));
+ SELECT shard,
+    events,
+    (COALESCE(EXTRACT(epoch FROM (now - oldest)), (0)::numeric))::double precision AS seconds,
+    updated_at AS position_time,
+    worker,
+    state,
+        CASE
+            WHEN ((state = 'no_worker'::text) AND has_stopped) THEN reason
+            WHEN (state = 'no_worker'::text) THEN 'no worker gives a sign of life for it'::text
+            WHEN ((state = 'held'::text) AND (word <> 'held'::text)) THEN 'its worker publishes nothing of it and does not say why'::text
+            WHEN (state = word) THEN reason
+            ELSE NULL::text
+        END AS reason,
+        CASE
+            WHEN (state = 'no_worker'::text) THEN 'Start a worker with `outbox-worker run`; if one runs, see its log'::text
+            WHEN ((state = 'held'::text) AND (word <> 'held'::text)) THEN 'See the log of the worker'::text
+            WHEN (state = word) THEN hint
+            ELSE NULL::text
+        END AS hint,
+        CASE
+            WHEN ((state = 'held'::text) AND (word = 'held'::text)) THEN event_id
+            ELSE NULL::uuid
+        END AS event,
+        CASE
+            WHEN ((state = 'held'::text) AND (word = 'held'::text)) THEN topic
+            ELSE NULL::text
+        END AS topic,
+        CASE
+            WHEN ((state = word) OR (state = 'no_worker'::text)) THEN since
+            ELSE NULL::timestamp with time zone
+        END AS since
+   FROM judged;
 CREATE TABLE outbox.last_purge (
     one boolean DEFAULT true NOT NULL,
     finished_at timestamp with time zone NOT NULL,
@@ -1707,6 +1799,8 @@ ALTER TABLE ONLY outbox.purged
     ADD CONSTRAINT purged_pkey PRIMARY KEY (one);
 ALTER TABLE ONLY outbox.schema_usage
     ADD CONSTRAINT schema_usage_pkey PRIMARY KEY (schema_name, role, is_shared);
+ALTER TABLE ONLY outbox.shard_state
+    ADD CONSTRAINT shard_state_pkey PRIMARY KEY (shard);
 ALTER TABLE ONLY outbox.source
     ADD CONSTRAINT source_pkey PRIMARY KEY (role);
 ALTER TABLE ONLY outbox.topic
@@ -2060,6 +2154,10 @@ GRANT SELECT(event_id) ON TABLE outbox.event_default TO outbox_purge;
 GRANT SELECT ON TABLE outbox.idempotency_key TO outbox_worker;
 GRANT SELECT,DELETE ON TABLE outbox.idempotency_key TO outbox_purge;
 GRANT SELECT ON TABLE outbox.idempotency_key TO outbox_operator;
+GRANT SELECT ON TABLE outbox.shard_state TO outbox_reader;
+GRANT SELECT ON TABLE outbox.shard_state TO outbox_worker;
+GRANT SELECT,INSERT,UPDATE ON TABLE outbox.shard_state TO outbox_relay;
+GRANT SELECT ON TABLE outbox.shard_state TO outbox_operator;
 GRANT SELECT ON TABLE outbox.lag TO outbox_reader;
 GRANT SELECT ON TABLE outbox.lag TO outbox_worker;
 GRANT SELECT ON TABLE outbox.lag TO outbox_relay;
