@@ -1,3 +1,4 @@
+# long: one command, what it asks and how it is shown, for people and for scripts
 """`outbox-worker status`."""
 
 from __future__ import annotations
