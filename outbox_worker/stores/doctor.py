@@ -101,7 +101,10 @@ class WaitingTopic(NamedTuple):
 
 
 class HeldEvent(NamedTuple):
-    """What a shard waits for; `event_id`, `topic` and `key` are None where the event is gone."""
+    """What a shard waits for; `event_id`, `topic` and `key` are None where the event is gone.
+
+    `hint` is what its worker says that mends it; None of a worker of an older version.
+    """
 
     shard: int
     id: int
@@ -110,6 +113,7 @@ class HeldEvent(NamedTuple):
     key: str | None
     reason: str
     seconds: float
+    hint: str | None
 
 
 class Failing(NamedTuple):

@@ -92,7 +92,9 @@ def test_a_group_without_members_fails_and_one_that_leaves_shards_alone_too(
         stranger.close()
 
 
-def test_a_shard_that_is_held_is_named_with_its_reason_and_event(cluster: CliCluster) -> None:
+def test_a_shard_that_is_held_is_named_with_its_reason_event_and_remedy(
+    cluster: CliCluster, connection: Connection
+) -> None:
     settle(cluster)
     doctor = of(cluster)
     assert doctor.look("group.held").level is Level.PASS
@@ -106,6 +108,10 @@ def test_a_shard_that_is_held_is_named_with_its_reason_and_event(cluster: CliClu
     found = doctor.look("group.held")
     assert event in found.seen
     assert f"{cluster.name}.gone" in found.seen
+    # What mends it is in the words of the worker.
+    row = connection.execute("SELECT hint FROM outbox.lag WHERE event = %s", (event,)).fetchone()
+    assert row is not None
+    assert row[0] in found.remedy
 
 
 def test_old_events_of_a_shard_that_does_not_move_fail_and_of_one_that_does_warn(

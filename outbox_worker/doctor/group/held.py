@@ -26,9 +26,11 @@ def look(servers: Servers) -> Finding:
         by_reason.setdefault(each.reason, []).append(each)
     words = [_words(reason, events) for reason, events in list(by_reason.items())[:MOST]]
     more = f"; and {len(by_reason) - MOST} more reasons" if len(by_reason) > MOST else ""
+    hints = list(dict.fromkeys(each.hint for each in found if each.hint))[:MOST]
+    remedy = "; ".join(hints) or "Mend what the reason names (see the checks of topics)"
     return failed(
         f"{'; '.join(words)}{more}",
-        "Mend what the reason names (see the checks of topics); the shard then continues. "
+        f"{remedy.rstrip('.')}. The shard then continues. "
         "If its topic can never take the event: docs/operations.md, An event that can never go out",
     )
 
