@@ -10,7 +10,7 @@ NTH is 0, in the first one after SIGUSR1. With `first-` or `second-` in front of
 transactions under that one of the two ids count that Kafka let in first, and that take turns. With
 `further-` only those count under an id beyond them, and `init`, which opens the producer, is a step
 too.
-The product knows nothing of it: `confluent_kafka.Producer` is another class here.
+The product knows nothing of it: `confluent_kafka.cimpl.Producer` is another class here.
 
 How many records a transaction has is known at its last step only, so its
 records are kept back until then and handed to librdkafka one by one.
@@ -24,8 +24,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-import confluent_kafka
-from confluent_kafka import Producer
+from confluent_kafka import Producer, cimpl
 from typing_extensions import override
 
 if TYPE_CHECKING:
@@ -182,8 +181,8 @@ def main() -> None:
     death, point, nth, *arguments = sys.argv[1:]
     MortalProducer.target = KillPoint(signal.Signals[f"SIG{death}"], point, int(nth))
     signal.signal(signal.SIGUSR1, MortalProducer.target.arm)
-    # The product takes the name from the package when it is imported, below.
-    setattr(confluent_kafka, Producer.__name__, MortalProducer)
+    # The product takes the name from the module when it is imported, below.
+    setattr(cimpl, Producer.__name__, MortalProducer)
     sys.argv = ["outbox-worker", *arguments]
     from outbox_worker.cli import main as command  # noqa: PLC0415
 

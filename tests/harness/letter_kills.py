@@ -5,7 +5,7 @@
 SIGNAL is KILL, or STOP for a worker that is frozen there until somebody continues it. POINT is
 `before` or `after` and a step, joined by a dash: a statement over the ledger, or `commit-` and one
 of them: the commit of the Kafka transaction that follows it. The product knows nothing of
-it: its statements and `confluent_kafka.Producer` are others here.
+it: its statements and `confluent_kafka.cimpl.Producer` are others here.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-import confluent_kafka
-from confluent_kafka import Producer
+from confluent_kafka import Producer, cimpl
 from typing_extensions import override
 
 from outbox_worker.stores import dead_letter
@@ -91,8 +90,8 @@ def main() -> None:
     for name in STATEMENTS:
         setattr(dead_letter, name, target.around(name, getattr(dead_letter, name)))
     MortalProducer.target = target
-    # The product takes the name from the package when it is imported, below.
-    setattr(confluent_kafka, Producer.__name__, MortalProducer)
+    # The product takes the name from the module when it is imported, below.
+    setattr(cimpl, Producer.__name__, MortalProducer)
     sys.argv = ["outbox-worker", *arguments]
     from outbox_worker.cli import main as command  # noqa: PLC0415
 
