@@ -11,7 +11,9 @@ import pytest
 from psycopg import conninfo
 
 from outbox_school import overdue, tally
+from outbox_worker.cli import commands as commands_cli
 from outbox_worker.cli import migrate, status
+from outbox_worker.cli.dead_letters import session as letters_session
 from outbox_worker.commands import sessions
 from outbox_worker.errors import ServerError, SettingsError
 from outbox_worker.local.postgres import PostgresServer
@@ -43,6 +45,8 @@ KINDS: Final[Mapping[str, Mapping[str, str]]] = {
     "purge of what is finished": finished.OPTIONS,
     "verify and rebase": topic_scan.SCAN_OPTIONS,
     "status": status.OPTIONS,
+    "commands list and retry": commands_cli.OPTIONS,
+    "dead-letters": letters_session.OPTIONS,
     "migrate": migrate.OPTIONS,
     "partitions of migrate": migrate.LOCK_OPTIONS,
 }
