@@ -18,7 +18,7 @@ RACES := tests/domain/test_contention.py tests/domain/test_author_races.py \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format contracts bench observe soak hangs model races drivers matrix migration upgrade sbom audit clean
+.PHONY: help setup demo test check format contracts bench observe soak letters hangs model races drivers matrix migration upgrade sbom audit clean
 
 help: ## name the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +54,9 @@ observe: $(INSTALLED) ## the alert rules and the dashboard's queries on a real P
 
 soak: $(INSTALLED) ## exactly-once under random faults for MINUTES=10 (SEED=n repeats one)
 	@$(RUN) -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+letters: $(INSTALLED) ## workers die and freeze over dead letters, in ROUNDS=200 (SEED=n repeats one)
+	@$(RUN) -m tests.soak.dead_letters $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SEED),--seed $(SEED))
 
 hangs: $(INSTALLED) ## twenty calls to Kafka that do not return, in six minutes
 	@$(RUN) -m tests.soak.hung_calls

@@ -1,4 +1,4 @@
-"""Workers die and freeze between the steps of parking and redriving; `make soak` has all points."""
+"""Workers die and freeze between the steps of parking and redriving; `make letters` has all points."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 TARGETS = frozenset(
     {"help", "setup", "demo", "test", "check", "format", "contracts", "bench", "soak", "hangs"}
     | {
+        "letters",
         "observe",
         "model",
         "races",
