@@ -1,4 +1,4 @@
-"""Workers die and freeze between the steps of parking and redriving; `make letters` has all points."""
+"""Workers die and freeze between steps of parking and redriving; `make letters` has all of them."""
 
 from __future__ import annotations
 
