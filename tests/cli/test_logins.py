@@ -48,6 +48,7 @@ def publish_and_execute(cluster: CliCluster, connection: Connection) -> None:
     worker = cluster.worker(topic_prefix=f"{cluster.name}.", create_topics="1:1")
     wait_until(lambda: all_succeeded(connection), RESULT_S, "the command is executed")
     wait_until(lambda: cluster.waiting() == 0, RESULT_S, "all events are published")
+    wait_until(lambda: cluster.command("status").returncode == 0, RESULT_S, "status finds all well")
     assert worker.stop() == 0
 
 
@@ -65,7 +66,6 @@ def test_all_works_under_a_login_with_settings_of_its_own(
     publish_and_execute(cluster, connection)
     found = json.loads(done(cluster, "verify", "--json"))
     assert (found["lost"], found["duplicated"], found["out_of_order"]) == (0, 0, 0)
-    done(cluster, "status")
     done(cluster, "rebase")
     done(cluster, "migrate")
     connection.execute(AGE)
@@ -79,4 +79,3 @@ def test_all_works_in_an_environment_with_settings_of_its_own(
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     publish_and_execute(cluster, connection)
-    done(cluster, "status")

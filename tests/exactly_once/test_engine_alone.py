@@ -51,7 +51,10 @@ def test_a_relay_needs_only_the_tables_of_the_engine(
                 60,
                 "the command is rejected",
             )
-            for command in (("status",), ("verify",), ("purge", "--older-than-days", "1")):
+            wait_until(
+                lambda: run_command("status", **given).returncode == 0, 60, "status finds all well"
+            )
+            for command in (("verify",), ("purge", "--older-than-days", "1")):
                 done = run_command(*command, **given)
                 assert done.returncode == 0, done.stdout + done.stderr
         finally:
