@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import psycopg
@@ -56,13 +57,19 @@ def run_worker_tests(server: PostgresServer, bootstrap: str, folder: Path) -> in
         with cluster.workload(seed=2):
             cluster.workers(1)
             cluster.await_more(EVENTS)
+            for asked in (["status"], ["status", "--json"]):
+                wait_until(partial(finds_all_well, asked, cluster), 30, "status finds all well")
         rows = cluster.assert_exactly_once()
         tail = cluster.run("tail", cluster.topics[0], "--from-beginning", "--max", "3")
         assert tail.count("\n") >= 3, tail
-        for command in (["status"], ["status", "--json"], ["verify"]):
-            cluster.run(*command)
+        cluster.run("verify")
         cluster.run("purge", "--older-than-days", "1", "--class-type", "all")
     return len(rows)
+
+
+def finds_all_well(arguments: list[str], cluster: Cluster) -> bool:
+    """Whether a command ends with 0."""
+    return run_command(*arguments, **cluster.settings).returncode == 0
 
 
 def is_refused(server: PostgresServer) -> bool:
