@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -18,6 +17,7 @@ from outbox_worker import settings
 from outbox_worker.local import kafka
 from outbox_worker.local.ports import HOST
 from outbox_worker.local.postgres import find_binaries
+from tests.cli.conftest import run_command
 from tests.harness.cluster import Cluster
 from tests.harness.waiting import wait_until
 from tests.project.tree import ROOT
@@ -245,7 +245,11 @@ def test_a_worker_with_the_login_of_the_compose_file_publishes(
                 "the command is executed",
             )
         assert "worker-1" not in cluster.unexpected_exits
-        assert json.loads(cluster.run("status", "--json"))
+        wait_until(
+            lambda: run_command("status", **cluster.settings).returncode == 0,
+            30,
+            "status finds all well",
+        )
         assert cluster.run("verify")
         cluster.stop_all()
 
