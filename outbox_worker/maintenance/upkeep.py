@@ -16,7 +16,7 @@ from outbox_worker.maintenance.trouble import FAULTS, Trouble
 from outbox_worker.postgres import database
 from outbox_worker.published.committed import as_row
 from outbox_worker.settings import MIRROR_INTERVAL_S
-from outbox_worker.stores import hold, mirror, shard_state, topic
+from outbox_worker.stores import mirror, shard_state, topic
 from outbox_worker.stores.shard_state import State
 from outbox_worker.timing.deadline import Deadline
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from outbox_worker.relay.relay import Relay
     from outbox_worker.settings import Settings
     from outbox_worker.stores import Connection
-    from outbox_worker.stores.hold import Hold
     from outbox_worker.stores.shard_state import ShardState
 
 PARTITIONS_INTERVAL_S: Final = 3_600.0
@@ -74,7 +73,6 @@ class Upkeep:
         self._connection: Connection | None = None
         self._kept: dict[int, CommittedPosition] = {}
         self._ids: dict[str, str] = {}
-        self._holds: dict[int, Hold | None] = {}
         self._partitions_rest = Deadline(0.0)
         self._letters = DeadLetterCount(letters)
         self._trouble = Trouble("positions and partitions")
@@ -88,7 +86,6 @@ class Upkeep:
             self._mirror(connection)
             self._keep_states(connection, states)
             self._keep_topics(connection)
-            self._keep_holds(connection)
             self._relay.sources.refresh(connection)
             if self._partitions_rest.passed:
                 self._partitions_rest = Deadline(PARTITIONS_RETRY_S)
@@ -135,18 +132,6 @@ class Upkeep:
         if changed:
             mirror.write_positions(connection, self._settings.group, self._owner, changed)
         self._kept = dict(now)
-
-    def _keep_holds(self, connection: Connection) -> None:
-        """Write what the shards wait for; of one that is new to us also where that is nothing."""
-        now = dict(self._relay.holds)
-        changed = {
-            shard: found
-            for shard, found in now.items()
-            if shard not in self._holds or self._holds[shard] != found
-        }
-        if changed:
-            hold.write_holds(connection, changed)
-        self._holds = now
 
     def _keep_states(self, connection: Connection, now: dict[int, ShardState]) -> None:
         """Write what the shards do, where that is new, and from time to time as a sign of life."""

@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from outbox_worker.stores.hold import Hold
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -123,12 +121,6 @@ class Cohorts:
     def held(self) -> int:
         """How many shards wait for a topic or a person."""
         return sum(len(cohort.stands) for cohort in self._queue if cohort.holds)
-
-    @property
-    def waiting_for(self) -> dict[int, Hold]:
-        """By shard that is held, the event that cannot go out."""
-        held = {shard: each.hold for each in tuple(self._queue) for shard in each.stands}
-        return {shard: Hold(each.id, each.reason) for shard, each in held.items() if each}
 
     @property
     def refusing(self) -> frozenset[str]:

@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from outbox_worker.relay.sources import Sources
     from outbox_worker.relay.topics import Topics
     from outbox_worker.relay.transaction import Transactions
-    from outbox_worker.stores.hold import Hold
     from outbox_worker.stores.shard_state import ShardState
 
 RECHECK_S: Final = 5.0
@@ -118,12 +117,6 @@ class Relay:
     def shapes(self) -> Mapping[str, Shape]:
         """By topic, as it was found last."""
         return self._parts.topics.shapes
-
-    @property
-    def holds(self) -> Mapping[int, Hold | None]:
-        """By shard that is served, the event for which it waits, if it does."""
-        held = self._serving.cohorts.waiting_for
-        return {shard: held.get(shard) for shard in dict(self._committed)}
 
     @property
     def owned(self) -> frozenset[int]:

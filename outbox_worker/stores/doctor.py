@@ -103,7 +103,7 @@ class WaitingTopic(NamedTuple):
 class HeldEvent(NamedTuple):
     """What a shard waits for; `event_id`, `topic` and `key` are None where the event is gone.
 
-    `hint` is what its worker says that mends it; None of a worker of an older version.
+    `hint` is what its worker says that mends it.
     """
 
     shard: int

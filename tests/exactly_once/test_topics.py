@@ -25,6 +25,7 @@ pytestmark = pytest.mark.slow
 INSERT: Final = """
     INSERT INTO outbox.event (topic, key, type, payload)
     VALUES (%(topic)s, %(key)s, 'thing.changed.v1', %(payload)s)"""
+HELD: Final = "SELECT shard FROM outbox.shard_state WHERE state = 'held'"
 SHORTEN: Final = "UPDATE outbox.event SET payload = %(payload)s WHERE id = %(id)s"
 MOVE: Final = """
     UPDATE outbox.event SET topic = %(healthy)s
@@ -74,7 +75,7 @@ def test_a_writer_is_told_why_its_event_is_held_and_when_it_is_published(cluster
     told = [("published", None)] * 2
     wait_until(lambda: states(cluster, topic) == told, 60, "the events are published")
     with psycopg.connect(cluster.url) as link:
-        wait_until(lambda: link.execute("SELECT FROM outbox.hold").rowcount == 0, 20, "none waits")
+        wait_until(lambda: link.execute(HELD).rowcount == 0, 20, "none waits")
 
 
 def test_events_of_a_missing_topic_wait_for_it_and_nobody_else_does(cluster: Cluster) -> None:
@@ -202,7 +203,7 @@ def test_a_record_that_kafka_refuses_leaves_few_copies_of_others(
 def held_shards(cluster: Cluster) -> set[int]:
     """The shards that wait; the log names further ones only every few seconds."""
     with psycopg.connect(cluster.url) as link:
-        return {shard for (shard,) in link.execute("SELECT shard FROM outbox.hold")}
+        return {shard for (shard,) in link.execute(HELD)}
 
 
 def read_or_held(cluster: Cluster) -> bool:

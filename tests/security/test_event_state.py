@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from outbox_worker.stores import hold
-from outbox_worker.stores.hold import Hold
+from outbox_worker.stores import shard_state
+from outbox_worker.stores.shard_state import ShardState, State
 from tests.sql.old_events import publish_all
 from tests.sql.test_ledger import PARK
 
@@ -50,14 +50,14 @@ def test_a_held_event_has_its_reason_and_those_behind_it_have_one(
     ).fetchone()
     assert row is not None
     shard, number = row
-    hold.write_holds(
-        connection, {shard: Hold(number, "the topic does not exist"), 15 - shard: None}
-    )
+    held = ShardState(State.HELD, "the topic does not exist", id=number)
+    well = ShardState(State.UP_TO_DATE)
+    shard_state.write_states(connection, "w", {shard: held, 15 - shard: well}, is_owner=True)
     assert victim.execute(STATE, (first,)).fetchall() == [("held", "the topic does not exist")]
     (state, reason) = victim.execute(STATE, (second,)).fetchall()[0]
     assert (state, reason) == ("waiting", "an earlier event of its shard is held")
     assert victim.execute(STATE, (other,)).fetchall() == [("waiting", None)]
-    hold.write_holds(connection, {shard: None})
+    shard_state.write_states(connection, "w", {shard: well}, is_owner=True)
     assert victim.execute(STATE, (first,)).fetchall() == [("waiting", None)]
 
 

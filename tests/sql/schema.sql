@@ -333,13 +333,6 @@ CREATE TABLE outbox.dead_letter_event (
     decided_at timestamp with time zone,
     CONSTRAINT dead_letter_has_a_state CHECK ((state = ANY (ARRAY['parked'::text, 'redriving'::text, 'redriven'::text, 'discarded'::text])))
 );
-CREATE TABLE outbox.hold (
-    shard smallint NOT NULL,
-    id bigint NOT NULL,
-    reason text NOT NULL,
-    since timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT hold_shard_check CHECK (((shard >= 0) AND (shard <= (outbox.shard_count() - 1))))
-);
 CREATE TABLE outbox."position" (
     shard smallint NOT NULL,
     group_name text NOT NULL,
@@ -352,6 +345,21 @@ CREATE TABLE outbox."position" (
     worker text NOT NULL,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT position_shard_check CHECK (((shard >= 0) AND (shard <= (outbox.shard_count() - 1))))
+)
+WITH (fillfactor='50');
+CREATE TABLE outbox.shard_state (
+    shard smallint NOT NULL,
+    worker text NOT NULL,
+    state text NOT NULL,
+    id bigint,
+    event_id uuid,
+    topic text,
+    reason text,
+    hint text,
+    since timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT shard_state_shard_check CHECK (((shard >= 0) AND (shard <= (outbox.shard_count() - 1)))),
+    CONSTRAINT shard_state_state_check CHECK ((state = ANY (ARRAY['up_to_date'::text, 'catching_up'::text, 'held'::text, 'no_position'::text, 'refusing'::text, 'kafka_away'::text, 'no_worker'::text])))
 )
 WITH (fillfactor='50');
 CREATE FUNCTION outbox.event_state(event_id uuid, written_at timestamp with time zone DEFAULT NULL::timestamp with time zone, OUT state text, OUT reason text) RETURNS SETOF record
@@ -376,7 +384,7 @@ CREATE FUNCTION outbox.event_state(event_id uuid, written_at timestamp with time
          END AS "case"
     FROM (((outbox.find_event(event_state.event_id, event_state.written_at) e(id, xid, shard, created_at, event_id, topic, key, type, headers, payload, content_type, horizon, writer)
       LEFT JOIN outbox."position" p ON ((p.shard = e.shard)))
-      LEFT JOIN outbox.hold h ON ((h.shard = e.shard)))
+      LEFT JOIN outbox.shard_state h ON (((h.shard = e.shard) AND (h.state = 'held'::text))))
       LEFT JOIN outbox.dead_letter_event l ON ((l.id = e.id)));
 END;
 CREATE FUNCTION outbox.find_waiting(event_id uuid) RETURNS SETOF outbox.event
@@ -1509,6 +1517,14 @@ END CONSTRAINT event_id_not_null NOT NULL,
     horizon xid8 DEFAULT pg_snapshot_xmin(pg_current_snapshot()),
     writer text DEFAULT SESSION_USER
 );
+CREATE TABLE outbox.hold (
+    shard smallint NOT NULL,
+    id bigint NOT NULL,
+    reason text NOT NULL,
+    since timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT hold_shard_check CHECK (((shard >= 0) AND (shard <= (outbox.shard_count() - 1))))
+);
+COMMENT ON TABLE outbox.hold IS 'of workers before outbox.shard_state; nothing reads it';
 CREATE TABLE outbox.idempotency_key (
     writer text DEFAULT SESSION_USER NOT NULL COLLATE pg_catalog."C",
     topic text CONSTRAINT idempotency_key_topic_not_null1 NOT NULL COLLATE pg_catalog."C",
@@ -1517,21 +1533,6 @@ CREATE TABLE outbox.idempotency_key (
     created_at timestamp with time zone DEFAULT clock_timestamp() CONSTRAINT idempotency_key_created_at_not_null1 NOT NULL,
     digest bytea DEFAULT outbox.refuse_old_call()
 );
-CREATE TABLE outbox.shard_state (
-    shard smallint NOT NULL,
-    worker text NOT NULL,
-    state text NOT NULL,
-    id bigint,
-    event_id uuid,
-    topic text,
-    reason text,
-    hint text,
-    since timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT shard_state_shard_check CHECK (((shard >= 0) AND (shard <= (outbox.shard_count() - 1)))),
-    CONSTRAINT shard_state_state_check CHECK ((state = ANY (ARRAY['up_to_date'::text, 'catching_up'::text, 'held'::text, 'no_position'::text, 'refusing'::text, 'kafka_away'::text, 'no_worker'::text])))
-)
-WITH (fillfactor='50');
 CREATE VIEW outbox.lag AS
  WITH place AS (
          SELECT (shard.shard)::smallint AS shard,
@@ -1989,15 +1990,15 @@ GRANT UPDATE(decided_by) ON TABLE outbox.dead_letter_event TO outbox_operator;
 GRANT UPDATE(decided_at) ON TABLE outbox.dead_letter_event TO outbox_relay;
 GRANT UPDATE(decided_at) ON TABLE outbox.dead_letter_event TO outbox_operator;
 GRANT SELECT(decided_at) ON TABLE outbox.dead_letter_event TO outbox_purge;
-GRANT SELECT ON TABLE outbox.hold TO outbox_reader;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE outbox.hold TO outbox_worker;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE outbox.hold TO outbox_relay;
-GRANT SELECT ON TABLE outbox.hold TO outbox_operator;
 GRANT SELECT ON TABLE outbox."position" TO outbox_reader;
 GRANT SELECT,INSERT,UPDATE ON TABLE outbox."position" TO outbox_worker;
 GRANT SELECT,INSERT,UPDATE ON TABLE outbox."position" TO outbox_relay;
 GRANT SELECT ON TABLE outbox."position" TO outbox_purge;
 GRANT SELECT,INSERT,UPDATE ON TABLE outbox."position" TO outbox_operator;
+GRANT SELECT ON TABLE outbox.shard_state TO outbox_reader;
+GRANT SELECT ON TABLE outbox.shard_state TO outbox_worker;
+GRANT SELECT,INSERT,UPDATE ON TABLE outbox.shard_state TO outbox_relay;
+GRANT SELECT ON TABLE outbox.shard_state TO outbox_operator;
 REVOKE ALL ON FUNCTION outbox.event_state(event_id uuid, written_at timestamp with time zone, OUT state text, OUT reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION outbox.event_state(event_id uuid, written_at timestamp with time zone, OUT state text, OUT reason text) TO outbox_writer;
 GRANT ALL ON FUNCTION outbox.event_state(event_id uuid, written_at timestamp with time zone, OUT state text, OUT reason text) TO outbox_reader;
@@ -2151,13 +2152,13 @@ GRANT SELECT(xid) ON TABLE outbox.event_default TO outbox_purge;
 GRANT SELECT(shard) ON TABLE outbox.event_default TO outbox_purge;
 GRANT SELECT(created_at) ON TABLE outbox.event_default TO outbox_purge;
 GRANT SELECT(event_id) ON TABLE outbox.event_default TO outbox_purge;
+GRANT SELECT ON TABLE outbox.hold TO outbox_reader;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE outbox.hold TO outbox_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE outbox.hold TO outbox_relay;
+GRANT SELECT ON TABLE outbox.hold TO outbox_operator;
 GRANT SELECT ON TABLE outbox.idempotency_key TO outbox_worker;
 GRANT SELECT,DELETE ON TABLE outbox.idempotency_key TO outbox_purge;
 GRANT SELECT ON TABLE outbox.idempotency_key TO outbox_operator;
-GRANT SELECT ON TABLE outbox.shard_state TO outbox_reader;
-GRANT SELECT ON TABLE outbox.shard_state TO outbox_worker;
-GRANT SELECT,INSERT,UPDATE ON TABLE outbox.shard_state TO outbox_relay;
-GRANT SELECT ON TABLE outbox.shard_state TO outbox_operator;
 GRANT SELECT ON TABLE outbox.lag TO outbox_reader;
 GRANT SELECT ON TABLE outbox.lag TO outbox_worker;
 GRANT SELECT ON TABLE outbox.lag TO outbox_relay;

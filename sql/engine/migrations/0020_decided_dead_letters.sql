@@ -37,30 +37,3 @@ BEGIN
 END $$;
 REVOKE ALL ON FUNCTION outbox.purge_dead_letters FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION outbox.purge_dead_letters TO outbox_purge;
-
--- As in 0011, and of a dead letter what became of it: `parked` with the reason, `discarded` with the
--- reason for which it was parked; one that was redriven is published, with its topic where that is
--- another one.
-CREATE OR REPLACE FUNCTION outbox.event_state(
-    event_id uuid, written_at timestamptz DEFAULT NULL, OUT state text, OUT reason text
-) RETURNS SETOF record
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-    SELECT CASE WHEN l.state IN ('parked', 'redriving') THEN 'parked'
-                WHEN l.state = 'discarded' THEN 'discarded'
-                WHEN pg_visible_in_snapshot(e.xid, p.seen)
-                     OR (e.id <= p.cursor AND pg_visible_in_snapshot(e.xid, p.upper))
-                THEN 'published'
-                WHEN h.id = e.id THEN 'held'
-                ELSE 'waiting' END,
-           CASE WHEN l.state = 'redriven' THEN 'to topic ' || l.to_topic
-                WHEN l.state IS NOT NULL THEN l.reason
-                WHEN pg_visible_in_snapshot(e.xid, p.seen)
-                     OR (e.id <= p.cursor AND pg_visible_in_snapshot(e.xid, p.upper)) THEN NULL
-                WHEN h.id = e.id THEN h.reason
-                WHEN h.id < e.id THEN 'an earlier event of its shard is held' END
-    FROM outbox.find_event(event_state.event_id, event_state.written_at) AS e
-    LEFT JOIN outbox.position AS p ON p.shard = e.shard
-    LEFT JOIN outbox.hold AS h ON h.shard = e.shard
-    LEFT JOIN outbox.dead_letter_event AS l ON l.id = e.id;
-END;

@@ -94,3 +94,33 @@ SELECT shard,
        CASE WHEN state = 'held' AND word = 'held' THEN topic END AS topic,
        CASE WHEN state = word OR state = 'no_worker' THEN since END AS since
 FROM judged;
+
+-- Workers of an older version write it until they end; nothing reads it any more.
+COMMENT ON TABLE outbox.hold IS 'of workers before outbox.shard_state; nothing reads it';
+
+-- As in 0011, with the held event from outbox.shard_state. Of a dead letter it says what became of
+-- it: `parked` with the reason, `discarded` with the reason for which it was parked; one that was
+-- redriven is published, with its topic where that is another one.
+CREATE OR REPLACE FUNCTION outbox.event_state(
+    event_id uuid, written_at timestamptz DEFAULT NULL, OUT state text, OUT reason text
+) RETURNS SETOF record
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT CASE WHEN l.state IN ('parked', 'redriving') THEN 'parked'
+                WHEN l.state = 'discarded' THEN 'discarded'
+                WHEN pg_visible_in_snapshot(e.xid, p.seen)
+                     OR (e.id <= p.cursor AND pg_visible_in_snapshot(e.xid, p.upper))
+                THEN 'published'
+                WHEN h.id = e.id THEN 'held'
+                ELSE 'waiting' END,
+           CASE WHEN l.state = 'redriven' THEN 'to topic ' || l.to_topic
+                WHEN l.state IS NOT NULL THEN l.reason
+                WHEN pg_visible_in_snapshot(e.xid, p.seen)
+                     OR (e.id <= p.cursor AND pg_visible_in_snapshot(e.xid, p.upper)) THEN NULL
+                WHEN h.id = e.id THEN h.reason
+                WHEN h.id < e.id THEN 'an earlier event of its shard is held' END
+    FROM outbox.find_event(event_state.event_id, event_state.written_at) AS e
+    LEFT JOIN outbox.position AS p ON p.shard = e.shard
+    LEFT JOIN outbox.shard_state AS h ON h.shard = e.shard AND h.state = 'held'
+    LEFT JOIN outbox.dead_letter_event AS l ON l.id = e.id;
+END;
