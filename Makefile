@@ -18,7 +18,7 @@ RACES := tests/domain/test_contention.py tests/domain/test_author_races.py \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format contracts bench observe soak letters hangs model races drivers matrix migration upgrade sbom audit clean
+.PHONY: help setup demo test check format contracts bench soak letters hangs model races drivers matrix migration upgrade sbom audit clean
 
 help: ## name the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -48,9 +48,6 @@ contracts: $(INSTALLED) ## write the schemas of the events, which only widen, to
 
 bench: $(INSTALLED) ## measure everything (QUICK=1: smaller; AGAINST="<commit> ...": in turn with those; PEERS=1: other queues)
 	@$(RUN) -m bench $(if $(QUICK),--quick) $(if $(PEERS),--only peers) $(AGAINST:%=--against %) $(if $(ROUNDS),--rounds $(ROUNDS))
-
-observe: $(INSTALLED) ## the alert rules and the dashboard's queries on a real Prometheus (apt-get install prometheus)
-	@$(RUN) -m tests.observing
 
 soak: $(INSTALLED) ## exactly-once under random faults for MINUTES=10 (SEED=n repeats one)
 	@$(RUN) -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))

@@ -1,1 +1,1 @@
-"""`python -m tests.observing`: the alert rules and the dashboard, on a real Prometheus."""
+"""The alert rules and the dashboard, on a real Prometheus."""

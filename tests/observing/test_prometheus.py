@@ -1,36 +1,29 @@
-"""Test the alert rules, then have Prometheus scrape a worker and answer the dashboard's queries.
-
-It needs `promtool` and `prometheus` (Debian: `apt-get install prometheus`), and ends after about a
-minute.
-"""
+"""The alert rules by promtool; the dashboard's queries by a Prometheus that scrapes a worker."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import subprocess
-import sys
-import tempfile
 import urllib.parse
 import urllib.request
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import click
 import psycopg
+import pytest
 import yaml
 
-from outbox_worker.local.kafka import KafkaServer
-from outbox_worker.local.postgres import PostgresServer
 from tests.commands.inbox import submit
 from tests.harness.cluster import Cluster, free_address
-from tests.harness.databases import make_database
 from tests.harness.waiting import wait_until
 from tests.observing.deploy import PROMETHEUS, RULES, alerts, queries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.harness.workers import Worker
 
 START_S: Final = 60.0
 ANSWER_S: Final = 10.0
@@ -46,17 +39,11 @@ RARE: Final = (
 
 
 def program(name: str) -> str:
-    """Its path; ends this program where it is not installed."""
+    """Its path, which Debian's package `prometheus` brings."""
     found = shutil.which(name)
     if found is None:
-        sys.exit(f"error: missing {name}\n  hint: Debian, Ubuntu: apt-get install prometheus")
+        raise RuntimeError(f"No {name} on this machine. Debian: apt-get install prometheus")
     return found
-
-
-def test_rules() -> None:
-    """Have promtool read the rules, and run their tests."""
-    for order in (("check", "rules", RULES.name), ("test", "rules", "outbox.rules.test.yml")):
-        subprocess.run([program("promtool"), *order], cwd=PROMETHEUS, check=True)
 
 
 class Prometheus:
@@ -117,40 +104,46 @@ def look(server: Prometheus) -> list[str]:
     return wrong
 
 
-def await_answers(server: Prometheus, link: psycopg.Connection[Any]) -> None:
-    """Submit commands until nothing is wrong; say what is, and end, where that lasts."""
+@pytest.mark.slow
+def test_the_rules_are_valid_and_fire_as_their_own_tests_say() -> None:
+    for order in (("check", "rules", RULES.name), ("test", "rules", "outbox.rules.test.yml")):
+        done = subprocess.run(
+            [program("promtool"), *order],
+            check=False,
+            cwd=PROMETHEUS,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.slow
+def test_prometheus_loads_the_alerts_and_answers_the_queries_of_the_dashboard(
+    database: str, kafka_bootstrap_servers: str, tmp_path: Path
+) -> None:
+    with Cluster(database, kafka_bootstrap_servers, tmp_path) as cluster:
+        worker = cluster.worker("--role", "all", http_address=free_address())
+        watch(cluster, worker, tmp_path)
+
+
+def watch(cluster: Cluster, worker: Worker, folder: Path) -> None:
+    """Have Prometheus scrape the worker until it has an answer to every query."""
+    wait_until(lambda: worker.ready()[0] == 200, START_S, "the worker is ready")
     wrong: list[str] = []
+    with (
+        psycopg.connect(cluster.url, autocommit=True) as link,
+        cluster.workload(pause_s=0.1),
+        prometheus(folder, worker.http_address) as server,
+    ):
 
-    def is_well() -> bool:
-        submit(link)
-        wrong[:] = look(server)
-        return not wrong
+        def is_well() -> bool:
+            submit(link)
+            wrong[:] = look(server)
+            return not wrong
 
-    wait_until(server.is_scraping, START_S, "Prometheus has scraped the worker")
-    try:
-        wait_until(is_well, START_S, "it answers")
-    except AssertionError:
-        sys.exit("\n".join(wrong))
-
-
-def fire() -> None:
-    """A worker with events and commands, and a Prometheus that scrapes it."""
-    folder = Path(tempfile.mkdtemp(prefix="outbox-observing-"))
-    with PostgresServer() as postgres, KafkaServer() as kafka:
-        url = postgres.url(make_database(postgres))
-        with Cluster(url, kafka.bootstrap, folder) as cluster:
-            worker = cluster.worker("--role", "all", http_address=free_address())
-            wait_until(lambda: worker.ready()[0] == 200, START_S, "the worker is ready")
-            with (
-                psycopg.connect(url, autocommit=True) as link,
-                cluster.workload(pause_s=0.1),
-                prometheus(folder, worker.http_address) as server,
-            ):
-                await_answers(server, link)
-    shutil.rmtree(folder)
-    click.echo(f"{len(list(queries()))} queries answered, {len(alerts())} alerts loaded")
-
-
-if __name__ == "__main__":
-    test_rules()
-    fire()
+        wait_until(server.is_scraping, START_S, "Prometheus has scraped the worker")
+        try:
+            wait_until(is_well, START_S, "it answers every query")
+        except AssertionError:
+            pytest.fail("\n".join(wrong))
