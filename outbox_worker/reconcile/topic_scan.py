@@ -109,6 +109,7 @@ class Scan:
             for number in range(partitions_of(self._reader, topic))
         ]
         self.scanned = Scanned()
+        self._firsts: dict[uuid.UUID, str] = {}
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -142,6 +143,9 @@ class Scan:
             copy.set_types(["uuid", "text", "int4", "int8"])
             self._read([each for each in ranges if each.first < each.end], copy, advance)
         scan.analyze_found(connection)
+        for event_id, when in scan.list_redriven(connection, list(self._firsts)):
+            # Its record has the time of its insert, and came when it was redriven.
+            self.scanned.may_lack(self._firsts[event_id], when + HELD_UP)
         return self.scanned
 
     def _read(self, ranges: Sequence[Range], copy: Copy, advance: Callable[[int], object]) -> None:
@@ -178,10 +182,12 @@ class Scan:
         offset = message.offset() or 0
         if message.error() is not None:
             return each.end  # The end of the partition, behind what is left of our range.
+        event_id = event_id_of(message)
         if is_first and each.first > 0:
             self.scanned.may_lack(each.topic, _dropped_before(message))
+            if event_id is not None:
+                self._firsts[event_id] = each.topic
         if offset < each.end:
-            event_id = event_id_of(message)
             self.scanned.records += 1
             if event_id is None:
                 self.scanned.without_id += 1

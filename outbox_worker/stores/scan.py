@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from outbox_worker.stores.loader import sql
 
 if TYPE_CHECKING:
+    import uuid
     from contextlib import AbstractContextManager
+    from datetime import datetime
 
     from psycopg import Copy
 
@@ -32,3 +34,11 @@ def copy_found(connection: Connection) -> AbstractContextManager[Copy]:
 def analyze_found(connection: Connection) -> None:
     """Let the planner know what came."""
     connection.execute(sql.load("scan/analyze_found"))
+
+
+def list_redriven(
+    connection: Connection, event_ids: list[uuid.UUID]
+) -> list[tuple[uuid.UUID, datetime]]:
+    """Which of these were dead letters that were redriven, and when."""
+    given = {"event_ids": event_ids}
+    return connection.execute(sql.load("scan/list_redriven"), given).fetchall()

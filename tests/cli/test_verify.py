@@ -13,6 +13,7 @@ from rich.console import Console
 from outbox_worker.cli import verify as cli
 from outbox_worker.reconcile.verify import Report
 from outbox_worker.stores.verify import TopicVerdict
+from tests.harness.lost_history import drop_records
 from tests.harness.waiting import patient, wait_until
 
 if TYPE_CHECKING:
@@ -216,15 +217,6 @@ def test_verify_reads_records_whose_time_no_calendar_has(cluster: CliCluster) ->
     drop_records(cluster, topic, 1)
     found = verify(cluster, 0)
     assert (found["found"], found["records_without_id"]) == (1, 1)
-
-
-def drop_records(cluster: CliCluster, topic: str, before: int) -> None:
-    """Delete the records of partition 0 below an offset, as retention would."""
-    from confluent_kafka import TopicPartition  # noqa: PLC0415
-
-    places = [TopicPartition(topic, 0, before)]
-    for answer in cluster.admin.delete_records(places).values():
-        answer.result(patient(60))
 
 
 def lines(report: Report, width: int, capsys: pytest.CaptureFixture[str]) -> list[str]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from confluent_kafka import OFFSET_END, TopicPartition
+
 from tests.harness.cluster import free_address
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import patient, wait_until
 
 if TYPE_CHECKING:
     from tests.harness.cluster import Cluster
@@ -14,11 +16,11 @@ if TYPE_CHECKING:
 REFUSE_S = 20.0
 
 
-def refusing_worker(cluster: Cluster) -> Worker:
+def refusing_worker(cluster: Cluster, **settings: str) -> Worker:
     """Start a worker and see that it refuses: alive, not ready, publishing nothing, loudly."""
     wait_until(cluster.subscriber.at_the_end, REFUSE_S, "no transaction is open")
     before = len(cluster.subscriber.received)
-    worker = cluster.worker(http_address=free_address())
+    worker = cluster.worker(http_address=free_address(), **settings)
     wait_until(lambda: worker.said("history_lost"), REFUSE_S, "the worker refuses")
     (line,) = [each for each in worker.lines() if each.get("event") == "history_lost"]
     assert line["level"] == "error"
@@ -37,3 +39,10 @@ def rebase(cluster: Cluster, worker: Worker) -> None:
     cluster.run("rebase", "--execute")
     wait_until(lambda: worker.said("history_mended"), REFUSE_S, "the worker continues by itself")
     wait_until(lambda: worker.ready()[0] == 200, REFUSE_S, "/readyz says that it is ready")
+
+
+def drop_records(cluster: Cluster, topic: str, before: int = OFFSET_END) -> None:
+    """Delete the records of partition 0 below an offset, all by default, as retention would."""
+    places = [TopicPartition(topic, 0, before)]
+    for answer in cluster.admin.delete_records(places).values():
+        answer.result(patient(60))

@@ -24,6 +24,6 @@ LEFT JOIN (SELECT DISTINCT found.event_id, coalesce(sent.topic, found.topic) AS 
            FROM pg_temp.found LEFT JOIN pg_temp.noted AS sent
                 ON (sent.event_id, sent.to_topic) = (found.event_id, found.topic)) AS record
     USING (event_id, topic)
-LEFT JOIN unnest(%(topics)s::text[], %(horizons)s::timestamptz[]) AS kept (topic, gone_before)
-    USING (topic)
 LEFT JOIN pg_temp.noted ON noted.id = event.id
+LEFT JOIN unnest(%(topics)s::text[], %(horizons)s::timestamptz[]) AS kept (topic, gone_before)
+    ON kept.topic = coalesce(noted.to_topic, event.topic)

@@ -38,9 +38,9 @@ WITH record AS (
                 OR event.id < max(event.id) OVER (of_key_and_xid ORDER BY first.record_offset))
                AS is_late
     FROM outbox.event LEFT JOIN first USING (event_id, topic) LEFT JOIN copied USING (id)
-         LEFT JOIN unnest(%(topics)s::text[], %(horizons)s::timestamptz[]) AS kept (topic, gone_before)
-             USING (topic)
          LEFT JOIN pg_temp.noted ON noted.id = event.id
+         LEFT JOIN unnest(%(topics)s::text[], %(horizons)s::timestamptz[]) AS kept (topic, gone_before)
+             ON kept.topic = coalesce(noted.to_topic, event.topic)
     WINDOW of_key AS (PARTITION BY event.topic, event.key, first.partition, nth IS NULL
                       ORDER BY first.record_offset),
            of_key_and_xid AS (PARTITION BY event.topic, event.key, first.partition, nth IS NULL, event.xid)
