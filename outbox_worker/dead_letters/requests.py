@@ -59,7 +59,7 @@ def outcome_of(
     """
     deadline, before = Deadline(seconds), None
     while True:
-        orders = ledger.list_orders(connection, request=request)
+        orders = ledger.list_orders(connection, request)
         left = [each for each in orders if each.state == OPEN and each.shard is not None]
         if not left:
             return orders

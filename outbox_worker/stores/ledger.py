@@ -157,17 +157,16 @@ def find_event(connection: Connection, id_: int) -> StoredEvent | None:
     return None if row is None else StoredEvent(*row)
 
 
-def list_orders(
-    connection: Connection, *, request: int | None = None, letter: Letter | None = None
-) -> list[Order]:
-    """Those of a request, or those that concern a dead letter, the oldest first."""
-    given = {
-        "request": request,
-        "id": None if letter is None else letter.id,
-        "topic": None if letter is None else letter.topic,
-        "key": None if letter is None else letter.key,
-    }
-    return [Order(*row) for row in connection.execute(sql.load("ledger/list_orders"), given)]
+def list_orders(connection: Connection, request: int) -> list[Order]:
+    """Those of a request, the oldest first."""
+    rows = connection.execute(sql.load("ledger/list_orders"), {"request": request})
+    return [Order(*row) for row in rows]
+
+
+def list_orders_of_letter(connection: Connection, letter: Letter) -> list[Order]:
+    """Those that concern a dead letter, the oldest first."""
+    rows = connection.execute(sql.load("ledger/list_orders_of_letter"), letter._asdict())
+    return [Order(*row) for row in rows]
 
 
 def list_standing(connection: Connection) -> list[Standing]:

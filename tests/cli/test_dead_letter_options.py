@@ -40,6 +40,45 @@ def test_status_and_doctor_show_open_dead_letters(cluster: CliCluster) -> None:
     assert "nothing is parked" in cluster.command("dead-letters", "redrive", "--all").stdout
 
 
+def test_a_line_of_the_list_is_never_cut_or_folded(cluster: CliCluster) -> None:
+    topic, key = f"{cluster.name}.{'x' * 180}", "k" * 150
+    cluster.topics = [topic]
+    events = cluster.write(key, key)
+    with psycopg.connect(cluster.url) as link:
+        link.execute(PARK, (2,))
+    listed = cluster.command("dead-letters", "list").stdout.splitlines()
+    (line,) = [each for each in listed if topic in each]
+    assert [key, "2", events[0]] == line.split()[1:4]
+    listed = cluster.command("dead-letters", "list", "--events").stdout.splitlines()
+    found = [each.split()[:3] for each in listed if topic in each]
+    assert found == [[event, topic, key] for event in events]
+    assert "LARGE: too large" in listed
+
+
+def test_the_history_of_a_dead_letter_is_its_own(
+    cluster: CliCluster, connection: Connection
+) -> None:
+    """Of a request that concerns several shards, and of those before it was parked and after."""
+    events = cluster.write(*"abcdefgh")
+    ask = ("dead-letters", "redrive", "--topic", cluster.topics[0], "--execute", "--no-wait")
+    assert "no dead letters" in cluster.command("dead-letters", "list").stdout
+    connection.execute(PARK, (4,))
+    assert cluster.command(*ask).returncode == 0
+    connection.execute("UPDATE outbox.dead_letter_order SET state = 'failed', ended_at = now()")
+    connection.execute(f"{PARK} ON CONFLICT DO NOTHING".encode(), (8,))
+    assert cluster.command(*ask).returncode == 0
+    counts = []
+    for event in events:
+        shown = json.loads(cluster.command("dead-letters", "show", event, "--json").stdout)
+        counts += [len(each["orders"]) for each in shown]
+    assert counts == [2] * 4 + [1] * 4
+    cluster.command("dead-letters", "discard", "--all", "--execute")
+    connection.execute("UPDATE outbox.dead_letter_event SET decided_at = parked_at")
+    shown = json.loads(cluster.command("dead-letters", "show", events[0], "--json").stdout)
+    assert [each["orders"] for each in shown] == [[]]
+    assert "redrives    0 refused" in cluster.command("dead-letters", "show", events[0]).stdout
+
+
 def test_purge_says_which_days_dead_letters_keep(
     cluster: CliCluster, connection: Connection
 ) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING, Final
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
@@ -39,8 +41,9 @@ STATES: Final[Mapping[str, Sequence[str]]] = {
     **{state: (state,) for state in (*OPEN, *DECIDED)},
     "all": (*OPEN, *DECIDED),
 }
-UUID_WIDTH: Final = 36
-"""An event id stands in one line, to be copied."""
+MOST_REASONS: Final = 5
+WIDEST: Final = 1_000
+"""Characters of a line of a table: room for the longest topic and key, so that none is cut."""
 
 LETTERS: Final = 1_000
 """Events of one id that are looked for: writers may have given it to several."""
@@ -86,8 +89,9 @@ def list_(
         return
     console = Console()
     if total:
-        console.print(table)
-    console.print(Text(_summary(shown)), soft_wrap=True)
+        Console(width=WIDEST).print(table)
+    for line in (*_reasons(shown.rows), _summary(shown, state)):
+        console.print(Text(line), soft_wrap=True)
     for each in standing:
         console.print(Text(standing_in_words(each)), soft_wrap=True)
 
@@ -99,9 +103,18 @@ class _Shown:
     total: int
 
 
-def _summary(shown: _Shown) -> str:
+def _reasons(rows: Sequence[Mapping[str, object]]) -> Iterator[str]:
+    """What the codes of a table stand for; the commonest reasons, as far as there are several."""
+    found = Counter((str(row["code"]), str(row["reason"])) for row in rows)
+    for (code, reason), _ in found.most_common(MOST_REASONS):
+        yield printable(reason if reason.startswith(code) else f"{code}: {reason}")
+    if len(found) > MOST_REASONS:
+        yield f"and {len(found) - MOST_REASONS} more reasons: see `dead-letters show EVENT_ID`"
+
+
+def _summary(shown: _Shown, state: str) -> str:
     if not shown.total:
-        return "no dead letters of this kind"
+        return "no dead letters" if state == "all" else f"no dead letters that are {state}"
     more = shown.total - len(shown.rows)
     hidden = f"; {more} more are not shown (--limit)" if more else ""
     return f"{shown.total} {shown.kind}{hidden}"
@@ -117,28 +130,31 @@ def standing_in_words(each: Standing) -> str:
 
 
 def _sequences_as_table(sequences: Sequence[LetterSequence]) -> Table:
-    event = Column("first event", no_wrap=True, min_width=UUID_WIDTH)
-    table = Table("topic", "key", "events", event, "parked for", "why it is here")
+    table = _table("topic", "key", "events", "first event", "parked for", "code")
     for each in sequences:
         redriving = f" ({each.redriving} redriving)" if each.redriving else ""
         cells = (
             *(each.topic, _key(each.key), f"{each.events}{redriving}", each.event_id),
-            *(_duration(each.seconds), each.reason),
+            *(_duration(each.seconds), each.code),
         )
-        table.add_row(*(Text(printable(cell), overflow="fold") for cell in cells))
+        table.add_row(*(Text(printable(cell)) for cell in cells))
     return table
 
 
 def _letters_as_table(letters: Sequence[Letter]) -> Table:
-    event = Column("event", no_wrap=True, min_width=UUID_WIDTH)
-    table = Table(event, "topic", "key", "state", "parked at", "why it is here")
+    table = _table("event", "topic", "key", "state", "parked at", "code")
     for each in letters:
         cells = (
             *(each.event_id, each.topic, _key(each.key), each.state),
-            *(_at(each.parked_at), each.reason),
+            *(_at(each.parked_at), each.code),
         )
-        table.add_row(*(Text(printable(cell), overflow="fold") for cell in cells))
+        table.add_row(*(Text(printable(cell)) for cell in cells))
     return table
+
+
+def _table(*columns: str) -> Table:
+    """One whose rows are lines, however narrow the terminal is: ids are copied, lines searched."""
+    return Table(*(Column(each, no_wrap=True) for each in columns), box=SIMPLE_HEAD, pad_edge=False)
 
 
 def _key(key: str | None) -> str:
@@ -175,7 +191,7 @@ def show(event_id: UUID, *, as_json: bool) -> None:
         states = STATES["all"]
         letters, _ = ledger.list_letters(link, states, Asked(event_id=str(event_id)), LETTERS)
         found = [
-            _Known(each, ledger.find_event(link, each.id), ledger.list_orders(link, letter=each))
+            _Known(each, ledger.find_event(link, each.id), ledger.list_orders_of_letter(link, each))
             for each in letters
         ]
     if not found:
@@ -216,7 +232,7 @@ class _Known:
         yield f"reason      {printable(letter.reason + code)}"
         if letter.behind:
             yield f"behind      event {letter.behind}, which is the first of its key"
-        yield f"redrives    {letter.attempts} refused"
+        yield f"redrives    {letter.attempts - (letter.state == 'redriven')} refused"
         for each in self.orders:
             yield f"history     {printable(_in_words(each))}"
         if letter.state in OPEN:
