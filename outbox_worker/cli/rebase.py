@@ -19,7 +19,7 @@ from outbox_worker.reconcile.topic_scan import SCAN_OPTIONS
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from outbox_worker.reconcile.rebase import ShardPlan
+    from outbox_worker.reconcile.rebase import Plan, ShardPlan
 
 
 @click.command("rebase", epilog=settings_help((*DATABASE, *KAFKA, *GROUP)))
@@ -74,8 +74,9 @@ def command(since: datetime | None, *, execute: bool) -> None:
             console.print("nothing is changed; to do it: outbox-worker rebase --execute")
 
 
-def _show(plan: dict[int, ShardPlan], console: Console) -> None:
-    total = [sum(column) for column in zip(*map(_counts, plan.values()), strict=True)]
+def _show(plan: Plan, console: Console) -> None:
+    shards = plan.shards
+    total = [sum(column) for column in zip(*map(_counts, shards.values()), strict=True)]
     table = Table(title="what is published", show_footer=True)
     table.add_column("shard", "all", justify="right")
     for name, count in zip(
@@ -87,10 +88,25 @@ def _show(plan: dict[int, ShardPlan], console: Console) -> None:
         strict=True,
     ):
         table.add_column(name, str(count), justify="right")
-    table.add_column("its old position", overflow="fold")
-    for shard, each in plan.items():
-        table.add_row(str(shard), *map(str, _counts(each)), Text(printable(each.lost or "stands")))
+    table.add_column("its old position")
+    for shard, each in shards.items():
+        table.add_row(str(shard), *map(str, _counts(each)), "fails" if each.lost else "stands")
     console.print(table)
+    for shard, each in shards.items():
+        if each.lost:
+            why = f"shard {shard}, its old position fails: {each.lost}"
+            console.print(Text(printable(why)), soft_wrap=True)
+    if plan.doubtful:
+        console.print(
+            f"{plan.doubtful} of the events to be published may have been published before: their "
+            "topics may have dropped them, and no position proves it any more. They are repeated "
+            "rather than lost; --since leaves out older ones:",
+            soft_wrap=True,
+        )
+        for topic, event_id in plan.examples:
+            console.print(Text(f"  {event_id} of topic {printable(topic)}"), soft_wrap=True)
+        if plan.doubtful > len(plan.examples):
+            console.print(f"  ... and {plan.doubtful - len(plan.examples)} more")
 
 
 def _counts(each: ShardPlan) -> tuple[int, ...]:

@@ -50,6 +50,21 @@ def why_invalid(position: Position, table: Table) -> str:
     return ""
 
 
+def has_lost(number: int, position: Position) -> bool:
+    """Whether a ledger of dead letters with so many writes has lost some that it rests on."""
+    return number < position.ledger
+
+
+def why_ledger_fails(number: int, position: Position) -> str:
+    """What has gone wrong where the ledger has lost writes; empty where it has all."""
+    if not has_lost(number, position):
+        return ""
+    return (
+        f"the ledger of dead letters has {number} writes, and the position rests on "
+        f"{position.ledger}"
+    )
+
+
 def reconnect(position: Position, fresh: Snapshot) -> Position:
     """The position on a connection that showed `fresh`: visible only what both show.
 

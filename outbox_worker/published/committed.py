@@ -74,4 +74,5 @@ def as_row(shard: int, stored: CommittedPosition) -> Written:
         position.floor,
         position.top and position.top.id,
         position.top and position.top.xid,
+        position.ledger,
     )

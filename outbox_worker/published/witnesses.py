@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from outbox_worker.position import validity
 from outbox_worker.position.codec import decode
 from outbox_worker.position.position import system_digest
-from outbox_worker.stores import mirror, outbox, server
+from outbox_worker.stores import dead_letter, mirror, outbox, server
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -63,6 +63,23 @@ def newest(connection: Connection, known: Iterable[Position]) -> Witnesses | Non
     return Witnesses(max(standing), max(standing, key=BY_ID))
 
 
+def invalid(connection: Connection, held: Mapping[int, Position]) -> dict[int, str]:
+    """By shard why its position is of another history; none where all stand.
+
+    So it is, too, where the ledger of dead letters has lost writes on which it rests: it passed
+    events over that nothing names as parked any more.
+    """
+    table = table_for(connection, held.values())
+    resting = [shard for shard, position in held.items() if position.ledger]
+    ledgers = dead_letter.list_shards(connection, resting) if resting else {}
+    reasons = {
+        shard: validity.why_invalid(position, table)
+        or (validity.why_ledger_fails(ledgers[shard].number, position) if shard in ledgers else "")
+        for shard, position in held.items()
+    }
+    return {shard: reason for shard, reason in reasons.items() if reason}
+
+
 def invalid_in_mirror(connection: Connection) -> dict[int, str]:
     """By shard why its position in the mirror is of another history; none where all stand.
 
@@ -70,9 +87,7 @@ def invalid_in_mirror(connection: Connection) -> dict[int, str]:
     named here that says nothing.
     """
     held = {row.shard: decode(row.position) for row in mirror.list_positions(connection)}
-    table = table_for(connection, held.values())
-    reasons = {shard: validity.why_invalid(position, table) for shard, position in held.items()}
-    return {shard: reason for shard, reason in reasons.items() if reason}
+    return invalid(connection, held)
 
 
 def in_words(lost: Mapping[int, str]) -> str:

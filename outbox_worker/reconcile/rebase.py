@@ -11,8 +11,13 @@ id in the topics. Then, in one transaction:
   witnesses: it shows what is published and neither what was made new nor what
   writers commit meanwhile (both lie above S).
 
-Postgres commits first, then Kafka, then the mirror. Cut off in between, nothing
-is worse than before, and the same command begins anew.
+What a topic may have dropped counts as published as far as a position proves it. Where
+that in Kafka is of another history, or passed events over that the ledger of dead letters has lost,
+the mirror's counts: it was written after the events and the rows of the ledger that it rests on, so
+that a database with the mirror has these.
+
+Postgres commits first, then Kafka, then the ledger counts a write, then the mirror. Cut off in
+between, nothing is worse than before, and the same command begins anew.
 """
 
 from __future__ import annotations
@@ -33,12 +38,12 @@ from outbox_worker.published.committed import CommittedPosition, as_offset, as_r
 from outbox_worker.reconcile import idle_group
 from outbox_worker.reconcile.topic_scan import Scan
 from outbox_worker.settings import SHARDS
-from outbox_worker.stores import ledger, mirror, rebase, server
+from outbox_worker.stores import dead_letter, ledger, mirror, rebase, server
 from outbox_worker.stores import scan as scans
 from outbox_worker.stores.rebase import Rules, Trusted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from outbox_worker.position.snapshot import Snapshot
@@ -48,6 +53,9 @@ if TYPE_CHECKING:
 
 WRITER: Final = "rebase"
 """What the mirror names as the worker until one takes over."""
+
+EXAMPLES: Final = 20
+"""So many of the events that may be published already are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +69,18 @@ class ShardPlan:
     parked: int
     discarded: int
     lost: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """By shard what was found out; how many events will be published that may have been before.
+
+    `examples` names the first of these: topic and event id.
+    """
+
+    shards: Mapping[int, ShardPlan]
+    doubtful: int
+    examples: Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +101,15 @@ class Rebase:
         self._progress = progress
         self._admin = make_admin(settings)
 
-    def plan(self, since: datetime | None) -> dict[int, ShardPlan]:
-        """What `execute` would do, by shard; changes nothing, and workers may run."""
+    def plan(self, since: datetime | None) -> Plan:
+        """What `execute` would do; changes nothing, and workers may run."""
         self._connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         with self._connection.transaction(force_rollback=True):
             rebase.read_snapshot(self._connection)
             old = lookup.known(self._settings, self._connection)
             return self._judge(old, since)
 
-    def execute(self, since: datetime | None, show: Callable[[dict[int, ShardPlan]], None]) -> None:
+    def execute(self, since: datetime | None, show: Callable[[Plan], None]) -> None:
         """Write new positions, after `show` was given the plan.
 
         `WorkFailedError` while workers are in the group, where one came meanwhile, and where
@@ -115,6 +135,9 @@ class Rebase:
                     "Stop the workers, then run `outbox-worker rebase --execute` again",
                 )
         idle_group.commit(self._settings, places)
+        rebase.count_ledgers(
+            self._connection, {shard: each.position.ledger for shard, each in new.items()}
+        )
         rows = [as_row(shard, stored) for shard, stored in sorted(new.items())]
         mirror.write_positions(self._connection, self._settings.group, WRITER, rows)
 
@@ -126,22 +149,22 @@ class Rebase:
             owners |= {stored.position.owner for stored in found.values()}
         return owners
 
-    def _judge(
-        self, old: Mapping[int, CommittedPosition], since: datetime | None
-    ) -> dict[int, ShardPlan]:
+    def _judge(self, old: Mapping[int, CommittedPosition], since: datetime | None) -> Plan:
         """Scan the topics and judge each event; leaves the temporary tables behind."""
         connection = self._connection
-        reasons = self._reasons(old)
+        positions = {shard: stored.position for shard, stored in old.items()}
+        reasons = witnesses.invalid(connection, positions)
+        trusted = self._trusted(positions, reasons)
         ledger.create_noted(connection)
         with closing(Scan(self._settings, scans.list_topics(connection))) as scan:
             ranges = scan.ranges()
             self._progress.size(sum(each.end - each.first for each in ranges))
             scanned = scan.copy_into(connection, ranges, self._progress.advance)
         rebase.create_judged(connection)
-        trusted = {shard: _trusted(old[shard], reasons[shard]) for shard in old}
-        rebase.insert_judged(connection, Rules(since, scanned.horizons, trusted))
+        said = {shard: _said_by(position) for shard, position in positions.items()}
+        rebase.insert_judged(connection, Rules(since, scanned.horizons, trusted, said))
         counts = rebase.count_judged(connection)
-        return {
+        shards = {
             shard: ShardPlan(
                 found=counts.get((shard, "found"), 0),
                 dropped=counts.get((shard, "dropped"), 0),
@@ -153,14 +176,36 @@ class Rebase:
             )
             for shard in range(SHARDS)
         }
+        doubtful = rebase.list_doubtful(connection, EXAMPLES)
+        return Plan(
+            shards,
+            doubtful[0][2] if doubtful else 0,
+            [(topic, event_id) for topic, event_id, _ in doubtful],
+        )
 
-    def _reasons(self, old: Mapping[int, CommittedPosition]) -> dict[int, str]:
-        """By shard why its old position fails; empty where it stands."""
-        held = (stored.position for stored in old.values())
-        table = witnesses.table_for(self._connection, held)
-        return {
-            shard: validity.why_invalid(stored.position, table) for shard, stored in old.items()
-        }
+    def _trusted(
+        self, positions: Mapping[int, Position], reasons: Mapping[int, str]
+    ) -> dict[int, Trusted]:
+        """By shard what is proved of events that their topic may have dropped.
+
+        By the position, where it stands; else by the mirror's. Of a mirror whose xids are not this
+        cluster's the floor holds: ids up to it were given out before it was written. Where the
+        ledger has lost what the mirror rests on, too, nothing does.
+        """
+        connection = self._connection
+        mirrored = {n: each.position for n, each in lookup.of_mirror(connection).items()}
+        invalid = witnesses.invalid(connection, mirrored)
+        ledgers = dead_letter.list_shards(connection, mirrored)
+        found = {}
+        for shard, position in positions.items():
+            kept = mirrored.get(shard)
+            if shard not in reasons:
+                found[shard] = _said_by(position)
+            elif kept is None or validity.has_lost(ledgers[shard].number, kept):
+                found[shard] = Trusted(0)
+            else:
+                found[shard] = Trusted(kept.floor) if shard in invalid else _said_by(kept)
+        return found
 
     def _rewrite(
         self, snapshot: Snapshot, old: Mapping[int, CommittedPosition]
@@ -191,7 +236,10 @@ class Rebase:
             shard: CommittedPosition(
                 1
                 + max((each[shard].batch for each in (old, mirrored) if shard in each), default=0),
-                replace(_position(system, snapshot, pairs.get(shard)), ledger=ledgers[shard]),
+                replace(
+                    _position(system, snapshot, pairs.get(shard)),
+                    ledger=_next_write(ledgers[shard], old.get(shard)),
+                ),
             )
             for shard in range(SHARDS)
         }
@@ -206,14 +254,17 @@ def _position(system: bytes, snapshot: Snapshot, pair: Pair | None) -> Position:
     return replace(empty, seen=snapshot.tighten(top.xid), top=top, last=last)
 
 
-def _trusted(stored: CommittedPosition, lost: str) -> Trusted:
-    """What an old position proves of events that their topic may have dropped.
+def _next_write(number: int, old: CommittedPosition | None) -> int:
+    """The write to a shard's ledger on which its new position rests; 0 where it has none.
 
-    Its floor holds whatever became of xids; its snapshots only while its witnesses stand.
+    Higher than all that an old position may name, so that a ledger without it is noticed.
     """
-    position = stored.position
-    if lost:
-        return Trusted(position.floor)
+    known = max(number, old.position.ledger if old else 0)
+    return known + 1 if known else 0
+
+
+def _said_by(position: Position) -> Trusted:
+    """What a position says of the events of its shard."""
     backlog = position.backlog
     if backlog is None:
         return Trusted(position.floor, str(position.seen))

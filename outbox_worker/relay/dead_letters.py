@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 
 from outbox_worker.errors import HistoryLostError
+from outbox_worker.position import validity
 from outbox_worker.position.row import (
     CREATED_AT,
     EVENT_ID,
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 
     from outbox_worker.observe.metrics import RelayMetrics
-    from outbox_worker.position.position import Position
     from outbox_worker.relay.creation import Closed
     from outbox_worker.relay.park_policy import ParkPolicy
     from outbox_worker.relay.reader import Batch
@@ -129,8 +129,9 @@ class DeadLetters:
             found |= dead_letter.raise_epochs(connection, unowned)
         for shard, stored in known.items():
             ledger = found[shard]
-            if has_lost(ledger.number, stored.position):
-                raise _lost(shard, ledger.number, stored.position.ledger)
+            reason = validity.why_ledger_fails(ledger.number, stored.position)
+            if reason:
+                raise _lost(shard, reason)
             self._taken[shard], self._numbers[shard] = ledger
         seen = {shard: stored.position.seen for shard, stored in known.items()}
         for event, xid, shard in dead_letter.list_unpassed(connection, seen):
@@ -301,11 +302,6 @@ class DeadLetters:
         return None
 
 
-def has_lost(number: int, position: Position) -> bool:
-    """Whether a ledger with so many writes has lost some that the position rests on."""
-    return number < position.ledger
-
-
 def _letter(row: EventRow, verdict: Verdict) -> Letter:
     return Letter(
         id=row[ID],
@@ -338,10 +334,9 @@ def _say(letters: Sequence[Letter]) -> None:
         )
 
 
-def _lost(shard: int, there: int, wanted: int) -> HistoryLostError:
+def _lost(shard: int, reason: str) -> HistoryLostError:
     return HistoryLostError(
-        f"Shard {shard}: the ledger of dead letters has {there} writes, and the position rests on "
-        f"{wanted}. A fail-over, restore or dump lost the last ones, so that parked events would "
-        "be taken for published ones; nothing is published",
+        f"Shard {shard}: {reason}. A fail-over, restore or dump lost the last ones, so that "
+        "parked events would be taken for published ones; nothing is published",
         f"Stop writing if you can, then {witnesses.HINT}",
     )

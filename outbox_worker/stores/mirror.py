@@ -25,7 +25,10 @@ class Mirrored(NamedTuple):
 
 
 class Written(NamedTuple):
-    """One shard to be written: the encoded position, its parts for SQL, its witness if any."""
+    """One shard to be written: the encoded position, its parts for SQL, its witness if any.
+
+    `ledger` is the write to the ledger of dead letters on which it rests; 0 where there was none.
+    """
 
     shard: int
     batch: int
@@ -36,6 +39,7 @@ class Written(NamedTuple):
     floor: int
     witness_id: int | None
     witness_xid: int | None
+    ledger: int = 0
 
 
 def list_positions(connection: Connection) -> list[Mirrored]:
@@ -49,7 +53,7 @@ def write_positions(
 ) -> int:
     """Keep those that are newer than what stands there; how many those were."""
     columns = map(list, zip(*given, strict=True))
-    shards, batches, positions, seen, upper, cursors, floors, ids, xids = columns
+    shards, batches, positions, seen, upper, cursors, floors, ids, xids, ledgers = columns
     return connection.execute(
         sql.load("mirror/write_positions"),
         {
@@ -63,6 +67,7 @@ def write_positions(
             "floors": floors,
             "witness_ids": ids,
             "witness_xids": xids,
+            "ledgers": ledgers,
             "worker": worker,
         },
     ).rowcount

@@ -32,6 +32,8 @@ class Rules:
     since: datetime | None
     horizons: Mapping[str, datetime]
     trusted: Mapping[int, Trusted]
+    old: Mapping[int, Trusted]
+    """What the old positions say, whether or not they are trusted."""
 
 
 class Pair(NamedTuple):
@@ -60,6 +62,7 @@ def create_judged(connection: Connection) -> None:
 def insert_judged(connection: Connection, rules: Rules) -> int:
     """Judge each event; how many there are."""
     held = [rules.trusted.get(shard, Trusted(0)) for shard in range(SHARDS)]
+    old = [rules.old.get(shard, Trusted(0)) for shard in range(SHARDS)]
     parameters = {
         "since": rules.since,
         "topics": list(rules.horizons),
@@ -68,6 +71,10 @@ def insert_judged(connection: Connection, rules: Rules) -> int:
         "seen": [each.seen for each in held],
         "upper": [each.upper for each in held],
         "cursors": [each.cursor for each in held],
+        "old_floors": [each.floor for each in old],
+        "old_seen": [each.seen for each in old],
+        "old_upper": [each.upper for each in old],
+        "old_cursors": [each.cursor for each in old],
     }
     return connection.execute(sql.load("rebase/insert_judged"), parameters).rowcount
 
@@ -95,9 +102,20 @@ def mark_published(connection: Connection, snapshot: Snapshot, *, is_foreign: bo
     return connection.execute(sql.load("rebase/mark_published"), parameters).rowcount
 
 
+def list_doubtful(connection: Connection, most: int) -> list[tuple[str, str, int]]:
+    """Topic and event id of up to `most` that may be published already, and how many there are."""
+    return connection.execute(sql.load("rebase/list_doubtful"), {"most": most}).fetchall()
+
+
 def take_ledgers(connection: Connection) -> dict[int, int]:
-    """Take the ledger of dead letters over; by shard the write that a new position rests on."""
+    """Take the ledger of dead letters over; by shard how often it was written."""
     return dict(connection.execute(sql.load("rebase/take_ledgers")).fetchall())
+
+
+def count_ledgers(connection: Connection, numbers: Mapping[int, int]) -> int:
+    """Count what rebase did as a write to the ledger, by shard; how many shards those were."""
+    given = {"shards": list(numbers), "numbers": list(numbers.values())}
+    return connection.execute(sql.load("rebase/count_ledgers"), given).rowcount
 
 
 def settle_dead_letters(connection: Connection) -> int:

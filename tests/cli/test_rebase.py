@@ -13,6 +13,7 @@ from outbox_worker.reconcile import idle_group
 from outbox_worker.reconcile.rebase import Progress, Rebase
 from outbox_worker.settings import Settings
 from tests.cli.conftest import make_roles, move
+from tests.cli.test_dead_letters import LARGE, await_parked, small_topic, write
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 
 COUNT_PUBLISHED_BY: Final = "SELECT DISTINCT group_name FROM outbox.position"
 LOGIN: Final = "CREATE ROLE {0} LOGIN; GRANT outbox_worker TO {0}"
+LOSE_THE_LETTER: Final = """
+    WITH lost AS (DELETE FROM outbox.dead_letter_event
+                  WHERE id = (SELECT max(id) FROM outbox.dead_letter_event) RETURNING shard)
+    UPDATE outbox.dead_letter_shard SET number = number - 1 WHERE shard IN (SELECT shard FROM lost)
+"""
 STATES: Final = "SELECT DISTINCT state FROM outbox.lag"
 
 
@@ -186,17 +192,8 @@ class CutOffError(Exception):
     """Stands for a SIGKILL between the two commits."""
 
 
-def test_a_rebase_that_was_cut_off_between_the_two_commits_is_run_again(
-    cluster: CliCluster,
-    postgres: PostgresServer,
-    other_cluster: PostgresServer,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    cluster.write(*"abcabcdefg" * 2)
-    cluster.publish_all()
-    cluster.write(*"abcx")
-    make_roles(other_cluster)
-    move(cluster, postgres, other_cluster)
+def cut_off(cluster: CliCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a rebase that ends once Postgres has committed, and before Kafka does."""
     settings = Settings(
         database_url=SecretStr(cluster.url),
         kafka_bootstrap_servers=cluster.bootstrap,
@@ -211,8 +208,42 @@ def test_a_rebase_that_was_cut_off_between_the_two_commits_is_run_again(
         progress = Progress(lambda _: None, lambda _: None)
         with pytest.raises(CutOffError):
             Rebase(settings, link, progress).execute(None, lambda _: None)
+
+
+def test_a_rebase_that_was_cut_off_between_the_two_commits_is_run_again(
+    cluster: CliCluster,
+    postgres: PostgresServer,
+    other_cluster: PostgresServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cluster.write(*"abcabcdefg" * 2)
+    cluster.publish_all()
+    cluster.write(*"abcx")
+    make_roles(other_cluster)
+    move(cluster, postgres, other_cluster)
+    cut_off(cluster, monkeypatch)
     worker = cluster.worker()
     wait_until(lambda: refuses(worker), 30, "the worker still refuses")
     cluster.write(*"abcy")
     rebase(cluster)
     prove(cluster, 28)
+
+
+def test_a_ledger_that_lost_a_write_stays_so_until_the_rebase_is_whole(
+    cluster: CliCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = small_topic(cluster)
+    worker = cluster.worker(on_refused="park")
+    for events in (1, 2):
+        write(cluster, topic, "k", LARGE)
+        await_parked(cluster, events)
+    write(cluster, cluster.topics[0], "k")  # What proves the position is not what was lost.
+    wait_until(lambda: cluster.waiting() == 0, 30, "the position has passed it")
+    assert worker.stop() == 0
+    with psycopg.connect(cluster.url) as link:
+        link.execute(LOSE_THE_LETTER)
+    cut_off(cluster, monkeypatch)
+    refusing = cluster.worker(on_refused="park")
+    wait_until(lambda: refuses(refusing), 30, "the worker still refuses")
+    rebase(cluster)
+    await_parked(cluster, 2)

@@ -17,7 +17,7 @@ from outbox_worker.position import validity
 from outbox_worker.position.floor import FloorHistory
 from outbox_worker.position.position import Position
 from outbox_worker.published.committed import CommittedPosition
-from outbox_worker.relay import dead_letters, reader, redrive
+from outbox_worker.relay import reader, redrive
 from outbox_worker.relay.dead_letters import DeadLetters
 from outbox_worker.relay.position_lookup import PositionLookup
 from outbox_worker.relay.takeover import Takeover
@@ -234,7 +234,7 @@ def ledger_after_claim() -> Iterator[None]:
 
 def lost_ledgers_believed() -> AbstractContextManager[object]:
     """A ledger that has lost rows is taken for whole."""
-    return mock.patch.object(dead_letters, "has_lost", return_value=False)
+    return mock.patch.object(validity, "has_lost", return_value=False)
 
 
 class Rule(NamedTuple):

@@ -65,10 +65,20 @@ def make_day(link: Connection, when: datetime = OLD) -> date:
     return when.date()
 
 
-def publish_truly(link: Connection, *, event: str | None = None, missing: int = 0) -> None:
-    """Write the mirror as a worker does, with witnesses; say to have published `event`, too.
+def publish_truly(
+    link: Connection, *, event: str | None = None, missing: int = 0, ledger: int = 0
+) -> None:
+    """Write the mirror as a worker does: all of `true_positions`."""
+    given = true_positions(link, event=event, missing=missing, ledger=ledger)
+    assert mirror.write_positions(link, "group", "w", given) == len(given)
 
-    `missing` is added to the ids of the witnesses.
+
+def true_positions(
+    link: Connection, *, event: str | None = None, missing: int = 0, ledger: int = 0
+) -> list[Written]:
+    """What a worker writes, with witnesses; say to have published `event`, too.
+
+    `missing` is added to the ids of the witnesses; they rest on the write `ledger`.
     """
     identity = server.read_identity(link)
     system = system_digest(identity.system)
@@ -80,9 +90,10 @@ def publish_truly(link: Connection, *, event: str | None = None, missing: int = 
     for row_id, xid, shard, event_id in rows:
         witness = Witness.of((row_id + missing, xid, shard, event or event_id))
         seen = identity.fresh.tighten(xid)
-        position = Position(system, "w", seen, None, 0, witness, witness)
-        given.append(Written(shard, 1, encode(position), str(seen), None, None, 0, row_id, xid))
-    assert mirror.write_positions(link, "group", "w", given) == len(given)
+        position = Position(system, "w", seen, None, 0, witness, witness, ledger)
+        text = encode(position)
+        given.append(Written(shard, 1, text, str(seen), None, None, 0, row_id, xid, ledger))
+    return given
 
 
 def make_everything_old(link: Connection) -> None:

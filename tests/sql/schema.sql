@@ -2141,6 +2141,7 @@ GRANT SELECT ON TABLE outbox.dead_letter_shard TO outbox_reader;
 GRANT SELECT ON TABLE outbox.dead_letter_shard TO outbox_worker;
 GRANT SELECT ON TABLE outbox.dead_letter_shard TO outbox_relay;
 GRANT SELECT ON TABLE outbox.dead_letter_shard TO outbox_operator;
+GRANT SELECT ON TABLE outbox.dead_letter_shard TO outbox_purge;
 GRANT UPDATE(epoch) ON TABLE outbox.dead_letter_shard TO outbox_relay;
 GRANT UPDATE(epoch) ON TABLE outbox.dead_letter_shard TO outbox_operator;
 GRANT UPDATE(number) ON TABLE outbox.dead_letter_shard TO outbox_relay;

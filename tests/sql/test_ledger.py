@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import pytest
+
 from outbox_worker.dead_letters import requests
-from outbox_worker.stores import ledger
+from outbox_worker.errors import WorkFailedError
+from outbox_worker.stores import ledger, mirror
 from outbox_worker.stores.ledger import Asked
-from tests.sql.old_events import OLD, count, insert, make_day, publish_all, run
+from tests.sql.old_events import OLD, count, insert, make_day, publish_all, run, true_positions
 
 if TYPE_CHECKING:
     from outbox_worker.stores import Connection
@@ -116,3 +119,21 @@ def test_whoever_parks_a_topic_does_not_wait_for_what_comes_meanwhile(
     requests.await_parked(connection, asked, 1.0, say)
     assert said == [3]
     assert sum(each.events for each in ledger.list_waiting(connection, asked)) == 2
+
+
+def test_a_position_whose_ledger_lost_writes_is_not_mirrored_and_not_believed(
+    connection: Connection,
+) -> None:
+    make_day(connection)
+    insert(connection, 100)
+    given = true_positions(connection, ledger=1)
+    assert mirror.write_positions(connection, "group", "w", given) == 0
+    connection.execute("UPDATE outbox.dead_letter_shard SET number = 1")
+    assert mirror.write_positions(connection, "group", "w", given) == len(given)
+    with connection.transaction(force_rollback=True):
+        connection.execute("SET LOCAL ROLE outbox_purge")
+        assert list(run(connection).days.values()) == [100]
+    connection.execute("UPDATE outbox.dead_letter_shard SET number = 0 WHERE shard = 3")
+    with pytest.raises(WorkFailedError, match="shard 3: the ledger of dead letters has 0 writes"):
+        run(connection)
+    assert count(connection) == 100

@@ -6,5 +6,6 @@ CREATE TEMPORARY TABLE judged (
     id bigint NOT NULL,
     created_at timestamptz NOT NULL,
     shard smallint NOT NULL,
-    why text NOT NULL
+    why text NOT NULL,
+    is_doubtful boolean NOT NULL
 ) ON COMMIT DROP
