@@ -3,7 +3,8 @@
 WAL is replayed in order: a published row that still stands with its event id and
 xid proves that its xid, its id and all before them stay used. Then no new row
 can get a xid below the tight xmax of a position, or an id up to its cursor and
-floor. Otherwise both are used a second time, and new rows would look published.
+floor. Otherwise both are used a second time, and new rows would look published. A row of the
+ledger of dead letters, written after its event, proves the same of one that somebody deleted.
 """
 
 from __future__ import annotations

@@ -221,6 +221,7 @@ class Rebase:
             rebase.mark_unpublished(self._connection, is_foreign=is_foreign)
             rebase.mark_published(self._connection, snapshot, is_foreign=is_foreign)
             rebase.settle_dead_letters(self._connection)
+            rebase.settle_deleted(self._connection, snapshot, is_foreign=is_foreign)
             rebase.forget_dead_letters(self._connection)
             ledgers = rebase.take_ledgers(self._connection)
         except psycopg.errors.InsufficientPrivilege as error:

@@ -123,6 +123,12 @@ def settle_dead_letters(connection: Connection) -> int:
     return connection.execute(sql.load("rebase/settle_dead_letters")).rowcount
 
 
+def settle_deleted(connection: Connection, snapshot: Snapshot, *, is_foreign: bool) -> int:
+    """Make xids harmless of dead letters whose events were deleted; how many those were."""
+    parameters = {"snapshot": str(snapshot), "is_foreign": is_foreign}
+    return connection.execute(sql.load("rebase/settle_deleted"), parameters).rowcount
+
+
 def forget_dead_letters(connection: Connection) -> int:
     """Remove from the ledger what will be published again; how many those were."""
     return connection.execute(sql.load("rebase/forget_dead_letters")).rowcount

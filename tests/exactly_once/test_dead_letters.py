@@ -27,6 +27,10 @@ PARK_TOPIC: Final = "SELECT outbox.park(topic => %s)"
 PARK_KEY: Final = "SELECT outbox.park(topic => %s, key => %s)"
 REDRIVE: Final = "SELECT outbox.redrive(topic => %s)"
 REDRIVE_TO: Final = "SELECT outbox.redrive(event_id => %s, to_topic => %s, rate => 1000)"
+COUNT_WAITING: Final = "SELECT sum(events)::bigint FROM outbox.lag"
+DECIDED_LONG_AGO: Final = """
+    UPDATE outbox.dead_letter_event SET decided_at = decided_at - interval '9 days' RETURNING id"""
+DELETE: Final = "DELETE FROM outbox.event WHERE event_id = %s RETURNING id"
 DISCARD: Final = "SELECT outbox.discard(event_id => %s)"
 
 SMALL: Final = b"{}"
@@ -136,6 +140,36 @@ def test_events_of_a_missing_topic_are_parked_by_hand_and_discarded(cluster: Clu
     assert times_read(cluster, (held, behind, alone, later, newest, flows)) == [1, 1, 0, 1, 1, 1]
     moved = [each.topic for each in cluster.subscriber.received if each.event_id == held]
     assert moved == [cluster.topics[1]]
+
+
+def test_a_parked_event_that_was_deleted_stops_no_worker(cluster: Cluster) -> None:
+    narrow = f"{cluster.name}.narrow"
+    cluster.listen_to({narrow: 1}, **{"max.message.bytes": "3000"})
+    worker = cluster.worker(on_refused="park")
+    poison = write(cluster, narrow, "k", LARGE)
+    code = "MSG_SIZE_TOO_LARGE"
+    await_letters(cluster, (poison, code, None, "parked"))
+    wait_until(lambda: ask(cluster, COUNT_WAITING) == [(0,)], 20, "the position has passed it")
+    ask(cluster, DELETE, (poison,))
+    assert worker.stop() == 0
+    worker = cluster.worker(on_refused="park")
+    cluster.await_shards()
+    flows = write(cluster, cluster.topics[0], "l")
+    await_read(cluster, flows)
+    assert not worker.said("history_lost")
+    ((state, outcome),) = await_order(cluster, order(cluster, REDRIVE, narrow))
+    assert state == "failed"
+    assert "discard it" in outcome
+    assert ask(cluster, DISCARD, (poison,)) == [(1,)]
+    newest = write(cluster, narrow, "k")
+    await_read(cluster, newest)
+    ask(cluster, DECIDED_LONG_AGO)
+    cluster.run("purge", "--older-than-days", "1")
+    assert ask(cluster, LETTERS) == []
+    assert worker.stop() == 0
+    cluster.worker()
+    cluster.await_shards()
+    await_read(cluster, write(cluster, narrow, "k"))
 
 
 def test_a_key_is_parked_by_hand_where_something_of_it_waits(cluster: Cluster) -> None:

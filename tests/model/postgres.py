@@ -119,8 +119,13 @@ class Postgres:
     def write_mirror(self, positions: Mapping[int, tuple[int, str]]) -> None:
         """What upkeep writes: positions whose witness stands, and that are newer."""
         for shard, (batch, text) in positions.items():
-            top, kept = decode(text).top, self.mirror.get(shard)
-            stands = top is None or self.rows.get(top.id, (None, None))[1] == top.xid
+            position, kept = decode(text), self.mirror.get(shard)
+            top, entry = position.top, position.top and self.ledger.entries.get(position.top.id)
+            stands = (
+                top is None
+                or self.rows.get(top.id, (None, None))[1] == top.xid
+                or (entry is not None and entry.letter.xid == top.xid)
+            ) and self.ledger.shard(shard).number >= position.ledger
             if stands and (kept is None or kept[0] < batch):
                 self.mirror = {**self.mirror, shard: (batch, text)}
         self._wal.append(("mirror", self.mirror))

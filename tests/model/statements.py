@@ -77,8 +77,10 @@ def read_stragglers(postgres: Postgres, shard: int, gap: Gap, rows: int) -> list
 
 def find_witness(postgres: Postgres, ids: list[int]) -> list[tuple[int, int, str]]:
     """`outbox/find_witness`."""
-    visible = {row[0]: row for row in postgres.visible()}
-    return [(i, visible[i][1], visible[i][3]) for i in ids if i in visible]
+    letters = [each.letter for each in postgres.ledger.entries.values()]
+    found = {each.id: (each.xid, each.event_id) for each in letters}
+    found |= {row[0]: (row[1], row[3]) for row in postgres.visible()}
+    return [(i, *found[i]) for i in ids if i in found]
 
 
 def list_positions(postgres: Postgres) -> list[Mirrored]:

@@ -813,7 +813,12 @@ BEGIN
     ), gone AS (
         DELETE FROM outbox.dead_letter_event AS letter USING old
         WHERE letter.id = old.id AND letter.state IN ('redriven', 'discarded')
-        RETURNING letter.id
+        RETURNING letter.id, letter.xid
+    ), noted AS (
+        INSERT INTO outbox.purged AS kept (id, xid)
+        SELECT max(gone.id), max(gone.xid::text::bigint)::text::xid8 FROM gone HAVING count(*) > 0
+        ON CONFLICT (one) DO UPDATE SET id = greatest(kept.id, excluded.id),
+                                        xid = greatest(kept.xid, excluded.xid)
     )
     SELECT count(*), max(gone.id) INTO removed, highest FROM gone;
     DELETE FROM outbox.dead_letter_order WHERE id IN (
@@ -1975,6 +1980,8 @@ GRANT SELECT,DELETE ON TABLE outbox.dead_letter_event TO outbox_operator;
 GRANT SELECT(id) ON TABLE outbox.dead_letter_event TO outbox_purge;
 GRANT SELECT(created_at) ON TABLE outbox.dead_letter_event TO outbox_purge;
 GRANT UPDATE(xid) ON TABLE outbox.dead_letter_event TO outbox_operator;
+GRANT SELECT(xid) ON TABLE outbox.dead_letter_event TO outbox_purge;
+GRANT SELECT(event_id) ON TABLE outbox.dead_letter_event TO outbox_purge;
 GRANT UPDATE(reason) ON TABLE outbox.dead_letter_event TO outbox_relay;
 GRANT UPDATE(code) ON TABLE outbox.dead_letter_event TO outbox_relay;
 GRANT UPDATE(state) ON TABLE outbox.dead_letter_event TO outbox_relay;

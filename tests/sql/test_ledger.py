@@ -8,7 +8,7 @@ import pytest
 
 from outbox_worker.dead_letters import requests
 from outbox_worker.errors import WorkFailedError
-from outbox_worker.stores import ledger, mirror
+from outbox_worker.stores import ledger, mirror, rebase
 from outbox_worker.stores.ledger import Asked
 from tests.sql.old_events import OLD, count, insert, make_day, publish_all, run, true_positions
 
@@ -119,6 +119,21 @@ def test_whoever_parks_a_topic_does_not_wait_for_what_comes_meanwhile(
     requests.await_parked(connection, asked, 1.0, say)
     assert said == [3]
     assert sum(each.events for each in ledger.list_waiting(connection, asked)) == 2
+
+
+def test_rebase_makes_xids_of_another_cluster_harmless_where_the_event_was_deleted(
+    connection: Connection,
+) -> None:
+    insert(connection, 3)
+    connection.execute(PARK, (3,))
+    connection.execute("DELETE FROM outbox.event WHERE id < 3")
+    connection.execute("UPDATE outbox.dead_letter_event SET xid = '999999999' WHERE id <> 2")
+    with connection.transaction():
+        seen = rebase.read_snapshot(connection)
+        assert rebase.settle_deleted(connection, seen, is_foreign=False) == 1
+        assert rebase.settle_deleted(connection, seen, is_foreign=True) == 1
+    found = connection.execute("SELECT id FROM outbox.dead_letter_event WHERE xid = '3' ORDER BY 1")
+    assert found.fetchall() == [(1,), (2,)]
 
 
 def test_a_position_whose_ledger_lost_writes_is_not_mirrored_and_not_believed(

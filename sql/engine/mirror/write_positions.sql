@@ -1,7 +1,7 @@
 -- mirror/write_positions
 -- Keep the positions of some shards; one that is older than what stands there
 -- (a worker that lost the shard and does not know it yet) changes nothing, nor does
--- one whose witness is not in the table: after a fail-over that lost it, the position
+-- one whose witness is neither in the table nor in the ledger of dead letters: after a fail-over that lost it, the position
 -- would show purge new rows as published. Nor does one that rests on writes which the ledger of
 -- dead letters has lost: it would show events as published that were parked.
 -- params: shards smallint[], group_name text, batches bigint[], positions text[],
@@ -19,6 +19,8 @@ FROM unnest(%(shards)s::smallint[], %(batches)s::bigint[], %(positions)s::text[]
      AS given (shard, batch, position, seen, upper, cursor, floor, witness_id, witness_xid, ledger)
 WHERE (witness_id IS NULL
        OR EXISTS (SELECT FROM outbox.event
+                  WHERE id = witness_id AND xid::text::bigint = witness_xid)
+       OR EXISTS (SELECT FROM outbox.dead_letter_event
                   WHERE id = witness_id AND xid::text::bigint = witness_xid)
        OR EXISTS (SELECT FROM outbox.purged WHERE id >= witness_id))
   AND NOT EXISTS (SELECT FROM outbox.dead_letter_shard AS counted
