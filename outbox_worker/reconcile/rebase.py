@@ -7,6 +7,7 @@ id in the topics. Then, in one transaction:
 - events that are in no topic get this transaction's xid: they are new once more;
 - published events whose xid is not of this cluster's past get xid 3;
 - dead letters stay aside, but for those that are in a topic: these were redriven;
+- orders to park that are open get the xids of today;
 - each shard's position becomes this transaction's snapshot S, tight, with new
   witnesses: it shows what is published and neither what was made new nor what
   writers commit meanwhile (both lie above S).
@@ -220,6 +221,7 @@ class Rebase:
             rebase.reset_purged(self._connection)
             rebase.mark_unpublished(self._connection, is_foreign=is_foreign)
             rebase.mark_published(self._connection, snapshot, is_foreign=is_foreign)
+            rebase.renew_orders(self._connection)
             rebase.settle_dead_letters(self._connection)
             rebase.settle_deleted(self._connection, snapshot, is_foreign=is_foreign)
             rebase.forget_dead_letters(self._connection)

@@ -123,6 +123,11 @@ def settle_dead_letters(connection: Connection) -> int:
     return connection.execute(sql.load("rebase/settle_dead_letters")).rowcount
 
 
+def renew_orders(connection: Connection) -> int:
+    """Give orders to park the xids of today; how many are open."""
+    return connection.execute(sql.load("rebase/renew_orders")).rowcount
+
+
 def settle_deleted(connection: Connection, snapshot: Snapshot, *, is_foreign: bool) -> int:
     """Make xids harmless of dead letters whose events were deleted; how many those were."""
     parameters = {"snapshot": str(snapshot), "is_foreign": is_foreign}

@@ -2140,6 +2140,8 @@ GRANT SELECT ON TABLE outbox.dead_letter_order TO outbox_reader;
 GRANT SELECT ON TABLE outbox.dead_letter_order TO outbox_worker;
 GRANT SELECT ON TABLE outbox.dead_letter_order TO outbox_relay;
 GRANT SELECT ON TABLE outbox.dead_letter_order TO outbox_operator;
+GRANT UPDATE(xid) ON TABLE outbox.dead_letter_order TO outbox_operator;
+GRANT UPDATE(event_xid) ON TABLE outbox.dead_letter_order TO outbox_operator;
 GRANT UPDATE(state) ON TABLE outbox.dead_letter_order TO outbox_relay;
 GRANT UPDATE(events) ON TABLE outbox.dead_letter_order TO outbox_relay;
 GRANT UPDATE(outcome) ON TABLE outbox.dead_letter_order TO outbox_relay;
