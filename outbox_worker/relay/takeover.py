@@ -57,6 +57,7 @@ class Takeover:
         self._metrics = metrics
         self._was_open = False
         self._undecided: set[str] = set()
+        self._fenced = frozenset[str]()
 
     def lookup(self, shards: Iterable[int]) -> dict[int, CommittedPosition | None]:
         """By shard what Kafka holds, None where it holds nothing; `KafkaException` to try again.
@@ -122,6 +123,7 @@ class Takeover:
         """
         ids = self._transactions.ids
         owners -= ids.left
+        self._fenced &= owners
         if not owners:
             return
         try:
@@ -144,7 +146,8 @@ class Takeover:
         """
         undecided = None
         for owner in sorted(owners):
-            say = log.debug if owner in self._undecided else log.warning
+            again = owner in self._undecided or owner in self._fenced
+            say = log.debug if again else log.warning
             if owner not in self._transactions.ids.left:
                 say("takeover", owner=owner, shards=shards)
             if error := self._end_transactions(owner):
@@ -153,7 +156,10 @@ class Takeover:
                 say("takeover_undecided", owner=owner, error=error.args[0].str())
             else:
                 self._undecided.discard(owner)
-                self._metrics.takeovers.inc()
+                # A worker that refuses to publish asks again and again, and claims nothing.
+                if owner not in self._fenced:
+                    self._metrics.takeovers.inc()
+                self._fenced |= {owner}
         return undecided
 
     def _end_transactions(self, owner: str) -> brokers.UndecidedError | None:

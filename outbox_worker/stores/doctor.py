@@ -200,6 +200,12 @@ def list_default_days(connection: Connection) -> list[tuple[date, int]]:
     return [(day, events) for day, events in rows]
 
 
+def list_blocked_days(connection: Connection, days: Sequence[date]) -> list[date]:
+    """Those of these days that have events in the default partition: they can get none."""
+    given = {"days": list(days)}
+    return [day for (day,) in connection.execute(sql.load("doctor/list_blocked_days"), given)]
+
+
 def find_oldest(connection: Connection) -> Oldest:
     """What purge would take first."""
     row = connection.execute(sql.load("doctor/find_oldest")).fetchone()
@@ -217,6 +223,12 @@ def list_waiting_topics(connection: Connection, most: int) -> list[WaitingTopic]
 def list_holds(connection: Connection) -> list[HeldEvent]:
     """What shards wait for, the longest first."""
     return [HeldEvent(*row) for row in connection.execute(sql.load("doctor/list_holds"))]
+
+
+def list_refusals(connection: Connection) -> list[tuple[str, str]]:
+    """Why workers refuse to publish, and what mends it, in their words."""
+    rows = connection.execute(sql.load("doctor/list_refusals"))
+    return [(reason or "", hint or "") for reason, hint in rows]
 
 
 def list_failing(connection: Connection, since: datetime) -> list[Failing]:

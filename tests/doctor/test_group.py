@@ -154,8 +154,9 @@ def test_offsets_that_are_older_than_the_mirror_gone_or_foreign_are_named(
     assert "the offsets of shard 5 are not those of a worker" in found.seen
     cluster.admin.delete_consumer_groups([cluster.name])[cluster.name].result(FLOWS_S)
     found = doctor.look("group.mirror")
-    assert found.level is Level.WARN
+    assert found.level is Level.FAIL
     assert "no position for all shards" in found.seen
+    assert found.run == ("outbox-worker rebase", "outbox-worker rebase --execute")
 
 
 def test_a_transaction_that_does_not_end_is_named_with_the_shards_that_it_holds(

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import uuid
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import psycopg
 from confluent_kafka.admin import AdminClient
@@ -315,8 +315,11 @@ class Cluster:
             sys.stdout.write("\n".join([head, *said, *shown, ""]))
 
 
+Shown = TypeVar("Shown", bound=Cluster)
+
+
 @contextmanager
-def showing_logs(cluster: Cluster) -> Iterator[Cluster]:
+def showing_logs(cluster: Shown) -> Iterator[Shown]:
     """The cluster; at its end its workers' logs are printed, which pytest shows with a failure."""
     try:
         with cluster:

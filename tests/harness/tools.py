@@ -24,6 +24,7 @@ GROUPS: Final = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
 SCRIPTS: Final[Mapping[str, str]] = {
     "kafka-acls.sh": "org.apache.kafka.tools.AclCommand",
     "kafka-configs.sh": "kafka.admin.ConfigCommand",
+    "kafka-topics.sh": "org.apache.kafka.tools.TopicCommand",
 }
 """By the name of a script the class that it runs."""
 

@@ -54,10 +54,12 @@ def look(servers: Servers) -> Finding:
             *REBASE,
         )
     if gone:
-        return warned(
-            f"Kafka has no position for {shards(gone)}: the mirror says where they stand",
-            "Events of the second before the workers stopped may be repeated when one starts. "
-            "Offsets go after offsets.retention.minutes without members, and with the group",
+        return failed(
+            f"Kafka has no position for {shards(gone)}: the mirror says where they stood",
+            "Before a worker starts, have rebase look into the topics: by the mirror, a worker may "
+            "repeat events of the second before a worker was killed. Offsets go after "
+            "offsets.retention.minutes without members, and with the group",
+            *REBASE,
         )
     return _late(rows, batches, (now - _newest(rows)).total_seconds() if rows else 0.0)
 

@@ -25,7 +25,9 @@ def look(servers: Servers) -> Finding:
     which = f"of {first}" if first == last else f"of {first} to {last}"
     return warned(
         f"{'at least ' * (events >= MANY)}{events} events {which}",
-        "Nothing is lost: they are published like all others. See that a worker runs, so that days "
-        "get their partitions; purge deletes these when they are published and old",
+        "Nothing is lost, and nothing waits: they are published like all others. See that a worker "
+        "runs: the days to come have their partitions then. Purge deletes these one by one when "
+        "they are published and old; if they are many, move them: docs/operations.md, Events in "
+        "the default partition",
         "outbox-worker purge --older-than-days N",
     )
