@@ -18,7 +18,7 @@ from outbox_worker.position.position import Place, Position, advance, summarize
 from outbox_worker.postgres import switchover
 from outbox_worker.published import witnesses
 from outbox_worker.published.committed import CommittedPosition, from_mirror
-from outbox_worker.relay import holds
+from outbox_worker.relay import holds, ledger_check
 from outbox_worker.relay.cohorts import Cohort, Stand
 from outbox_worker.stores import mirror, outbox
 from outbox_worker.stores.outbox import Gap
@@ -90,13 +90,34 @@ class Claims:
     def examine(
         self, reader: TableReader, known: Mapping[int, CommittedPosition | None]
     ) -> list[Entry]:
-        """Entries for all shards of `known`.
+        """Entries for all shards of `known`, whose ledgers of dead letters are taken over.
 
         Raises `HistoryLostError` where the table has lost what was published, or is another
-        server's (see `switchover`),
+        server's (see `switchover`), or the ledger has lost dead letters, and
         `SettingsError` where another group publishes it.
         """
         connection = reader.connection
+        held, table = self._check(connection, known)
+        # Before Kafka hears of it: whoever had a shard before adds nothing to its ledger any more.
+        unclaimed = self._dead_letters.enter(connection, held)
+        entries, left = [], reader.limits
+        for shard, stored in held.items():
+            entry = self._entry(connection, shard, stored, table, left)
+            if shard in unclaimed and not entry.is_claim:
+                entry = entry.claimed()
+            left = left.without(entry.stragglers)  # All claims are one transaction.
+            entries.append(entry)
+        return entries
+
+    def look(self, reader: TableReader, known: Mapping[int, CommittedPosition | None]) -> None:
+        """Raise as `examine` would, and take nothing over: others may serve these shards."""
+        held, _ = self._check(reader.connection, known)
+        ledger_check.look_over(reader.connection, held)
+
+    def _check(
+        self, connection: Connection, known: Mapping[int, CommittedPosition | None]
+    ) -> tuple[dict[int, CommittedPosition], validity.Table]:
+        """The positions held against the table, and what it says."""
         held = self._fill_in(connection, known)
         table = witnesses.table_for(connection, (each.position for each in held.values()))
         for shard, stored in held.items():
@@ -110,16 +131,7 @@ class Claims:
                 )
         switchover.see_that_events_are_ours(connection)
         switchover.see_that_numbers_go_on(connection)
-        # Before Kafka hears of it: whoever had a shard before adds nothing to its ledger any more.
-        unclaimed = self._dead_letters.enter(connection, held)
-        entries, left = [], reader.limits
-        for shard, stored in held.items():
-            entry = self._entry(connection, shard, stored, table, left)
-            if shard in unclaimed and not entry.is_claim:
-                entry = entry.claimed()
-            left = left.without(entry.stragglers)  # All claims are one transaction.
-            entries.append(entry)
-        return entries
+        return held, table
 
     def _entry(
         self,

@@ -28,8 +28,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
-from outbox_worker.errors import HistoryLostError
-from outbox_worker.position import validity
 from outbox_worker.position.row import (
     CREATED_AT,
     EVENT_ID,
@@ -41,8 +39,8 @@ from outbox_worker.position.row import (
     XID,
     EventRow,
 )
-from outbox_worker.published import witnesses
 from outbox_worker.published.committed import CommittedPosition
+from outbox_worker.relay import ledger_check
 from outbox_worker.stores import dead_letter
 from outbox_worker.stores.dead_letter import Letter
 
@@ -120,19 +118,15 @@ class DeadLetters:
     ) -> frozenset[int]:
         """Take the ledger of shards over where it is not ours; those that are to be claimed.
 
-        `HistoryLostError` where it lacks rows that a position rests on.
+        `HistoryLostError` as in `ledger_check.look_over`; then nothing is taken over.
         """
         self._forget(known)
-        found = dead_letter.list_shards(connection, known)
-        unowned = {n for n in known if n not in found or self._epochs.get(n) != found[n].epoch}
+        found = ledger_check.look_over(connection, known)
+        unowned = {n for n in known if self._epochs.get(n) != found[n].epoch}
         if unowned:
             found |= dead_letter.raise_epochs(connection, unowned)
-        for shard, stored in known.items():
-            ledger = found[shard]
-            reason = validity.why_ledger_fails(ledger.number, stored.position)
-            if reason:
-                raise _lost(shard, reason)
-            self._taken[shard], self._numbers[shard] = ledger
+        for shard in known:
+            self._taken[shard], self._numbers[shard] = found[shard]
         seen = {shard: stored.position.seen for shard, stored in known.items()}
         for event, xid, shard in dead_letter.list_unpassed(connection, seen):
             if not known[shard].position.published(xid, event):
@@ -332,11 +326,3 @@ def _say(letters: Sequence[Letter]) -> None:
             reason=first.reason,
             hint="outbox-worker dead-letters list",
         )
-
-
-def _lost(shard: int, reason: str) -> HistoryLostError:
-    return HistoryLostError(
-        f"Shard {shard}: {reason}. A fail-over, restore or dump lost the last ones, so that "
-        "parked events would be taken for published ones; nothing is published",
-        f"Stop writing if you can, then {witnesses.HINT}",
-    )

@@ -246,10 +246,11 @@ class Relay:
         """Hold known positions against the table, make them ours, and serve their shards."""
         if not self._known or self._limit.waits:
             return
-        found = self._parts.claims.examine(self._parts.reader, self._known)
         if self._refusal is not None:
+            self._parts.claims.look(self._parts.reader, self._known)
             self._mended()
             return
+        found = self._parts.claims.examine(self._parts.reader, self._known)
         entries = [entry for entry in found if self._limit.has_room_for(entry.stored)]
         claims = {entry.shard: entry.stored for entry in entries if entry.is_claim}
         rows = sorted((row for entry in entries for row in entry.stragglers), key=id_of)
