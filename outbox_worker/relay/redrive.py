@@ -66,11 +66,15 @@ class Refusal(NamedTuple):
 
 @dataclass(slots=True)
 class Progress:
-    """Of one order: how many events it takes at a time, when the next ones are due, what failed."""
+    """Of one order: how many events it takes at a time, when the next ones are due, what failed.
+
+    Up to the id `after` it has looked; what of it is open there comes with the next round.
+    """
 
     chunk: int
     rest: Deadline
     refusal: Refusal | None = None
+    after: int = 0
 
 
 class Redrive:
@@ -119,14 +123,32 @@ class Redrive:
         if order is None:
             return None
         self._orders.remove(order)
+        progress = self._progress[order.id]
         self._note_refusal(connection, order)
-        found = dead_letter.list_redrivable(connection, order, self._limits(order))
-        if not found:
+        found = dead_letter.list_redrivable(connection, order, progress.after, self._limits(order))
+        if not found and not progress.after:
             self._end(connection, order)
             return None
         self._orders.append(order)
+        if progress.after and self._is_passed_over(connection, progress, found):
+            progress.after = 0
+            return None
         rows = self._ready(connection, order, found)
         return self._publish(connection, order, rows, committed) if rows else None
+
+    def _is_passed_over(
+        self,
+        connection: Connection,
+        progress: Progress,
+        found: list[tuple[int, EventRow | None]],
+    ) -> bool:
+        """Whether it is time to begin with the first event again.
+
+        What was written early may be parked late, what is behind a refused event may follow once
+        that one is decided, and so may what did not go out after all: never before they did.
+        """
+        ids = [event for event, _ in found]
+        return not ids or dead_letter.has_earlier(connection, ids, progress.after)
 
     def _is_due(self, order: Order, committed: Mapping[int, CommittedPosition]) -> bool:
         progress = self._progress.setdefault(order.id, Progress(_most(order), Deadline(0.0)))
@@ -183,6 +205,7 @@ class Redrive:
         dead_letter.mark_redriven(connection, order, number)
         self._dead_letters.note_settled(shard)
         progress = self._progress[order.id]
+        progress.after = max(progress.after, *rows)
         progress.chunk = min(2 * progress.chunk, _most(order))
         progress.rest = Deadline(len(going) / order.rate if order.rate else 0.0)
         log.info("dead_letters_redriven", request=order.id, shard=shard, events=len(going))
@@ -198,7 +221,7 @@ class Redrive:
     ) -> TransactionOutcome:
         """Where records were refused they are tried one by one; else all of them later again."""
         progress = self._progress[order.id]
-        progress.rest = Deadline(AGAIN_S)
+        progress.rest, progress.after = Deadline(AGAIN_S), 0
         if isinstance(outcome, Rejected | Discarded) and outcome.topics:
             self._topics.blame(outcome.code, outcome.topics)
             if len(events) == 1:
@@ -222,6 +245,8 @@ class Redrive:
     def _refuse(self, connection: Connection, order: Order, refusal: Refusal) -> None:
         """It stays parked with what is behind it, and the order leaves them."""
         dead_letter.mark_refused(connection, order, *refusal)
+        progress = self._progress[order.id]
+        progress.after = max(progress.after, refusal.event)
         log.warning(
             "redrive_refused",
             request=order.id,

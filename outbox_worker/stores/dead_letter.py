@@ -142,10 +142,14 @@ def settle_redrives(connection: Connection, shard: int, epoch: int, ledger: int)
 
 
 def list_redrivable(
-    connection: Connection, order: Order, limits: Limits
+    connection: Connection, order: Order, after: int, limits: Limits
 ) -> list[tuple[int, EventRow | None]]:
-    """The next events of an order, each with its id in the ledger; None where one is gone."""
+    """The next events of an order above the id `after`, each with its id in the ledger.
+
+    None where one is gone.
+    """
     parameters = {
+        "after": after,
         "shard": order.shard,
         "topic": order.topic,
         "key": order.key,
@@ -160,6 +164,14 @@ def list_redrivable(
             sql.load("dead_letter/list_redrivable"), parameters
         ).fetchall()
     return [(row[0], None if row[1] is None else row[1:]) for row in rows]
+
+
+def has_earlier(connection: Connection, ids: Collection[int], after: int) -> bool:
+    """Whether one of these has an earlier one of its sequence that is open, up to `after`."""
+    row = connection.execute(
+        sql.load("dead_letter/has_earlier"), {"ids": sorted(ids), "after": after}
+    ).fetchone()
+    return row is not None and bool(row[0])
 
 
 def mark_redriving(

@@ -193,7 +193,7 @@ def settle_redrives(postgres: Postgres, shard: int, epoch: int, number: int) -> 
 
 
 def list_redrivable(
-    postgres: Postgres, given: Order, limits: Limits
+    postgres: Postgres, given: Order, after: int, limits: Limits
 ) -> list[tuple[int, EventRow | None]]:
     postgres.pause()
     found = [
@@ -201,6 +201,7 @@ def list_redrivable(
         for n in postgres.ledger.open_ids()
         if postgres.ledger.entries[n].letter.shard == given.shard
         and postgres.ledger.entries[n].state == "parked"
+        and n > after
     ]
     rows = {row[0]: row for row in postgres.visible()}
     some = found[: min(limits.rows, CHUNK)]
@@ -212,6 +213,13 @@ def _same(postgres: Postgres, event: int, rows: Mapping[int, Any]) -> EventRow |
     row: EventRow | None = rows.get(event)
     letter = postgres.ledger.entries[event].letter
     return row if row is not None and row[3] == letter.event_id else None
+
+
+def has_earlier(postgres: Postgres, ids: Collection[int], after: int) -> bool:
+    entries = postgres.ledger.entries
+    keys = {(entries[n].letter.topic, entries[n].letter.key) for n in ids}
+    early = [entries[n].letter for n in postgres.ledger.open_ids() if n <= after]
+    return any((each.topic, each.key) in keys for each in early)
 
 
 def mark_redriving(
@@ -278,6 +286,7 @@ STATEMENTS: tuple[Callable[..., Any], ...] = (
     insert_events,
     settle_redrives,
     list_redrivable,
+    has_earlier,
     mark_redriving,
     mark_redriven,
     mark_refused,

@@ -1847,7 +1847,9 @@ CREATE INDEX command_queued_idx ON outbox.command USING btree (key, seq) WHERE (
 CREATE INDEX dead_letter_event_day_idx ON outbox.dead_letter_event USING btree (created_at) WHERE (state = ANY (ARRAY['parked'::text, 'redriving'::text]));
 CREATE INDEX dead_letter_event_event_id_idx ON outbox.dead_letter_event USING btree (event_id);
 CREATE INDEX dead_letter_event_open_idx ON outbox.dead_letter_event USING btree (shard, topic, key, id) WHERE (state = ANY (ARRAY['parked'::text, 'redriving'::text]));
+CREATE INDEX dead_letter_event_parked_idx ON outbox.dead_letter_event USING btree (shard, id) WHERE (state = 'parked'::text);
 CREATE INDEX dead_letter_event_redriving_idx ON outbox.dead_letter_event USING btree (shard) WHERE (state = 'redriving'::text);
+CREATE INDEX dead_letter_event_refused_idx ON outbox.dead_letter_event USING btree (shard, topic, key, refused_in) WHERE ((refused_in IS NOT NULL) AND (state = ANY (ARRAY['parked'::text, 'redriving'::text])));
 CREATE INDEX dead_letter_event_xid_idx ON outbox.dead_letter_event USING btree (shard, xid);
 CREATE INDEX dead_letter_order_open_idx ON outbox.dead_letter_order USING btree (id) WHERE (state = 'open'::text);
 CREATE INDEX dead_letter_order_request_idx ON outbox.dead_letter_order USING btree (request);

@@ -4,5 +4,5 @@
 -- rows: rowcount     transaction: none (autocommit)
 UPDATE outbox.dead_letter_event
 SET attempts = attempts + 1, reason = %(reason)s::text, code = %(code)s::text,
-    refused_in = %(request)s::bigint
+    refused_in = greatest(refused_in, %(request)s::bigint)
 WHERE id = %(id)s::bigint AND state = 'parked'

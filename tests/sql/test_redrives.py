@@ -1,0 +1,251 @@
+"""The steps of a redrive over a real ledger; Kafka takes what its test lets it take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, cast
+from unittest.mock import Mock
+
+import pytest
+from structlog.testing import capture_logs
+
+from outbox_worker.position.position import Position
+from outbox_worker.position.row import EVENT_ID
+from outbox_worker.position.snapshot import Snapshot
+from outbox_worker.published.committed import CommittedPosition
+from outbox_worker.relay import redrive as product
+from outbox_worker.relay.batch_size import BatchSize
+from outbox_worker.relay.creation import Closed
+from outbox_worker.relay.dead_letters import DeadLetters
+from outbox_worker.relay.outcome import Committed, Interrupted
+from outbox_worker.relay.park_policy import ParkPolicy
+from outbox_worker.relay.redrive import Redrive
+from outbox_worker.stores.outbox import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from outbox_worker.position.row import EventRow
+    from outbox_worker.relay.cohorts import Cohorts
+    from outbox_worker.relay.outcome import TransactionOutcome
+    from outbox_worker.relay.publisher import Publisher
+    from outbox_worker.relay.topics import Topics
+    from outbox_worker.stores import Connection
+
+WRITE: Final = """
+    INSERT INTO outbox.event (topic, key, type) VALUES (%s, %s, 'type') RETURNING event_id::text"""
+PARK: Final = """
+    INSERT INTO outbox.dead_letter_event
+        (id, created_at, xid, shard, topic, key, event_id, type, reason, code, parked_by, number)
+    SELECT id, created_at, xid, shard, topic, key, event_id, type, 'too large', 'LARGE', 'w', 0
+    FROM outbox.event ON CONFLICT DO NOTHING"""
+SAME_SHARD: Final = """
+    SELECT key FROM (SELECT 'key ' || n AS key FROM generate_series(1, 1000) AS n) AS keys
+    WHERE hashtextextended(key, 0) & 15 = hashtextextended('k', 0) & 15 LIMIT 4"""
+STATES: Final = "SELECT event_id::text, state FROM outbox.dead_letter_event"
+ORDERS: Final = "SELECT state, outcome FROM outbox.dead_letter_order ORDER BY id"
+REDRIVE: Final = "SELECT outbox.redrive(topic => %s)"
+DISCARD: Final = "SELECT outbox.discard(event_id => %s)"
+
+
+@dataclass
+class Kafka:
+    """Takes records, but for topics that are closed, or is away for some transactions."""
+
+    closed_topics: set[str] = field(default_factory=set)
+    away: int = 0
+    taken: list[str] = field(default_factory=list)
+
+    def publish(
+        self, rows: Sequence[EventRow], _positions: object, **_given: bool
+    ) -> TransactionOutcome:
+        """As a publisher."""
+        if self.away:
+            self.away -= 1
+            return Interrupted("away")
+        self.taken += [row[EVENT_ID] for row in rows]
+        return Committed(0.0)
+
+    def closed(self, names: set[str]) -> dict[str, Closed]:
+        """As topics."""
+        why = Closed("the topic does not exist", "create it")
+        return dict.fromkeys(self.closed_topics & names, why)
+
+    def leaderless(self, _rows: object) -> dict[int, Closed]:
+        """As topics: each partition has a leader."""
+        return {}
+
+
+class Owner:
+    """What a worker that owns all shards does about dead letters, step by step."""
+
+    def __init__(self, connection: Connection, kafka: Kafka) -> None:
+        self.connection = connection
+        ((snapshot,),) = connection.execute("SELECT pg_current_snapshot()::text").fetchall()
+        position = Position(b"syst", "w", Snapshot.parse(snapshot))
+        self.committed = {shard: CommittedPosition(1, position) for shard in range(16)}
+        self.dead_letters = DeadLetters(ParkPolicy("park"), lambda: "w")
+        self.redrive = Redrive(
+            self.dead_letters,
+            cast("Publisher", kafka),
+            cast("Topics", kafka),
+            BatchSize(Limits(500, 10**7)),
+        )
+        self.dead_letters.enter(connection, self.committed)
+        assert self.dead_letters.own(connection, self.committed)
+
+    def look(self) -> None:
+        """Ask what people want."""
+        cohorts = cast("Cohorts", Mock())
+        self.redrive.look(self.connection, cohorts, self.committed)
+
+    def step(self) -> TransactionOutcome | None:
+        """Redrive some events of one order."""
+        return self.redrive.run_once(self.connection, self.committed)
+
+    def run(self, steps: int) -> None:
+        """Ask, then so many steps."""
+        self.look()
+        for _ in range(steps):
+            self.step()
+
+
+@pytest.fixture
+def kafka(monkeypatch: pytest.MonkeyPatch) -> Kafka:
+    """One that takes all, and nothing is waited for."""
+    monkeypatch.setattr(product, "LOOK_S", 0.0)
+    monkeypatch.setattr(product, "AGAIN_S", 0.0)
+    return Kafka()
+
+
+def write(connection: Connection, topic: str, *keys: str | None) -> list[str]:
+    """Events that are parked; their event ids."""
+    found = [connection.execute(WRITE, (topic, key)).fetchall()[0][0] for key in keys]
+    connection.execute(PARK)
+    return found
+
+
+def states(connection: Connection) -> Mapping[str, str]:
+    """By event id, what became of it."""
+    return dict(connection.execute(STATES).fetchall())
+
+
+def refusals(lines: Sequence[Mapping[str, Any]]) -> int:
+    """How often the log says that a redrive was refused."""
+    return [line["event"] for line in lines].count("redrive_refused")
+
+
+def test_two_orders_over_an_event_that_is_refused_both_end(
+    connection: Connection, kafka: Kafka
+) -> None:
+    kafka.closed_topics = {"missing"}
+    write(connection, "missing", "k")
+    owner = Owner(connection, kafka)
+    for _ in range(2):
+        connection.execute(REDRIVE, ("missing",))
+    with capture_logs() as lines:
+        owner.run(20)
+    assert refusals(lines) <= 2
+    outcome = "0 redriven, 1 refused: the topic does not exist"
+    assert connection.execute(ORDERS).fetchall() == [("failed", outcome)] * 2
+    kafka.closed_topics = set()
+    connection.execute(REDRIVE, ("missing",))
+    owner.run(5)
+    assert set(states(connection).values()) == {"redriven"}
+
+
+def test_an_order_counts_what_it_is_about_and_no_refusal_of_others(
+    connection: Connection, kafka: Kafka
+) -> None:
+    kafka.closed_topics = {"missing"}
+    write(connection, "open", "k")
+    write(connection, "missing", "k")
+    owner = Owner(connection, kafka)
+    for topic in ("open", "missing"):
+        connection.execute(REDRIVE, (topic,))
+    owner.look()
+    for _ in range(20):
+        owner.step()
+    found = [state for state, _ in connection.execute(ORDERS).fetchall()]
+    assert found == ["done", "failed"]
+
+
+def test_what_was_written_early_and_is_parked_late_is_redriven_by_the_same_order(
+    connection: Connection, kafka: Kafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(product, "CHUNK", 1)
+    (early,) = connection.execute(WRITE, ("t", "k")).fetchall()[0]
+    (later,) = connection.execute(WRITE, ("t", "k")).fetchall()[0]
+    connection.execute(PARK)
+    connection.execute("DELETE FROM outbox.dead_letter_event WHERE event_id::text = %s", (early,))
+    owner = Owner(connection, kafka)
+    connection.execute(REDRIVE, ("t",))
+    owner.look()
+    owner.step()
+    assert kafka.taken == [later]
+    connection.execute(PARK)
+    for _ in range(4):
+        owner.step()
+    assert kafka.taken == [later, early]
+    assert connection.execute(ORDERS).fetchall() == [("done", "2 redriven")]
+
+
+def test_nothing_of_a_key_goes_out_before_what_is_free_again_of_it(
+    connection: Connection, kafka: Kafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first of a key is discarded while the order that it was refused is beyond it."""
+    monkeypatch.setattr(product, "CHUNK", 2)
+    first, second = write(connection, "t", "k", "k")
+    keys = [key for (key,) in connection.execute(SAME_SHARD).fetchall()]
+    others = write(connection, "t", *keys)
+    (last,) = write(connection, "t", "k")
+    owner = Owner(connection, kafka)
+    connection.execute(REDRIVE, ("t",))
+    connection.execute(
+        "UPDATE outbox.dead_letter_event SET refused_in = (SELECT id FROM outbox.dead_letter_order "
+        "WHERE shard = dead_letter_event.shard) WHERE event_id::text = %s",
+        (first,),
+    )
+    owner.look()
+    for _ in range(20):
+        owner.step()
+        if len(kafka.taken) == 2:
+            break
+    assert set(kafka.taken) < set(others)
+    assert connection.execute(DISCARD, (first,)).fetchall() == [(1,)]
+    owner.run(40)
+    assert sorted(kafka.taken) == sorted([second, *others, last])
+    assert kafka.taken.index(second) < kafka.taken.index(last)
+
+
+def test_what_comes_after_an_event_that_was_parked_late_waits_for_it(
+    connection: Connection, kafka: Kafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(product, "CHUNK", 1)
+    events = write(connection, "t", *["k"] * 4)
+    connection.execute("DELETE FROM outbox.dead_letter_event WHERE event_id::text = %s", events[:1])
+    owner = Owner(connection, kafka)
+    connection.execute(REDRIVE, ("t",))
+    owner.look()
+    owner.step()
+    connection.execute(PARK)
+    for _ in range(9):
+        owner.step()
+    second, first, *others = kafka.taken
+    assert [first, second, *others] == events
+
+
+def test_after_an_interruption_an_order_begins_with_its_first_event_again(
+    connection: Connection, kafka: Kafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(product, "CHUNK", 2)
+    events = write(connection, "t", *["k"] * 7)
+    owner = Owner(connection, kafka)
+    connection.execute(REDRIVE, ("t",))
+    owner.look()
+    owner.step()
+    kafka.away = 2
+    for _ in range(8):
+        owner.step()
+    assert kafka.taken == events
+    assert connection.execute(ORDERS).fetchall() == [("done", "7 redriven")]
