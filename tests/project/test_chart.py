@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import urllib.request
 from http import HTTPStatus
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import kubernetes_validate
 import psycopg
@@ -23,23 +22,19 @@ from outbox_worker.observe.health import Health
 from outbox_worker.settings import SHARDS, Settings
 from tests.doctor.conftest import login
 from tests.harness.cluster import free_address
-from tests.harness.helm import find_helm
+from tests.harness.helm import CHART, Helm, find_helm, of_kind, pods
 from tests.observing.deploy import DASHBOARD, RULES
-from tests.project.tree import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from outbox_worker.stores import Connection
 
 pytestmark = pytest.mark.slow
 
-CHART: Final = ROOT / "deploy" / "helm" / "outbox-worker"
 VERSIONS: Final = ("1.27", "1.31", "1.35")
-HELM_S: Final = 60.0
 ANSWER_S: Final = 10.0
-SYMLINK: Final = "found symbolic link"
 OF_THE_CHART: Final = frozenset(
     {"database_url", "kafka_bootstrap_servers", "kafka_properties", "http_address", "instance_id"}
 )
@@ -113,34 +108,6 @@ ALL: Final[dict[str, Any]] = {
 }
 
 
-class Helm(NamedTuple):
-    """Runs Helm on the chart."""
-
-    program: Path
-    folder: Path
-
-    def run(self, command: str, values: Mapping[str, Any], *more: str) -> tuple[int, str, str]:
-        """The exit code, and what it printed."""
-        file = self.folder / "values.yaml"
-        file.write_text(yaml.safe_dump(values), encoding="utf-8")
-        name = ["rel"] if command == "template" else []
-        done = subprocess.run(
-            [str(self.program), command, *name, str(CHART), "--values", str(file), *more],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=HELM_S,
-        )
-        said = [line for line in done.stderr.splitlines() if SYMLINK not in line]
-        return done.returncode, done.stdout, "\n".join(said)
-
-    def render(self, values: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The objects."""
-        code, text, said = self.run("template", values)
-        assert (code, said) == (0, "")
-        return [each for each in yaml.safe_load_all(text) if each]
-
-
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return find_helm(tmp_path_factory.mktemp("helm"))
@@ -149,19 +116,6 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def helm(program: Path, tmp_path: Path) -> Helm:
     return Helm(program, tmp_path)
-
-
-def of_kind(objects: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]:
-    return {each["metadata"]["name"]: each for each in objects if each["kind"] == kind}
-
-
-def pods(objects: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The template of each pod, with the name of what makes it."""
-    for each in objects:
-        spec = each.get("spec", {})
-        spec = spec.get("jobTemplate", {}).get("spec", spec)
-        if each["kind"] in {"Deployment", "Job", "CronJob"}:
-            yield each["metadata"]["name"], spec["template"]
 
 
 def environment(pod: Mapping[str, Any]) -> dict[str, str]:
