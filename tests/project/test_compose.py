@@ -36,7 +36,7 @@ REQUIRED: Final = re.compile(r"\$\{(\w+):\?")
 
 PASSWORD: Final = "it's one"
 ROLES: Final = """
-    SELECT roleid::regrole::text FROM pg_auth_members WHERE member = 'worker'::regrole"""
+    SELECT roleid::regrole::text FROM pg_auth_members WHERE member = current_user::regrole"""
 ATTRIBUTES: Final = """
     SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls
     FROM pg_roles WHERE rolname = current_user"""
@@ -155,7 +155,7 @@ def test_worker_gets_the_time_to_hand_over_and_comes_back(services: dict[str, Se
     assert services["worker"]["restart"] == "unless-stopped"
 
 
-def test_the_worker_knows_no_password_but_its_own(services: dict[str, Service]) -> None:
+def test_worker_and_purge_know_no_password_but_their_own(services: dict[str, Service]) -> None:
     passwords = {
         name: {
             found[1]
@@ -165,6 +165,7 @@ def test_the_worker_knows_no_password_but_its_own(services: dict[str, Service]) 
         for name, service in services.items()
     }
     assert passwords["worker"] == {"WORKER_PASSWORD"}
+    assert passwords["purge"] == {"PURGE_PASSWORD"}
     assert passwords["migrate"] == passwords["postgres"] == {"POSTGRES_PASSWORD"}
 
 
@@ -182,6 +183,7 @@ def login(
         "PGDATABASE": name,
         "PGOPTIONS": "-c log_statement=all",
         "WORKER_PASSWORD": PASSWORD,
+        "PURGE_PASSWORD": PASSWORD,
         "PATH": f"{postgres.binary('psql').parent}{os.pathsep}{os.environ['PATH']}",
     }
     user = urlsplit(services["worker"]["environment"]["OUTBOX_DATABASE_URL"]).username
@@ -196,7 +198,7 @@ def login(
 
     yield run
     with psycopg.connect(database, autocommit=True) as link:
-        link.execute(f"DROP ROLE {user}".encode())
+        link.execute(f"DROP ROLE {user}, purge".encode())
 
 
 def test_the_workers_password_reaches_the_server_as_a_verifier(
@@ -220,6 +222,22 @@ def test_the_worker_has_the_documented_rights_and_no_others(
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             link.execute("CREATE TABLE outbox.mine ()")
     assert connection.execute(PASSWORD_IS_KEPT_HASHED).fetchone() == (True,)
+
+
+def test_purge_has_the_documented_rights_which_are_enough_for_its_work(
+    services: dict[str, Service],
+    login: Callable[[], str],
+    postgres: PostgresServer,
+) -> None:
+    name = urlsplit(login()).path.removeprefix("/")
+    user = urlsplit(services["purge"]["environment"]["OUTBOX_DATABASE_URL"]).username
+    assert user
+    url = postgres.url(name, user=user)
+    with psycopg.connect(url) as link:
+        assert link.execute(ROLES).fetchall() == [("outbox_purge",)]
+        assert link.execute(ATTRIBUTES).fetchone() == (False,)
+    done = run_command("purge", "--older-than-days", "30", database_url=url)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow
