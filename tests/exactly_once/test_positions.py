@@ -39,13 +39,6 @@ USE_UP_XIDS: Final = """
     END $$"""
 
 
-def reset_offsets(cluster: Cluster) -> None:
-    """What `kafka-consumer-groups.sh --reset-offsets --to-earliest` does to some of them."""
-    places = [TopicPartition(ANCHOR_TOPIC, shard, 0) for shard in range(0, 16, 2)]
-    order = [ConsumerGroupTopicPartitions(cluster.name, places)]
-    cluster.admin.alter_consumer_group_offsets(order)[cluster.name].result(ADMIN_S)
-
-
 def commit_by_hand(cluster: Cluster) -> None:
     """What a tool of somebody else may leave."""
     config = {"bootstrap.servers": cluster.bootstrap, "group.id": cluster.name}
@@ -54,18 +47,15 @@ def commit_by_hand(cluster: Cluster) -> None:
         consumer.commit(offsets=[place], asynchronous=False)
 
 
-@pytest.mark.parametrize("spoil", [reset_offsets, commit_by_hand])
-def test_positions_that_no_worker_wrote_are_refused_until_rebase(
-    cluster: Cluster, spoil: object
-) -> None:
-    assert callable(spoil)
+def test_positions_that_no_worker_wrote_are_refused_until_rebase(cluster: Cluster) -> None:
+    """Those that a tool reset: tests/incidents/test_offsets.py."""
     with cluster.workload():
         cluster.workers(2)
         cluster.await_more(300)
     cluster.await_caught_up()
     cluster.stop_all()
     wait_until(lambda: not members(cluster), 60, "the group is empty")
-    spoil(cluster)
+    commit_by_hand(cluster)
     with cluster.workload(seed=2):
         worker = refusing_worker(cluster)
         assert any("not of this program" in str(line.get("error")) for line in worker.lines())

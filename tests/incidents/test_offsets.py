@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 import psycopg
 import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 
-from tests.exactly_once.test_moved import forget_group, is_empty
-from tests.exactly_once.test_positions import reset_offsets
+from outbox_worker.settings import ANCHOR_TOPIC
+from tests.exactly_once.test_moved import ADMIN_S, forget_group, is_empty
 from tests.harness.cluster import free_address
 from tests.harness.incident import Paged
 from tests.harness.waiting import wait_until
@@ -22,6 +23,13 @@ DAYS_PASS: Final = """
     WITH seen AS (UPDATE outbox.shard_state SET seen_at = seen_at - interval '8 d')
     UPDATE outbox.position SET updated_at = updated_at - interval '8 d'"""
 REBASE: Final = ["outbox-worker rebase", "outbox-worker rebase --execute"]
+
+
+def reset_offsets(cluster: CliCluster) -> None:
+    """What `kafka-consumer-groups.sh --reset-offsets --to-earliest` does to some of them."""
+    places = [TopicPartition(ANCHOR_TOPIC, shard, 0) for shard in range(0, 16, 2)]
+    order = [ConsumerGroupTopicPartitions(cluster.name, places)]
+    cluster.admin.alter_consumer_group_offsets(order)[cluster.name].result(ADMIN_S)
 
 
 def test_deleted_offsets_repeat_nothing_though_the_workers_were_killed(cluster: CliCluster) -> None:
@@ -56,7 +64,8 @@ def test_reset_offsets_are_refused_and_mended_by_a_rebase(cluster: CliCluster) -
     with cluster.workload(seed=2):
         worker = cluster.worker(http_address=free_address())
         paged.hears("OutboxWorkersRefuse", worker)
-        paged.sees("refusing", "outbox-worker rebase")
+        paged.sees("refusing", "not of this program", "outbox-worker rebase")
+        assert worker.ready()[0] == 503
         assert paged.is_told("postgres.history")["run"] == REBASE
         assert paged.finds("group.mirror")["level"] == "fail"
         paged.runs("OutboxWorkersRefuse")
