@@ -136,6 +136,12 @@ class Cohorts:
         """The one to serve: the least recently served that is not held."""
         return next((each for each in self._queue if each.held_until <= now), None)
 
+    def hurry(self) -> None:
+        """Let what is held be served at once: what it waited for may be there."""
+        self._queue = [
+            replace(each, held_until=0.0) if each.held_until else each for each in self._queue
+        ]
+
     def behind(self, now: float) -> bool:
         """Whether one that can be served has a backlog."""
         return any(each.upper is not None and each.held_until <= now for each in self._queue)

@@ -103,11 +103,14 @@ class Redrive:
             return
         self._rest = Deadline(LOOK_S)
         found = dead_letter.list_orders(connection, committed)
+        before = {each.id for each in self._dead_letters.orders}
         self._dead_letters.orders = [
             each
             for each in found
             if each.action == "park" and not self._end_parking(connection, each, cohorts, committed)
         ]
+        if any(each.id not in before for each in self._dead_letters.orders):
+            cohorts.hurry()  # What is to be parked is mostly what a shard waits for.
         self._orders = [each for each in found if each.action == "redrive"]
         ids = {each.id for each in self._orders}
         self._progress = {n: each for n, each in self._progress.items() if n in ids}
