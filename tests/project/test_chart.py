@@ -152,7 +152,8 @@ def test_each_database_has_workers_a_migration_and_a_purge_with_logins_of_their_
         *(f"{mail}-{each}" for each in ("relay", "commands", "migrate", "purge")),
     }
     groups = {name: environment(pod)["OUTBOX_GROUP"] for name, pod in made.items()}
-    assert groups == {name: orders if orders in name else mail for name in made}
+    wanted_groups = {name: orders if orders in name else mail for name in made}
+    assert groups == {name: f"default.{group}" for name, group in wanted_groups.items()}
     wanted = {"OUTBOX_BATCH_ROWS": "100", "OUTBOX_SOURCE": "/orders", "OUTBOX_ON_REFUSED": "park"}
     assert wanted.items() <= environment(made[f"{orders}-all"]).items()
     assert environment(made[f"{mail}-relay"])["OUTBOX_BATCH_ROWS"] == "1000000"
@@ -239,7 +240,15 @@ def test_the_schema_of_the_values_has_every_setting_and_every_value(helm: Helm) 
         ({"workers": {"more": {}}}, "workers.more.role: is missing"),
         (
             {"settings": {"group": "one"}, "databases": {"a": LOGINS, "b": LOGINS}},
-            "each database needs a group of its own",
+            "a and b have the same",
+        ),
+        (
+            {"databases": {each: {**LOGINS, "settings": {"group": "g"}} for each in "ab"}},
+            "a and b have the same",
+        ),
+        (
+            {"workers": {"all": {"autoscaling": {"minReplicas": 9}}}},
+            "workers.all.autoscaling.minReplicas: is above maxReplicas",
         ),
     ],
 )
@@ -266,7 +275,10 @@ def test_the_alerts_count_each_database_and_are_those_of_deploy(helm: Helm) -> N
         assert named["name"] == port
         assert environment(pod)["OUTBOX_HTTP_ADDRESS"].endswith(f":{named['containerPort']}")
     (rule,) = of_kind(objects, "PrometheusRule").values()
-    assert rule["spec"] == yaml.safe_load(RULES.read_text(encoding="utf-8"))
+    *given, own = rule["spec"]["groups"]
+    assert given == yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
+    asked = {each["expr"] for each in own["rules"]}
+    assert asked == {f'absent(outbox_build_info{{job="{job}"}})' for job in jobs}
     (shown,) = of_kind(objects, "ConfigMap").values()
     assert json.loads(shown["data"]["outbox.json"]) == json.loads(DASHBOARD.read_text("utf-8"))
 

@@ -20,14 +20,17 @@ JOB: Final = "outbox-worker/job"
 
 
 @pytest.mark.slow
-def test_the_values_of_the_page_make_what_its_commands_and_its_alert_name(tmp_path: Path) -> None:
-    values, rule = [yaml.safe_load(each.text) for each in blocks(PAGE) if each.language == "yaml"]
+def test_the_values_of_the_page_make_what_its_commands_name(tmp_path: Path) -> None:
+    (values,) = [yaml.safe_load(each.text) for each in blocks(PAGE) if each.language == "yaml"]
     objects = Helm(find_helm(tmp_path), tmp_path, release="events").render(values)
     named = set(re.findall(r"deploy(?:ment)?/(events[\w-]*)", PAGE))
     assert named == set(of_kind(objects, "Deployment"))
     labels = [pod["metadata"]["labels"] for _, pod in pods(objects)]
     jobs = {each[JOB] for each in labels if JOB in each}
-    assert set(re.findall(r'job="([^"]+)"', rule[0]["expr"])) == jobs
+    (rule,) = of_kind(objects, "PrometheusRule").values()
+    assert set(re.findall(r'job="([^"]+)"', str(rule))) == jobs
+    assert "(`RELEASE-outbox-worker-DATABASE`)" in PAGE
+    assert jobs == {"events-outbox-worker-orders"}
     entry = values["databases"]["orders"]
     secrets = {each["name"] for key, each in entry.items() if key.endswith("Secret")}
     secrets.add(values["kafka"]["propertiesSecret"]["name"])

@@ -14,8 +14,13 @@
 {{- $own := index .root.Values.databases .name | deepCopy -}}
 {{- $merged := mustMergeOverwrite $top $own -}}
 {{- $fullname := printf "%s-%s" (include "outbox-worker.fullname" .root) .name -}}
-{{- if and .root.Values.settings.group (gt (len .root.Values.databases) 1) -}}
-{{- fail "settings.group: each database needs a group of its own; set it below databases.NAME.settings" -}}
+{{- $others := dict -}}
+{{- range $name, $of := .root.Values.databases -}}
+{{- $group := dig "settings" "group" ($.root.Values.settings.group | default "") $of | toString -}}
+{{- if and $group (hasKey $others $group) -}}
+{{- fail (printf "settings.group: %s and %s have the same; each database needs a group of its own" (get $others $group) $name) -}}
+{{- end -}}
+{{- $_ := set $others $group $name -}}
 {{- end -}}
 {{- range $set, $of := $merged.workers -}}
 {{- if ne $set "all" -}}
@@ -25,6 +30,10 @@
 {{- fail (printf "workers.%s.role: is missing; it is relay or commands" $set) -}}
 {{- end -}}
 {{- $_ := set $merged.workers $set $full -}}
+{{- end -}}
+{{- $scale := (index $merged.workers $set).autoscaling -}}
+{{- if gt (int64 $scale.minReplicas) (int64 $scale.maxReplicas) -}}
+{{- fail (printf "workers.%s.autoscaling.minReplicas: is above maxReplicas" $set) -}}
 {{- end -}}
 {{- end -}}
 {{- $_ := set $merged "fullname" $fullname -}}
@@ -113,7 +122,7 @@ env:
     value: {{ ternary (printf "%s:9464" .root.Values.listenHost) "" .publishes | quote }}
   {{- if not .database.settings.group }}
   - name: OUTBOX_GROUP
-    value: {{ .database.fullname }}
+    value: {{ .root.Release.Namespace }}.{{ .database.fullname }}
   {{- end }}
   {{- range $name, $value := .database.settings }}
   - name: OUTBOX_{{ upper $name }}
