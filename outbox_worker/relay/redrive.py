@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
+import psycopg
 import structlog
 
 from outbox_worker.position.row import TOPIC, EventRow
@@ -75,6 +76,7 @@ class Progress:
     rest: Deadline
     refusal: Refusal | None = None
     after: int = 0
+    waits: bool = False
 
 
 class Redrive:
@@ -126,13 +128,25 @@ class Redrive:
         if order is None:
             return None
         self._orders.remove(order)
+        self._orders.append(order)
+        try:
+            return self._carry_on(connection, order, committed)
+        except psycopg.errors.LockNotAvailable:
+            self._wait_for_lock(order)
+            return None
+
+    def _carry_on(
+        self,
+        connection: Connection,
+        order: Order,
+        committed: MutableMapping[int, CommittedPosition],
+    ) -> TransactionOutcome | None:
         progress = self._progress[order.id]
         self._note_refusal(connection, order)
         found = dead_letter.list_redrivable(connection, order, progress.after, self._limits(order))
         if not found and not progress.after:
             self._end(connection, order)
             return None
-        self._orders.append(order)
         if progress.after and self._is_passed_over(connection, progress, found):
             progress.after = 0
             return None
@@ -208,7 +222,7 @@ class Redrive:
         dead_letter.mark_redriven(connection, order, number)
         self._dead_letters.note_settled(shard)
         progress = self._progress[order.id]
-        progress.after = max(progress.after, *rows)
+        progress.after, progress.waits = max(progress.after, *rows), False
         progress.chunk = min(2 * progress.chunk, _most(order))
         progress.rest = Deadline(len(going) / order.rate if order.rate else 0.0)
         log.info("dead_letters_redriven", request=order.id, shard=shard, events=len(going))
@@ -241,9 +255,9 @@ class Redrive:
     def _note_refusal(self, connection: Connection, order: Order) -> None:
         """Of an event that is parked again since."""
         progress = self._progress[order.id]
-        refusal, progress.refusal = progress.refusal, None
-        if refusal is not None:
-            self._refuse(connection, order, refusal)
+        if progress.refusal is not None:
+            self._refuse(connection, order, progress.refusal)
+            progress.refusal = None
 
     def _refuse(self, connection: Connection, order: Order, refusal: Refusal) -> None:
         """It stays parked with what is behind it, and the order leaves them."""
@@ -258,8 +272,22 @@ class Redrive:
             hint="Mend what `reason` says, then redrive it again, or discard it",
         )
 
+    def _wait_for_lock(self, order: Order) -> None:
+        """A person is about to decide about one of the events; all other orders continue."""
+        progress = self._progress[order.id]
+        progress.rest = Deadline(AGAIN_S)
+        if not progress.waits:
+            log.warning(
+                "redrive_waits",
+                request=order.id,
+                hint="A transaction that decides about some of these events is open: end it (see "
+                "pg_stat_activity)",
+            )
+        progress.waits = True
+
     def _end(self, connection: Connection, order: Order) -> None:
         """Nothing is left of an order."""
+        self._orders.remove(order)
         del self._progress[order.id]
         ended = dead_letter.end_redrive(connection, order)
         if ended is not None:

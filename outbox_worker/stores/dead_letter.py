@@ -177,7 +177,10 @@ def has_earlier(connection: Connection, ids: Collection[int], after: int) -> boo
 def mark_redriving(
     connection: Connection, epoch: int, order: Order, ids: Sequence[int]
 ) -> tuple[int | None, set[int]]:
-    """Take events in hand: the number of this redrive, None where it is not ours, and which."""
+    """Take events in hand: the number of this redrive, None where it is not ours, and which.
+
+    `psycopg.errors.LockNotAvailable` where somebody is about to decide about one.
+    """
     row = connection.execute(
         sql.load("dead_letter/mark_redriving"),
         {
@@ -203,7 +206,10 @@ def mark_redriven(connection: Connection, order: Order, number: int) -> int:
 
 
 def mark_refused(connection: Connection, order: Order, event: int, reason: str, code: str) -> int:
-    """A redrive of this event was refused; 0 where it is not parked any more."""
+    """A redrive of this event was refused; 0 where it is not parked any more.
+
+    `psycopg.errors.LockNotAvailable` where somebody is about to decide about it.
+    """
     return connection.execute(
         sql.load("dead_letter/mark_refused"),
         {"id": event, "reason": reason, "code": code, "request": order.id},

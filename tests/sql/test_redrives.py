@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
 from unittest.mock import Mock
 
+import psycopg
 import pytest
 from structlog.testing import capture_logs
 
@@ -233,6 +234,29 @@ def test_what_comes_after_an_event_that_was_parked_late_waits_for_it(
         owner.step()
     second, first, *others = kafka.taken
     assert [first, second, *others] == events
+
+
+@pytest.mark.parametrize("closed", [set(), {"held"}], ids=["taken", "refused"])
+def test_a_transaction_that_discards_holds_up_its_own_events_alone(
+    connection: Connection, database: str, kafka: Kafka, closed: set[str]
+) -> None:
+    kafka.closed_topics = closed
+    (held,) = write(connection, "held", "k")
+    (other,) = write(connection, "other", "k")
+    owner = Owner(connection, kafka)
+    connection.execute("SET statement_timeout = '20s'")
+    for topic in ("held", "other"):
+        connection.execute(REDRIVE, (topic,))
+    with psycopg.connect(database) as person, capture_logs() as lines:
+        person.execute(DISCARD, (held,))
+        owner.run(8)
+        assert kafka.taken == [other]
+        assert [line["event"] for line in lines].count("redrive_waits") == 1
+        person.rollback()
+    owner.run(8)
+    assert states(connection)[held] == ("parked" if closed else "redriven")
+    found = [state for state, _ in connection.execute(ORDERS).fetchall()]
+    assert found == ["failed" if closed else "done", "done"]
 
 
 def test_after_an_interruption_an_order_begins_with_its_first_event_again(
