@@ -103,6 +103,10 @@ class DeadLetters:
         """What our writes for a shard name."""
         return self._epochs[shard]
 
+    def next_number(self, shard: int) -> int:
+        """That of our next write for a shard, if it is still ours."""
+        return self._numbers[shard] + 1
+
     def is_open(self, sequence: tuple[str | None, str | None]) -> bool:
         """Whether this topic and key may have parked events."""
         return sequence in self._open

@@ -19,6 +19,7 @@ from outbox_worker.position.row import TOPIC, EventRow
 from outbox_worker.published.committed import CommittedPosition
 from outbox_worker.relay import holds
 from outbox_worker.relay.outcome import Aborted, Committed, Discarded, Interrupted, Rejected
+from outbox_worker.relay.position_limit import PositionLimit
 from outbox_worker.stores import dead_letter
 from outbox_worker.stores.outbox import Limits
 from outbox_worker.timing.deadline import Deadline
@@ -90,6 +91,7 @@ class Redrive:
         self._publisher = publisher
         self._topics = topics
         self._size = size
+        self._limit = PositionLimit()
         self._rest = Deadline(0.0)
         self._orders: list[Order] = []
         self._progress: dict[int, Progress] = {}
@@ -204,7 +206,11 @@ class Redrive:
         rows: Mapping[int, EventRow],
         committed: MutableMapping[int, CommittedPosition],
     ) -> TransactionOutcome | None:
-        shard = shard_of(order)
+        shard, progress = shard_of(order), self._progress[order.id]
+        stored = committed[shard]
+        if not self._limit.has_room_for(_resting_on(stored, self._dead_letters.next_number(shard))):
+            progress.rest = Deadline(AGAIN_S)
+            return None
         epoch = self._dead_letters.epoch(shard)
         number, chosen = dead_letter.mark_redriving(connection, epoch, order, list(rows))
         if number is None:
@@ -213,15 +219,13 @@ class Redrive:
         going = [rows[event] for event in sorted(chosen)]
         if not going:
             return None  # All of them were discarded meanwhile.
-        stored = committed[shard]
-        after = CommittedPosition(stored.batch + 1, replace(stored.position, ledger=number))
+        after = _resting_on(stored, number)
         outcome = self._publisher.publish(going, {shard: after}, is_claim=True)
         if not isinstance(outcome, Committed):
             return self._failed(connection, order, sorted(chosen), committed, outcome)
         committed[shard] = after
         dead_letter.mark_redriven(connection, order, number)
         self._dead_letters.note_settled(shard)
-        progress = self._progress[order.id]
         progress.after, progress.waits = max(progress.after, *rows), False
         progress.chunk = min(2 * progress.chunk, _most(order))
         progress.rest = Deadline(len(going) / order.rate if order.rate else 0.0)
@@ -330,6 +334,11 @@ def shard_of(order: Order) -> int:
         message = f"order {order.id} has no shard"
         raise RuntimeError(message)
     return order.shard
+
+
+def _resting_on(stored: CommittedPosition, number: int) -> CommittedPosition:
+    """The position after a redrive with this number."""
+    return CommittedPosition(stored.batch + 1, replace(stored.position, ledger=number))
 
 
 def _most(order: Order) -> int:

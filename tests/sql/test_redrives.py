@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 from unittest.mock import Mock
 
@@ -10,10 +10,12 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
+from outbox_worker.position import codec
+from outbox_worker.position.codec import PositionTooLargeError, encode
 from outbox_worker.position.position import Position
 from outbox_worker.position.row import EVENT_ID
 from outbox_worker.position.snapshot import Snapshot
-from outbox_worker.published.committed import CommittedPosition
+from outbox_worker.published.committed import CommittedPosition, as_offset
 from outbox_worker.relay import redrive as product
 from outbox_worker.relay.batch_size import BatchSize
 from outbox_worker.relay.creation import Closed
@@ -58,9 +60,11 @@ class Kafka:
     taken: list[str] = field(default_factory=list)
 
     def publish(
-        self, rows: Sequence[EventRow], _positions: object, **_given: bool
+        self, rows: Sequence[EventRow], positions: Mapping[int, CommittedPosition], **_given: bool
     ) -> TransactionOutcome:
         """As a publisher."""
+        for shard, position in positions.items():
+            as_offset(shard, position)
         if self.away:
             self.away -= 1
             return Interrupted("away")
@@ -257,6 +261,47 @@ def test_a_transaction_that_discards_holds_up_its_own_events_alone(
     assert states(connection)[held] == ("parked" if closed else "redriven")
     found = [state for state, _ in connection.execute(ORDERS).fetchall()]
     assert found == ["failed" if closed else "done", "done"]
+
+
+def fits(position: Position) -> bool:
+    """Whether Kafka can keep it."""
+    try:
+        encode(position)
+    except PositionTooLargeError:
+        return False
+    return True
+
+
+def nearly_full(position: Position, monkeypatch: pytest.MonkeyPatch) -> Position:
+    """The largest position of all: it fits as it is, and no more once it rests on the ledger."""
+    for length in range(50, 53):
+        found = replace(position, owner="w" * length)
+        monkeypatch.setattr(codec, "LARGEST", len(encode(found)))
+        if not fits(replace(found, ledger=1)):
+            return found
+    raise AssertionError
+
+
+def test_a_position_without_room_for_a_redrive_holds_up_its_shard_alone(
+    connection: Connection, kafka: Kafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (full,) = write(connection, "full", "k")
+    (other,) = write(connection, "other", "another key")
+    owner = Owner(connection, kafka)
+    ((shard,),) = connection.execute(
+        "SELECT shard FROM outbox.event WHERE event_id::text = %s", (full,)
+    ).fetchall()
+    stored = owner.committed[shard]
+    owner.committed[shard] = replace(stored, position=nearly_full(stored.position, monkeypatch))
+    for topic in ("full", "other"):
+        connection.execute(REDRIVE, (topic,))
+    with capture_logs() as lines:
+        owner.run(8)
+    assert states(connection) == {full: "parked", other: "redriven"}
+    assert [line["event"] for line in lines].count("too_many_transactions_in_progress") == 1
+    owner.committed[shard] = stored
+    owner.run(4)
+    assert kafka.taken == [other, full]
 
 
 def test_after_an_interruption_an_order_begins_with_its_first_event_again(
