@@ -9,8 +9,8 @@ will be otherwise. Later events of their keys are parked behind them until none 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, cast
 
 import psycopg
 import structlog
@@ -20,6 +20,7 @@ from outbox_worker.published.committed import CommittedPosition
 from outbox_worker.relay import holds
 from outbox_worker.relay.outcome import Aborted, Committed, Discarded, Interrupted, Rejected
 from outbox_worker.relay.position_limit import PositionLimit
+from outbox_worker.relay.redrive_progress import Progress, Refusal
 from outbox_worker.stores import dead_letter
 from outbox_worker.stores.outbox import Limits
 from outbox_worker.timing.deadline import Deadline
@@ -58,28 +59,6 @@ def _code_of(reason: str) -> str:
     return name if name.isupper() and name.isidentifier() else "TOPIC_CLOSED"
 
 
-class Refusal(NamedTuple):
-    """An event that was refused alone."""
-
-    event: int
-    reason: str
-    code: str
-
-
-@dataclass(slots=True)
-class Progress:
-    """Of one order: how many events it takes at a time, when the next ones are due, what failed.
-
-    Up to the id `after` it has looked; what of it is open there comes with the next round.
-    """
-
-    chunk: int
-    rest: Deadline
-    refusal: Refusal | None = None
-    after: int = 0
-    waits: bool = False
-
-
 class Redrive:
     """Carries out what people ask for, a chunk at a time."""
 
@@ -93,6 +72,7 @@ class Redrive:
         self._size = size
         self._limit = PositionLimit()
         self._rest = Deadline(0.0)
+        self._asked: set[int] = set()
         self._orders: list[Order] = []
         self._progress: dict[int, Progress] = {}
 
@@ -102,10 +82,14 @@ class Redrive:
         cohorts: Cohorts,
         committed: Mapping[int, CommittedPosition],
     ) -> None:
-        """From time to time ask what people want of the shards that are served."""
-        if not committed or not self._rest.passed:
+        """From time to time ask what people want of the shards that are served.
+
+        At once where one is new: its owner before may have carried out what we have not heard of.
+        """
+        self._asked &= committed.keys()
+        if not committed or (not self._rest.passed and committed.keys() <= self._asked):
             return
-        self._rest = Deadline(LOOK_S)
+        self._rest, self._asked = Deadline(LOOK_S), set(committed)
         found = dead_letter.list_orders(connection, committed)
         before = {each.id for each in self._dead_letters.orders}
         self._dead_letters.orders = [

@@ -169,6 +169,7 @@ CREATE FUNCTION outbox.discard(topic text DEFAULT NULL::text, key text DEFAULT N
     AS $$
 #variable_conflict use_variable
 DECLARE
+    ended text[] := '{}';
     discarded bigint;
 BEGIN
     IF NOT everything AND topic IS NULL AND event_id IS NULL OR key IS NOT NULL AND topic IS NULL THEN
@@ -176,6 +177,10 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
     IF key IS NULL AND event_id IS NULL THEN
+        ended := ARRAY(
+            SELECT DISTINCT standing.topic FROM outbox.dead_letter_order AS standing
+            WHERE standing.state = 'open' AND standing.action = 'park' AND standing.shard IS NULL
+              AND (topic IS NULL OR standing.topic = topic));
         PERFORM outbox.stop_parking(topic);
     END IF;
     UPDATE outbox.dead_letter_event AS letter
@@ -184,6 +189,11 @@ BEGIN
       AND (event_id IS NULL OR letter.event_id = event_id)
       AND (topic IS NULL OR letter.topic = topic) AND (key IS NULL OR letter.key = key);
     GET DIAGNOSTICS discarded = ROW_COUNT;
+    INSERT INTO outbox.dead_letter_order (request, action, shard, topic)
+    SELECT late.request, 'redrive', place.shard, late.topic
+    FROM (SELECT nextval('outbox.dead_letter_request_seq') AS request, one.topic
+          FROM unnest(ended) AS one (topic)) AS late
+    CROSS JOIN generate_series(0, outbox.shard_count() - 1) AS place (shard);
     RETURN discarded;
 END $$;
 CREATE FUNCTION outbox.drop_partition(day date) RETURNS boolean
@@ -865,6 +875,7 @@ CREATE FUNCTION outbox.redrive(topic text DEFAULT NULL::text, key text DEFAULT N
 #variable_conflict use_variable
 DECLARE
     request bigint := nextval('outbox.dead_letter_request_seq');
+    closed bigint := 0;
     ordered bigint;
 BEGIN
     IF NOT everything AND topic IS NULL AND event_id IS NULL OR key IS NOT NULL AND topic IS NULL THEN
@@ -872,7 +883,7 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
     IF key IS NULL AND event_id IS NULL THEN
-        PERFORM outbox.stop_parking(topic);
+        closed := outbox.stop_parking(topic);
     END IF;
     IF event_id IS NOT NULL THEN
         INSERT INTO outbox.dead_letter_order
@@ -883,10 +894,12 @@ BEGIN
           AND (topic IS NULL OR letter.topic = topic) AND (key IS NULL OR letter.key = key);
     ELSE
         INSERT INTO outbox.dead_letter_order (request, action, shard, topic, key, to_topic, rate)
-        SELECT DISTINCT request, 'redrive', letter.shard, topic, key, to_topic, rate
-        FROM outbox.dead_letter_event AS letter
-        WHERE letter.state IN ('parked', 'redriving')
-          AND (topic IS NULL OR letter.topic = topic) AND (key IS NULL OR letter.key = key);
+        SELECT request, 'redrive', place.shard, topic, key, to_topic, rate
+        FROM generate_series(0, outbox.shard_count() - 1) AS place (shard)
+        WHERE closed > 0 OR EXISTS (
+            SELECT FROM outbox.dead_letter_event AS letter
+            WHERE letter.shard = place.shard AND letter.state IN ('parked', 'redriving')
+              AND (topic IS NULL OR letter.topic = topic) AND (key IS NULL OR letter.key = key));
     END IF;
     GET DIAGNOSTICS ordered = ROW_COUNT;
     RETURN CASE WHEN ordered > 0 THEN request END;

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, cast
-from unittest.mock import Mock
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 import pytest
@@ -12,27 +11,13 @@ from structlog.testing import capture_logs
 
 from outbox_worker.position import codec
 from outbox_worker.position.codec import PositionTooLargeError, encode
-from outbox_worker.position.position import Position
-from outbox_worker.position.row import EVENT_ID
-from outbox_worker.position.snapshot import Snapshot
-from outbox_worker.published.committed import CommittedPosition, as_offset
 from outbox_worker.relay import redrive as product
-from outbox_worker.relay.batch_size import BatchSize
-from outbox_worker.relay.creation import Closed
-from outbox_worker.relay.dead_letters import DeadLetters
-from outbox_worker.relay.outcome import Committed, Interrupted
-from outbox_worker.relay.park_policy import ParkPolicy
-from outbox_worker.relay.redrive import Redrive
-from outbox_worker.stores.outbox import Limits
+from tests.harness.ledger_owner import Kafka, Owner
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from outbox_worker.position.row import EventRow
-    from outbox_worker.relay.cohorts import Cohorts
-    from outbox_worker.relay.outcome import TransactionOutcome
-    from outbox_worker.relay.publisher import Publisher
-    from outbox_worker.relay.topics import Topics
+    from outbox_worker.position.position import Position
     from outbox_worker.stores import Connection
 
 WRITE: Final = """
@@ -48,71 +33,11 @@ SAME_SHARD: Final = """
 STATES: Final = "SELECT event_id::text, state FROM outbox.dead_letter_event"
 ORDERS: Final = "SELECT state, outcome FROM outbox.dead_letter_order ORDER BY id"
 REDRIVE: Final = "SELECT outbox.redrive(topic => %s)"
+REDRIVE_ALL: Final = "SELECT outbox.redrive(everything => true)"
+PARK_TOPIC: Final = "SELECT outbox.park(topic => %s)"
+DISCARD_TOPIC: Final = "SELECT outbox.discard(topic => %s)"
+DISCARD_ALL: Final = "SELECT outbox.discard(everything => true)"
 DISCARD: Final = "SELECT outbox.discard(event_id => %s)"
-
-
-@dataclass
-class Kafka:
-    """Takes records, but for topics that are closed, or is away for some transactions."""
-
-    closed_topics: set[str] = field(default_factory=set)
-    away: int = 0
-    taken: list[str] = field(default_factory=list)
-
-    def publish(
-        self, rows: Sequence[EventRow], positions: Mapping[int, CommittedPosition], **_given: bool
-    ) -> TransactionOutcome:
-        """As a publisher."""
-        for shard, position in positions.items():
-            as_offset(shard, position)
-        if self.away:
-            self.away -= 1
-            return Interrupted("away")
-        self.taken += [row[EVENT_ID] for row in rows]
-        return Committed(0.0)
-
-    def closed(self, names: set[str]) -> dict[str, Closed]:
-        """As topics."""
-        why = Closed("the topic does not exist", "create it")
-        return dict.fromkeys(self.closed_topics & names, why)
-
-    def leaderless(self, _rows: object) -> dict[int, Closed]:
-        """As topics: each partition has a leader."""
-        return {}
-
-
-class Owner:
-    """What a worker that owns all shards does about dead letters, step by step."""
-
-    def __init__(self, connection: Connection, kafka: Kafka) -> None:
-        self.connection = connection
-        ((snapshot,),) = connection.execute("SELECT pg_current_snapshot()::text").fetchall()
-        position = Position(b"syst", "w", Snapshot.parse(snapshot))
-        self.committed = {shard: CommittedPosition(1, position) for shard in range(16)}
-        self.dead_letters = DeadLetters(ParkPolicy("park"), lambda: "w")
-        self.redrive = Redrive(
-            self.dead_letters,
-            cast("Publisher", kafka),
-            cast("Topics", kafka),
-            BatchSize(Limits(500, 10**7)),
-        )
-        self.dead_letters.enter(connection, self.committed)
-        assert self.dead_letters.own(connection, self.committed)
-
-    def look(self) -> None:
-        """Ask what people want."""
-        cohorts = cast("Cohorts", Mock())
-        self.redrive.look(self.connection, cohorts, self.committed)
-
-    def step(self) -> TransactionOutcome | None:
-        """Redrive some events of one order."""
-        return self.redrive.run_once(self.connection, self.committed)
-
-    def run(self, steps: int) -> None:
-        """Ask, then so many steps."""
-        self.look()
-        for _ in range(steps):
-            self.step()
 
 
 @pytest.fixture
@@ -270,6 +195,59 @@ def fits(position: Position) -> bool:
     except PositionTooLargeError:
         return False
     return True
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_what_is_parked_after_the_word_that_ends_it_is_redriven(
+    connection: Connection, kafka: Kafka, *, everything: bool
+) -> None:
+    """The worker of a topic that is parked as a whole hears half a second later that it is not."""
+    connection.execute(PARK_TOPIC, ("t",))
+    owner = Owner(connection, kafka)
+    owner.look()
+    assert [each.topic for each in owner.dead_letters.orders] == ["t"]
+    connection.execute(REDRIVE_ALL if everything else REDRIVE, [] if everything else ["t"])
+    late = write(connection, "t", *"abc")
+    owner.run(40)
+    assert not owner.dead_letters.orders
+    assert sorted(kafka.taken) == sorted(late)
+    assert states(connection) == dict.fromkeys(late, "redriven")
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_what_is_parked_after_a_topic_was_discarded_is_redriven_and_nothing_else(
+    connection: Connection, kafka: Kafka, *, everything: bool
+) -> None:
+    (other,) = write(connection, "other", "k")
+    connection.execute(PARK_TOPIC, ("t",))
+    early = write(connection, "t", *"abc")
+    owner = Owner(connection, kafka)
+    owner.look()
+    statement = DISCARD_ALL if everything else DISCARD_TOPIC
+    done = connection.execute(statement, [] if everything else ["t"]).fetchall()
+    assert done == [(4 if everything else 3,)]
+    late = write(connection, "t", *"abc")
+    owner.run(40)
+    found = {**dict.fromkeys(early, "discarded"), **dict.fromkeys(late, "redriven")}
+    assert states(connection) == {**found, other: "discarded" if everything else "parked"}
+    open_ones = [state for state, _ in connection.execute(ORDERS).fetchall() if state == "open"]
+    assert open_ones == []
+
+
+def test_of_a_shard_that_is_new_it_is_asked_at_once_what_people_want(
+    connection: Connection, kafka: Kafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(product, "LOOK_S", 60.0)
+    owner = Owner(connection, kafka)
+    whole, owner.committed = owner.committed, {}
+    owner.committed[0] = whole[0]
+    owner.look()
+    connection.execute(PARK_TOPIC, ("t",))
+    owner.look()
+    assert owner.dead_letters.orders == []
+    owner.committed |= whole
+    owner.look()
+    assert [each.topic for each in owner.dead_letters.orders] == ["t"]
 
 
 def nearly_full(position: Position, monkeypatch: pytest.MonkeyPatch) -> Position:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from outbox_worker.dead_letters.plans import Plan
     from outbox_worker.stores import Connection
 
+NOTHING: Final = "0 redriven"
+"""The outcome in a shard in which nothing of a topic was parked."""
+
 SHOWN: Final = 20
 """Sequences of a plan that are shown."""
 
@@ -141,7 +144,7 @@ def _see_to_it(link: Connection, asked: Asked, request: int, how: How) -> None:
         if is_standing:
             requests.await_parked(link, asked, how.seconds, say)
     for each in orders:
-        if each.shard is not None:
+        if each.shard is not None and (each.events or each.outcome != NOTHING):
             click.echo(printable(f"shard {each.shard}: {each.action}: {each.outcome}"))
     requests.see_that_none_failed(orders)
     if is_standing:
