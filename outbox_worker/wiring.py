@@ -104,7 +104,7 @@ def add_relay(daemon: Daemon, settings: Settings, owner: str, spans: Spans) -> N
     daemon.add("relay", relay_loop.step, relay_loop.close)
     letters = DeadLetterNumbers()
     daemon.registry.register(letters)
-    upkeep = Upkeep(settings, owner, relay, letters, metrics)
+    upkeep = Upkeep(settings, owner, relay, letters, metrics, daemon.health)
     daemon.add("upkeep", upkeep.run_once, upkeep.close, AFTERWARDS)
     gauges = lag_gauges(url, metrics, daemon.health)
     daemon.add("gauges", gauges.run_once, gauges.close, AFTERWARDS)

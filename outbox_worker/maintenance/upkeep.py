@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from outbox_worker.observe.dead_letters import DeadLetterNumbers
+    from outbox_worker.observe.health import Health
     from outbox_worker.observe.metrics import RelayMetrics
     from outbox_worker.published.committed import CommittedPosition
     from outbox_worker.relay.relay import Relay
@@ -59,11 +60,13 @@ class Upkeep:
         relay: Relay,
         letters: DeadLetterNumbers,
         metrics: RelayMetrics,
+        health: Health,
     ) -> None:
         """Write for `owner` what `relay` has committed; show in `letters` what is parked.
 
-        In `metrics`, what the shards do.
+        In `metrics` and `health`, what the shards do.
         """
+        self._health = health
         self._metrics = metrics
         self._states: dict[int, ShardState] = {}
         self._sign_rest = Deadline(0.0)
@@ -146,6 +149,7 @@ class Upkeep:
         counts = Counter(each.state for each in now.values())
         for state in State:
             self._metrics.shards.labels(state.value).set(counts[state])
+        self._health.shards = {state.value: counts[state] for state in State if counts[state]}
 
     def _keep_topics(self, connection: Connection) -> None:
         """Write the ids of topics that are new to us, so that `verify` tells one made again."""

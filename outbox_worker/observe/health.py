@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 LIVE_S: Final = 90.0
 """A loop that has not moved for so long is stuck: above every bounded wait of the loops."""
@@ -18,6 +21,8 @@ class Health:
         self._lock = threading.Lock()
         self._beats: dict[str, float] = {}
         self._conditions: dict[tuple[str, str], str] = {}
+        self.shards: Mapping[str, int] = {}
+        """By state, how many shards of this worker are in it; without the states of none."""
 
     def beat(self, loop: str) -> None:
         """Say that `loop` moved."""

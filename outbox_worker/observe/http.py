@@ -25,6 +25,8 @@ from outbox_worker.errors import SettingsError
 from outbox_worker.settings import split_address
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from prometheus_client import CollectorRegistry
 
     from outbox_worker.observe.health import Health
@@ -66,7 +68,7 @@ class _Handler(BaseHTTPRequestHandler):
             case "/livez":
                 self._judge("not live", dict.fromkeys(self.health.stuck(), "has not moved"))
             case "/readyz":
-                self._judge("not ready", self._told(self.health.unready()))
+                self._judge("not ready", self._told(self.health.unready()), self.health.shards)
             case _:
                 self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"/metrics /livez /readyz\n")
 
@@ -91,9 +93,12 @@ class _Handler(BaseHTTPRequestHandler):
             return faults
         return dict.fromkeys(faults, SEE_THE_LOG)
 
-    def _judge(self, verdict: str, faults: dict[str, str]) -> None:
+    def _judge(
+        self, verdict: str, faults: dict[str, str], shards: Mapping[str, int] | None = None
+    ) -> None:
         status = HTTPStatus.SERVICE_UNAVAILABLE if faults else HTTPStatus.OK
-        body = json.dumps({"status": verdict if faults else "ok", **faults}).encode()
+        shown = {"shards": dict(shards)} if shards else {}
+        body = json.dumps({"status": verdict if faults else "ok", **faults, **shown}).encode()
         self._answer(status, "application/json", body + b"\n")
 
     def _answer(self, status: HTTPStatus, content_type: str, body: bytes) -> None:

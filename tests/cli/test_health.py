@@ -45,7 +45,8 @@ def worker(kafka: KafkaServer, own_postgres: PostgresServer, tmp_path: Path) -> 
 
 
 def await_ready(worker: Worker) -> None:
-    wait_until(lambda: worker.ready() == (200, '{"status": "ok"}\n'), NOTICE_S, "it is ready")
+    ready = (200, '{"status": "ok", "shards": {"up_to_date": 16}}\n')
+    wait_until(lambda: worker.ready() == ready, NOTICE_S, "it is ready")
     assert worker.live() == (200, '{"status": "ok"}\n')
 
 

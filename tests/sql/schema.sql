@@ -1658,7 +1658,7 @@ CREATE VIEW outbox.lag AS
             ELSE NULL::text
         END AS reason,
         CASE
-            WHEN (state = 'no_worker'::text) THEN 'Start a worker with `outbox-worker run`; if one runs, see its log'::text
+            WHEN (state = 'no_worker'::text) THEN 'Ask `outbox-worker doctor`, then start a worker with `outbox-worker run`; if one runs, see its log'::text
             WHEN ((state = 'held'::text) AND (word <> 'held'::text)) THEN 'See the log of the worker'::text
             WHEN (state = word) THEN hint
             ELSE NULL::text

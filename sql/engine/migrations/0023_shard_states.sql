@@ -86,7 +86,7 @@ SELECT shard,
            WHEN state = word THEN reason
        END AS reason,
        CASE
-           WHEN state = 'no_worker' THEN 'Start a worker with `outbox-worker run`; if one runs, see its log'
+           WHEN state = 'no_worker' THEN 'Ask `outbox-worker doctor`, then start a worker with `outbox-worker run`; if one runs, see its log'
            WHEN state = 'held' AND word <> 'held' THEN 'See the log of the worker'
            WHEN state = word THEN hint
        END AS hint,
