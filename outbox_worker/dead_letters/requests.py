@@ -63,8 +63,9 @@ def outcome_of(
         left = [each for each in orders if each.state == OPEN and each.shard is not None]
         if not left:
             return orders
-        now = (len(left), sum(each.events for each in orders))
-        say(now[1])
+        done = sum(each.events for each in orders)
+        now = (len(left), done, ledger.count_refused(connection, request))
+        say(done)
         if now != before:
             deadline, before = Deadline(seconds), now
         if not deadline.pause(ASK_EVERY_S):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from typing import TYPE_CHECKING, Final
@@ -52,6 +53,14 @@ def see_that_topic_can_be(topic: str | None) -> None:
             f"--to-topic {topic!r} is no topic for events",
             "Kafka accepts 1 to 249 of the characters A-Z a-z 0-9 . _ -; names that begin with __ "
             f"and {ANCHOR_TOPIC} are not for events",
+        )
+
+
+def see_that_rate_can_be(rate: float | None) -> None:
+    """`SettingsError` where so many events a second are none."""
+    if rate is not None and not math.isfinite(rate):
+        raise SettingsError(
+            f"--rate {rate} is no number of events", "Give a number above 0, or leave it out"
         )
 
 

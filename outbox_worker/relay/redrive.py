@@ -167,14 +167,16 @@ class Redrive:
         """By id in the ledger what can go out, up to the first that cannot; that one is noted."""
         rows = {event: _addressed(row, order.to_topic) for event, row in found if row is not None}
         closed = holds.obstacles(self._topics, self._size, list(rows.values())) if rows else {}
+        leaderless = self._topics.leaderless(rows.values())
         ready: dict[int, EventRow] = {}
         for event, row in found:
-            if self._dead_letters.is_bound(event):
-                # Earlier ones of its key, of the same batch, may not have gone out yet.
-                self._progress[order.id].rest = Deadline(AGAIN_S)
-                break
             if row is None:
                 self._refuse(connection, order, Refusal(event, GONE, "EVENT_GONE"))
+                break
+            # Earlier ones of its key, of the same batch, may not have gone out yet; and a partition
+            # gets a leader again.
+            if self._dead_letters.is_bound(event) or event in leaderless:
+                self._progress[order.id].rest = Deadline(AGAIN_S)
                 break
             if why := closed.get(event):
                 code = why.code or _code_of(why.reason)
@@ -212,7 +214,7 @@ class Redrive:
         self._dead_letters.note_settled(shard)
         progress.after, progress.waits = max(progress.after, *rows), False
         progress.chunk = min(2 * progress.chunk, _most(order))
-        progress.rest = Deadline(len(going) / order.rate if order.rate else 0.0)
+        progress.rest = Deadline(0.0 if order.rate is None else len(going) / order.rate)
         log.info("dead_letters_redriven", request=order.id, shard=shard, events=len(going))
         return outcome
 
@@ -227,8 +229,9 @@ class Redrive:
         """Where records were refused they are tried one by one; else all of them later again."""
         progress = self._progress[order.id]
         progress.rest, progress.after = Deadline(AGAIN_S), 0
-        if isinstance(outcome, Rejected | Discarded) and outcome.topics:
-            self._topics.blame(outcome.code, outcome.topics)
+        if isinstance(outcome, Rejected | Discarded) and self._topics.blame(
+            outcome.code, outcome.topics
+        ):
             if len(events) == 1:
                 code = _code_of(outcome.reason)
                 progress.refusal = Refusal(events[0], outcome.reason, code)
@@ -252,6 +255,7 @@ class Redrive:
         dead_letter.mark_refused(connection, order, *refusal)
         progress = self._progress[order.id]
         progress.after = max(progress.after, refusal.event)
+        progress.chunk = 1  # Where a topic takes none, the next is refused, too.
         log.warning(
             "redrive_refused",
             request=order.id,

@@ -163,6 +163,12 @@ def list_orders(connection: Connection, request: int) -> list[Order]:
     return [Order(*row) for row in rows]
 
 
+def count_refused(connection: Connection, request: int) -> int:
+    """How many events a request was refused."""
+    row = connection.execute(sql.load("ledger/count_refused"), {"request": request}).fetchone()
+    return 0 if row is None else int(row[0])
+
+
 def list_orders_of_letter(connection: Connection, letter: Letter) -> list[Order]:
     """Those that concern a dead letter, the oldest first."""
     rows = connection.execute(sql.load("ledger/list_orders_of_letter"), letter._asdict())

@@ -126,6 +126,8 @@ def test_a_login_that_is_no_operator_decides_nothing(
         (("park",), "--event ID"),
         (("redrive", "--all", "--to-topic", "__consumer_offsets"), "--to-topic"),
         (("redrive", "--all", "--rate", "0"), "--rate"),
+        (("redrive", "--all", "--rate", "inf"), "--rate"),
+        (("redrive", "--all", "--rate", "nan"), "--rate"),
         (("show", "no-id"), "EVENT_ID"),
     ],
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from unittest.mock import Mock
 
 from outbox_worker.position.position import Position
-from outbox_worker.position.row import EVENT_ID
+from outbox_worker.position.row import EVENT_ID, ID, TOPIC
 from outbox_worker.position.snapshot import Snapshot
 from outbox_worker.published.committed import CommittedPosition, as_offset
 from outbox_worker.relay.batch_size import BatchSize
@@ -19,7 +19,7 @@ from outbox_worker.relay.redrive import Redrive
 from outbox_worker.stores.outbox import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from outbox_worker.position.row import EventRow
     from outbox_worker.relay.cohorts import Cohorts
@@ -34,6 +34,7 @@ class Kafka:
     """Takes records, but for topics that are closed, or is away for some transactions."""
 
     closed_topics: set[str] = field(default_factory=set)
+    leaderless_topics: set[str] = field(default_factory=set)
     away: int = 0
     taken: list[str] = field(default_factory=list)
 
@@ -54,9 +55,10 @@ class Kafka:
         why = Closed("the topic does not exist", "create it")
         return dict.fromkeys(self.closed_topics & names, why)
 
-    def leaderless(self, _rows: object) -> dict[int, Closed]:
-        """As topics: each partition has a leader."""
-        return {}
+    def leaderless(self, rows: Iterable[EventRow]) -> dict[int, Closed]:
+        """As topics, of which the partitions of some have no leader."""
+        why = Closed("its partition has no leader", "wait")
+        return {row[ID]: why for row in rows if row[TOPIC] in self.leaderless_topics}
 
 
 class Owner:

@@ -183,12 +183,28 @@ BEGIN
               AND (topic IS NULL OR standing.topic = topic));
         PERFORM outbox.stop_parking(topic);
     END IF;
-    UPDATE outbox.dead_letter_event AS letter
-    SET state = 'discarded', decided_by = session_user, decided_at = clock_timestamp()
-    WHERE letter.state = 'parked'
-      AND (event_id IS NULL OR letter.event_id = event_id)
-      AND (topic IS NULL OR letter.topic = topic) AND (key IS NULL OR letter.key = key);
-    GET DIAGNOSTICS discarded = ROW_COUNT;
+    WITH gone AS (
+        UPDATE outbox.dead_letter_event AS letter
+        SET state = 'discarded', decided_by = session_user, decided_at = clock_timestamp()
+        WHERE letter.state = 'parked'
+          AND (event_id IS NULL OR letter.event_id = event_id)
+          AND (topic IS NULL OR letter.topic = topic) AND (key IS NULL OR letter.key = key)
+        RETURNING letter.id, letter.shard, letter.topic, letter.key
+    ), late AS (
+        -- All of a sequence is gone: a worker may be about to park an event behind it. Where some of it is
+        -- left, a person decides about that, and so about what comes behind it.
+        INSERT INTO outbox.dead_letter_order (action, shard, topic, key)
+        SELECT DISTINCT 'redrive', gone.shard, gone.topic,
+               CASE WHEN event_id IS NOT NULL OR key IS NOT NULL THEN gone.key END
+        FROM gone
+        WHERE gone.key IS NOT NULL AND gone.topic <> ALL(ended)
+          AND NOT EXISTS (
+              SELECT FROM outbox.dead_letter_event AS other
+              WHERE event_id IS NOT NULL AND other.shard = gone.shard AND other.topic = gone.topic
+                AND other.key = gone.key AND other.id <> gone.id
+                AND other.state IN ('parked', 'redriving'))
+    )
+    SELECT count(*) INTO discarded FROM gone;
     INSERT INTO outbox.dead_letter_order (request, action, shard, topic)
     SELECT late.request, 'redrive', place.shard, late.topic
     FROM (SELECT nextval('outbox.dead_letter_request_seq') AS request, one.topic
@@ -888,13 +904,14 @@ BEGIN
     IF event_id IS NOT NULL THEN
         INSERT INTO outbox.dead_letter_order
             (request, action, shard, topic, key, event, to_topic, rate)
-        SELECT request, 'redrive', letter.shard, letter.topic, letter.key, letter.id, to_topic, rate
+        SELECT request, 'redrive', letter.shard, letter.topic, letter.key, letter.id, to_topic,
+               rate / count(*) OVER ()
         FROM outbox.dead_letter_event AS letter
         WHERE letter.event_id = event_id AND letter.state IN ('parked', 'redriving')
           AND (topic IS NULL OR letter.topic = topic) AND (key IS NULL OR letter.key = key);
     ELSE
         INSERT INTO outbox.dead_letter_order (request, action, shard, topic, key, to_topic, rate)
-        SELECT request, 'redrive', place.shard, topic, key, to_topic, rate
+        SELECT request, 'redrive', place.shard, topic, key, to_topic, rate / count(*) OVER ()
         FROM generate_series(0, outbox.shard_count() - 1) AS place (shard)
         WHERE closed > 0 OR EXISTS (
             SELECT FROM outbox.dead_letter_event AS letter
@@ -1496,7 +1513,7 @@ CREATE TABLE outbox.dead_letter_order (
     events bigint DEFAULT 0 NOT NULL,
     outcome text,
     ended_at timestamp with time zone,
-    CONSTRAINT dead_letter_order_has_a_rate CHECK ((rate > (0)::double precision)),
+    CONSTRAINT dead_letter_order_has_a_rate CHECK (((rate > (0)::double precision) AND (rate < 'Infinity'::double precision))),
     CONSTRAINT dead_letter_order_has_a_state CHECK ((state = ANY (ARRAY['open'::text, 'done'::text, 'failed'::text]))),
     CONSTRAINT dead_letter_order_has_an_action CHECK ((action = ANY (ARRAY['park'::text, 'redrive'::text]))),
     CONSTRAINT redrive_is_to_a_topic_of_events CHECK (((to_topic IS NULL) OR (((to_topic COLLATE "C") ~ '^[A-Za-z0-9._-]{1,249}$'::text) AND (to_topic <> ALL (ARRAY['.'::text, '..'::text, 'outbox.shards'::text, 'outbox_shards'::text])) AND (NOT starts_with(to_topic, '__'::text)))))
@@ -1863,6 +1880,7 @@ CREATE INDEX dead_letter_event_open_idx ON outbox.dead_letter_event USING btree 
 CREATE INDEX dead_letter_event_parked_idx ON outbox.dead_letter_event USING btree (shard, id) WHERE (state = 'parked'::text);
 CREATE INDEX dead_letter_event_redriving_idx ON outbox.dead_letter_event USING btree (shard) WHERE (state = 'redriving'::text);
 CREATE INDEX dead_letter_event_refused_idx ON outbox.dead_letter_event USING btree (shard, topic, key, refused_in) WHERE ((refused_in IS NOT NULL) AND (state = ANY (ARRAY['parked'::text, 'redriving'::text])));
+CREATE INDEX dead_letter_event_refused_in_idx ON outbox.dead_letter_event USING btree (refused_in) WHERE (refused_in IS NOT NULL);
 CREATE INDEX dead_letter_event_xid_idx ON outbox.dead_letter_event USING btree (shard, xid);
 CREATE INDEX dead_letter_order_open_idx ON outbox.dead_letter_order USING btree (id) WHERE (state = 'open'::text);
 CREATE INDEX dead_letter_order_request_idx ON outbox.dead_letter_order USING btree (request);

@@ -12,7 +12,12 @@ from rich.progress import Progress
 from outbox_worker.cli.dead_letters.listing import standing_in_words
 from outbox_worker.cli.dead_letters.session import EPILOG, carried_out, executed, session, which
 from outbox_worker.dead_letters import plans, requests
-from outbox_worker.dead_letters.selection import LIST, as_command, see_that_topic_can_be
+from outbox_worker.dead_letters.selection import (
+    LIST,
+    as_command,
+    see_that_rate_can_be,
+    see_that_topic_can_be,
+)
 from outbox_worker.errors import WorkFailedError
 from outbox_worker.logs.safe_text import printable
 from outbox_worker.stores import ledger
@@ -69,6 +74,7 @@ def redrive(asked: Asked, how: How, to_topic: str | None, rate: float | None) ->
     refuses again stays parked, with all that follows it in its sequence.
     """
     see_that_topic_can_be(to_topic)
+    see_that_rate_can_be(rate)
     with session() as link, requests.asking():
         to = f", to topic {to_topic}" if to_topic else ""
         if not _show(plans.of_parked(link, asked, up_to=True), f"to be redriven{to}", asked):

@@ -70,7 +70,7 @@ CREATE TABLE outbox.dead_letter_order (
     to_topic text,
     -- Events in a second at most; NULL is as fast as it goes.
     rate double precision
-        CONSTRAINT dead_letter_order_has_a_rate CHECK (rate > 0),
+        CONSTRAINT dead_letter_order_has_a_rate CHECK (rate > 0 AND rate < 'Infinity'),
     reason text,
     ordered_by text NOT NULL DEFAULT session_user,
     ordered_at timestamptz NOT NULL DEFAULT clock_timestamp(),
