@@ -1746,8 +1746,9 @@ UNION ALL
             ELSE (0)::bigint
         END AS reached,
     GREATEST(( SELECT max(dead_letter_order.id) AS max
-           FROM outbox.dead_letter_order), ( SELECT max(dead_letter_event.refused_in) AS max
-           FROM outbox.dead_letter_event), (0)::bigint) AS highest
+           FROM outbox.dead_letter_order), ( SELECT max((dead_letter_event.refused_in + 0)) AS max
+           FROM outbox.dead_letter_event
+          WHERE (dead_letter_event.refused_in IS NOT NULL)), (0)::bigint) AS highest
    FROM outbox.dead_letter_order_id_seq
 UNION ALL
  SELECT 'outbox.dead_letter_request_seq'::text AS name,
@@ -1880,7 +1881,7 @@ CREATE INDEX dead_letter_event_open_idx ON outbox.dead_letter_event USING btree 
 CREATE INDEX dead_letter_event_parked_idx ON outbox.dead_letter_event USING btree (shard, id) WHERE (state = 'parked'::text);
 CREATE INDEX dead_letter_event_redriving_idx ON outbox.dead_letter_event USING btree (shard) WHERE (state = 'redriving'::text);
 CREATE INDEX dead_letter_event_refused_idx ON outbox.dead_letter_event USING btree (shard, topic, key, refused_in) WHERE ((refused_in IS NOT NULL) AND (state = ANY (ARRAY['parked'::text, 'redriving'::text])));
-CREATE INDEX dead_letter_event_refused_in_idx ON outbox.dead_letter_event USING btree (refused_in) WHERE (refused_in IS NOT NULL);
+CREATE INDEX dead_letter_event_refused_in_idx ON outbox.dead_letter_event USING btree (((refused_in + 0))) WHERE (refused_in IS NOT NULL);
 CREATE INDEX dead_letter_event_xid_idx ON outbox.dead_letter_event USING btree (shard, xid);
 CREATE INDEX dead_letter_order_open_idx ON outbox.dead_letter_order USING btree (id) WHERE (state = 'open'::text);
 CREATE INDEX dead_letter_order_request_idx ON outbox.dead_letter_order USING btree (request);

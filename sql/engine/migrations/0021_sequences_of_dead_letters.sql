@@ -14,7 +14,8 @@ FROM outbox.command_seq_seq
 UNION ALL
 SELECT 'outbox.dead_letter_order_id_seq', CASE WHEN is_called THEN last_value ELSE 0 END,
        greatest((SELECT max(id) FROM outbox.dead_letter_order),
-                (SELECT max(refused_in) FROM outbox.dead_letter_event), 0)
+                (SELECT max(refused_in + 0) FROM outbox.dead_letter_event
+                 WHERE refused_in IS NOT NULL), 0)
 FROM outbox.dead_letter_order_id_seq
 UNION ALL
 SELECT 'outbox.dead_letter_request_seq', CASE WHEN is_called THEN last_value ELSE 0 END,
