@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import psycopg
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from outbox_worker.stores import Connection
 
 TEMPLATE: Final = "outbox_template"
+IS_THERE: Final = "SELECT FROM pg_database WHERE datname = %s"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -53,12 +55,21 @@ def _logs_as_they_come() -> None:
 def postgres() -> Iterator[PostgresServer]:
     """A Postgres with a migrated template database."""
     with PostgresServer() as server:
-        with psycopg.connect(server.url(), autocommit=True) as admin:
-            admin.execute(f"CREATE DATABASE {TEMPLATE}")
-        with connections.connect(server.url(TEMPLATE), application="tests") as link:
-            migrations.apply(link, school.tables)
-            partitions.run_once(link)
+        make_template(server)
         yield server
+
+
+def make_template(postgres: PostgresServer) -> str:
+    """The name of the template, made where there is none of today: days have partitions."""
+    name = f"{TEMPLATE}_{datetime.now(UTC):%Y%m%d}"
+    with psycopg.connect(postgres.url(), autocommit=True) as admin:
+        if admin.execute(IS_THERE, (name,)).rowcount:
+            return name
+        admin.execute(identifiers.SQL("CREATE DATABASE {}").format(identifiers.Identifier(name)))
+    with connections.connect(postgres.url(name), application="tests") as link:
+        migrations.apply(link, school.tables)
+        partitions.run_once(link)
+    return name
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +92,8 @@ def new_database(postgres: PostgresServer) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(postgres.url(), autocommit=True) as admin:
         order = identifiers.SQL("CREATE DATABASE {} TEMPLATE {}")
-        admin.execute(order.format(identifiers.Identifier(name), identifiers.Identifier(TEMPLATE)))
+        template = make_template(postgres)
+        admin.execute(order.format(identifiers.Identifier(name), identifiers.Identifier(template)))
         yield postgres.url(name)
         order = identifiers.SQL("DROP DATABASE {} WITH (FORCE)")
         admin.execute(order.format(identifiers.Identifier(name)))

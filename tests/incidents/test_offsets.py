@@ -22,6 +22,7 @@ pytestmark = pytest.mark.slow
 DAYS_PASS: Final = """
     WITH seen AS (UPDATE outbox.shard_state SET seen_at = seen_at - interval '8 d')
     UPDATE outbox.position SET updated_at = updated_at - interval '8 d'"""
+MIRROR: Final = "SELECT FROM outbox.position"
 REBASE: Final = ["outbox-worker rebase", "outbox-worker rebase --execute"]
 
 
@@ -37,6 +38,8 @@ def test_deleted_offsets_repeat_nothing_though_the_workers_were_killed(cluster: 
     with cluster.workload():
         workers = cluster.workers(2)
         cluster.await_more(300)
+        with psycopg.connect(cluster.url, autocommit=True) as link:
+            wait_until(lambda: link.execute(MIRROR).rowcount == 16, 30, "the mirror has them all")
         for worker in workers:
             worker.kill()
     wait_until(lambda: is_empty(cluster), 30, "the sessions of the dead have ended")
