@@ -10,6 +10,7 @@ from outbox_worker.position.position import Position
 from outbox_worker.position.row import EVENT_ID, ID, TOPIC
 from outbox_worker.position.snapshot import Snapshot
 from outbox_worker.published.committed import CommittedPosition, as_offset
+from outbox_worker.relay import redrive
 from outbox_worker.relay.batch_size import BatchSize
 from outbox_worker.relay.creation import Closed
 from outbox_worker.relay.dead_letters import DeadLetters
@@ -20,6 +21,8 @@ from outbox_worker.stores.outbox import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    import pytest
 
     from outbox_worker.position.row import EventRow
     from outbox_worker.relay.cohorts import Cohorts
@@ -59,6 +62,13 @@ class Kafka:
         """As topics, of which the partitions of some have no leader."""
         why = Closed("its partition has no leader", "wait")
         return {row[ID]: why for row in rows if row[TOPIC] in self.leaderless_topics}
+
+
+def without_pauses(monkeypatch: pytest.MonkeyPatch) -> Kafka:
+    """One that takes all, and nothing is waited for."""
+    monkeypatch.setattr(redrive, "LOOK_S", 0.0)
+    monkeypatch.setattr(redrive, "AGAIN_S", 0.0)
+    return Kafka()
 
 
 class Owner:
